@@ -1,0 +1,55 @@
+//! Every test, and what CI checks beside them.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+
+use crate::tidy;
+
+/// Options of `test`.
+#[derive(Args, Debug)]
+pub(crate) struct TestArguments {
+    /// Passed on to `cargo test` (a filter, `-- --nocapture`).
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// The folder of the workspace.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(arguments).current_dir(root());
+    command
+}
+
+fn run(name: &str, command: &mut Command) -> Result<()> {
+    eprintln!("── {name}");
+    let status = command.status().with_context(|| format!("{name} could not be started"))?;
+    ensure!(status.success(), "{name} failed ({status})");
+    Ok(())
+}
+
+/// Runs every test of the workspace: unit, integration and documentation.
+pub(crate) fn test(arguments: &TestArguments) -> Result<ExitCode> {
+    run("tests", cargo(&["test", "--workspace"]).args(&arguments.arguments))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What CI runs after the tests.
+pub(crate) fn ci() -> Result<ExitCode> {
+    run("format", &mut cargo(&["fmt", "--all", "--check"]))?;
+    tidy::run()?;
+    run("lints", &mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    run(
+        "documentation",
+        cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"]).env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
+    run("documentation tests", &mut cargo(&["test", "--workspace", "--doc"]))?;
+    run("benches, one pass each", &mut cargo(&["bench", "--workspace", "--benches", "--", "--test"]))?;
+    Ok(ExitCode::SUCCESS)
+}

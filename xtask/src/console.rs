@@ -1,0 +1,82 @@
+//! What goes to the terminal: results to stdout, everything else to stderr.
+
+use std::io::{IsTerminal, stderr, stdout};
+
+use clap::{Args, ValueEnum};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
+
+use crate::progress::Bars;
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines, one object a line.
+    Json,
+}
+
+/// Options of every command.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Print no progress and no table; the exit code says it all.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Print the result as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Log more: once for events, twice for details. RUST_LOG says it finer.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// How log lines are written (to stderr).
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    log_format: LogFormat,
+}
+
+/// The terminal as the options want it.
+#[derive(Debug)]
+pub(crate) struct Console {
+    /// No progress, no table.
+    pub(crate) quiet: bool,
+    /// Results as JSON.
+    pub(crate) json: bool,
+    /// Colours on stdout.
+    pub(crate) colour: bool,
+    bars: Bars,
+}
+
+impl Options {
+    /// Subscribes to the libraries' events: progress bars and log lines, both to stderr.
+    pub(crate) fn open(self) -> Console {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let bars = Bars::new(!self.quiet, stderr().is_terminal());
+        let level = match self.verbose {
+            0 => "warn",
+            1 => "info",
+            _ => "debug",
+        };
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{level},progress=off")));
+        let writer = bars.writer();
+        let log = match self.log_format {
+            LogFormat::Text => fmt::layer().with_ansi(!plain && stderr().is_terminal()).with_writer(writer).boxed(),
+            LogFormat::Json => fmt::layer().json().with_writer(writer).boxed(),
+        };
+        tracing_subscriber::registry().with(log.with_filter(filter)).with(bars.clone()).init();
+        Console { quiet: self.quiet, json: self.json, colour: !plain && stdout().is_terminal(), bars }
+    }
+}
+
+impl Console {
+    /// Prints an error and its causes in one line.
+    pub(crate) fn error(&self, error: &anyhow::Error) {
+        self.bars.clear();
+        eprintln!("error: {error:#}");
+    }
+
+    /// Takes the progress bars away, for a result to be printed.
+    pub(crate) fn clear(&self) {
+        self.bars.clear();
+    }
+}
