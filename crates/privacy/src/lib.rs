@@ -1,1 +1,14 @@
-//! underpin-privacy
+#![doc = include_str!("../README.md")]
+
+mod error;
+mod fixed;
+mod key;
+mod rdp;
+mod rounded;
+mod steps;
+mod subsampled;
+
+pub use error::Error;
+pub use key::{SecretKey, SecretStream};
+pub use steps::{Batch, PrivateSteps};
+pub use subsampled::{Adjacency, Bounds, SubsampledGaussian};
