@@ -1,1 +1,20 @@
-//! underpin-serve
+#![doc = include_str!("../README.md")]
+
+mod clients;
+mod error;
+mod file;
+mod ledger;
+mod limit;
+mod perturb;
+mod quota;
+mod recorder;
+mod standing;
+
+pub use clients::{ApiKey, Client, ClientBook, ClientState};
+pub use error::Error;
+pub use ledger::{QueryLedger, Receipt};
+pub use limit::{Limited, QueryLimit};
+pub use perturb::{OutputPerturbation, Perturb};
+pub use quota::{Clock, Quota, Rate};
+pub use recorder::{Recorder, read_sketch};
+pub use standing::{Revocable, Standing};

@@ -1,0 +1,90 @@
+//! What `underpin-serve` refuses.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What `underpin-serve` refuses. A query that is not answered is no error: see [`underpin_core::Denied`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The ledger cannot be opened or read.
+    #[error("ledger {}: {source}", .path.display())]
+    Ledger {
+        /// The ledger's file.
+        path: PathBuf,
+        /// What the store said.
+        source: Box<redb::Error>,
+    },
+    /// A file cannot be read or written.
+    #[error("{}: {source}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{} is not {what}: {source}", .path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        what: &'static str,
+        /// Where it departs from that.
+        source: serde_json::Error,
+    },
+    /// A file that only its owner may touch is open to others.
+    #[error("{} has mode {mode:o}: others may read or write it; allowed: 600", .path.display())]
+    Permissions {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A client's name is not one.
+    #[error("client name {name:?} is not 1 to 64 of the characters a-z A-Z 0-9 . _ -")]
+    ClientName {
+        /// Rejected name.
+        name: String,
+    },
+    /// A client of that name holds a valid key.
+    #[error("client {name:?} holds a valid key; revoke it first")]
+    ClientExists {
+        /// The name.
+        name: String,
+    },
+    /// No client of that name was ever added.
+    #[error("no client is called {name:?}")]
+    UnknownClient {
+        /// The name.
+        name: String,
+    },
+    /// A quantity lies outside its range.
+    #[error("{name} = {value} is outside {range}")]
+    OutOfRange {
+        /// The quantity.
+        name: &'static str,
+        /// Rejected value.
+        value: f64,
+        /// Allowed interval.
+        range: &'static str,
+    },
+    /// The system gives no randomness for a key.
+    #[error("no randomness for a key: {source}")]
+    Entropy {
+        /// What the system said.
+        source: getrandom::Error,
+    },
+    /// The server cannot listen.
+    #[error("the server stopped: {source}")]
+    Server {
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn file(path: &Path) -> impl Fn(io::Error) -> Self {
+        move |source| Self::File { path: path.to_owned(), source }
+    }
+}

@@ -1,0 +1,134 @@
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use redb::StorageBackend;
+use redb::backends::InMemoryBackend;
+
+use super::*;
+
+fn quota(queries: u64) -> Quota {
+    Quota { queries, per_second: None }
+}
+
+fn opened() -> (tempfile::TempDir, QueryLedger) {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = QueryLedger::open(&folder.path().join("queries.redb")).unwrap();
+    (folder, ledger)
+}
+
+#[test]
+fn a_request_too_large_debits_nothing() {
+    let (_folder, ledger) = opened();
+    assert_eq!(ledger.debit("a", 7, &quota(10)), Ok(Receipt { used: 7, remaining: 3 }));
+    assert_eq!(ledger.debit("a", 4, &quota(10)), Err(Denied::QuotaExhausted { used: 7, limit: 10, asked: 4 }));
+    assert_eq!(
+        ledger.debit("a", u64::MAX, &quota(u64::MAX)),
+        Err(Denied::QuotaExhausted { used: 7, limit: u64::MAX, asked: u64::MAX })
+    );
+    assert_eq!(ledger.used("a").unwrap(), 7);
+    assert_eq!(ledger.debit("a", 3, &quota(10)), Ok(Receipt { used: 10, remaining: 0 }));
+    assert_eq!(ledger.debit("a", 0, &quota(10)), Ok(Receipt { used: 10, remaining: 0 }));
+    assert!(ledger.debit("a", 1, &quota(10)).is_err());
+    assert!(ledger.debit("a", 0, &quota(9)).is_err());
+}
+
+#[test]
+fn clients_are_counted_apart_and_over_a_restart() {
+    let (folder, ledger) = opened();
+    ledger.debit("a", 3, &quota(10)).unwrap();
+    ledger.debit("b", 5, &quota(10)).unwrap();
+    drop(ledger);
+    let ledger = QueryLedger::open(&folder.path().join("queries.redb")).unwrap();
+    assert_eq!((ledger.used("a").unwrap(), ledger.used("b").unwrap(), ledger.used("c").unwrap()), (3, 5, 0));
+}
+
+#[test]
+fn threads_together_never_exceed_the_quota() {
+    let (_folder, ledger) = opened();
+    let (threads, asks, size, limit) = (16, 40, 3, 1000);
+    let acknowledged: u64 = std::thread::scope(|scope| {
+        let ask = || (0..asks).filter(|_| ledger.debit("a", size, &quota(limit)).is_ok()).count() as u64 * size;
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(ask)).collect();
+        running.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    // 1,920 are asked for; 333 requests of 3 fit into 1,000, and each of them was acknowledged.
+    assert_eq!(acknowledged, 999);
+    assert_eq!(ledger.used("a").unwrap(), 999);
+}
+
+#[test]
+fn a_second_process_and_a_strange_file_are_refused() {
+    let (folder, ledger) = opened();
+    let path = folder.path().join("queries.redb");
+    assert!(matches!(QueryLedger::open(&path), Err(Error::Ledger { .. })));
+    drop(ledger);
+    let strange = folder.path().join("strange");
+    file::replace(&strange, &[7; 9000]).unwrap();
+    assert!(matches!(QueryLedger::open(&strange), Err(Error::Ledger { .. })));
+    let nowhere = folder.path().join("no/such/folder");
+    assert!(matches!(QueryLedger::open(&nowhere), Err(Error::File { .. })));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_file_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (folder, ledger) = opened();
+    drop(ledger);
+    let path = folder.path().join("queries.redb");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    assert!(matches!(QueryLedger::open(&path), Err(Error::Permissions { mode: 0o666, .. })));
+}
+
+/// A store in memory whose disk can be made to fail.
+#[derive(Debug, Default)]
+struct Flaky {
+    memory: InMemoryBackend,
+    broken: Arc<AtomicBool>,
+}
+
+impl Flaky {
+    fn check(&self) -> Result<(), io::Error> {
+        if self.broken.load(Ordering::SeqCst) { Err(io::Error::other("disk full")) } else { Ok(()) }
+    }
+}
+
+impl StorageBackend for Flaky {
+    fn len(&self) -> Result<u64, io::Error> {
+        self.memory.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
+        self.memory.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), io::Error> {
+        self.memory.set_len(len)
+    }
+
+    fn sync_data(&self) -> Result<(), io::Error> {
+        self.check()?;
+        self.memory.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
+        self.check()?;
+        self.memory.write(offset, data)
+    }
+}
+
+#[test]
+fn a_failing_store_denies() {
+    let flaky = Flaky::default();
+    let broken = Arc::clone(&flaky.broken);
+    let store = Database::builder().create_with_backend(flaky).unwrap();
+    prepare(&store).unwrap();
+    let ledger = QueryLedger::over(Path::new("memory"), store);
+    assert!(ledger.debit("a", 1, &quota(10)).is_ok());
+    broken.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        assert!(matches!(ledger.debit("a", 1, &quota(10)), Err(Denied::Unavailable { .. })));
+    }
+}
