@@ -1,1 +1,25 @@
-//! underpin
+#![doc = include_str!("../README.md")]
+
+mod assess;
+mod collect;
+mod config;
+mod drift;
+mod error;
+pub mod lifecycle;
+mod model;
+mod pipeline;
+mod reassess;
+pub mod report;
+mod safety;
+pub mod seal;
+mod serving;
+
+pub use collect::{Material, Poisoned, collect};
+pub use config::Config;
+pub use drift::{Drift, Shift};
+pub use error::Error;
+pub use model::{Model, Recipe};
+pub use pipeline::{Finished, Input, Job, Protection, run};
+pub use reassess::{Reassessed, reassess};
+pub use serving::{Ready, open};
+pub use underpin_train::DeviceKind;

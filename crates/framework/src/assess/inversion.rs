@@ -1,0 +1,44 @@
+//! Inversion: what an input of each class looks like to the model.
+
+use underpin_core::{Attack, Control, Record, Seed, Trainer};
+use underpin_metrics::interval::Bootstrap;
+use underpin_metrics::inversion::{GradientInversion, InversionScore, QueryInversion, Reconstructions};
+use underpin_metrics::{Setting, controls};
+
+use super::{Scene, Side};
+use crate::Error;
+use crate::model::Model;
+
+/// Measurements, and the reconstructions of the white-box attack.
+pub(super) fn measure<M, R>(
+    scene: &Scene<'_>,
+    side: &Side<'_, M, R>,
+    seed: Seed,
+) -> Result<(Record, Reconstructions), Error>
+where
+    M: Model,
+    R: Trainer<Model = M> + Sync,
+{
+    let plan = &scene.plan.inversion;
+    let held_out = scene.material.held_out();
+    let shape = held_out.inputs().shape().clone();
+    let mut record = Record::default();
+    let mut add = |setting: Setting, found: &Reconstructions, controls: Vec<Control>| -> Result<(), Error> {
+        let bootstrap = Bootstrap::seeded(seed.derive("bootstrap"));
+        let mut measurement = InversionScore { setting, bootstrap }.measure(found, &held_out)?;
+        measurement.controls = controls;
+        record.measurements.push(measurement);
+        Ok(())
+    };
+    let gradient = GradientInversion { steps: plan.steps, ..GradientInversion::new() };
+    let found = gradient.run(side.model, &held_out, seed.derive("gradient"))?;
+    let planted = controls::gradient_inversion(&gradient, &shape, seed.derive("controls"))?;
+    add(gradient.setting(side.system, scene.confidence), &found, planted)?;
+
+    // Each class is attacked by a client of its own, who spends a whole quota on it.
+    let query = QueryInversion::new(side.affordable(plan.queries));
+    let asked = query.run(&side.endpoint, &held_out, seed.derive("query"))?;
+    let planted = controls::query_inversion(&query, &shape, seed.derive("query controls"))?;
+    add(query.setting(side.system, scene.confidence), &asked, planted)?;
+    Ok((record, found))
+}

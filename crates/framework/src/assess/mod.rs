@@ -1,0 +1,170 @@
+//! The attacks, played against the undefended and the defended system alike.
+
+mod evasion;
+mod extraction;
+mod inversion;
+mod membership;
+mod poisoning;
+mod side;
+mod utility;
+
+use rand::SeedableRng;
+use rand::seq::index::sample;
+use rand_chacha::ChaCha12Rng;
+use underpin_core::{Confidence, Examples, Record, Seed, System, Trainer};
+use underpin_privacy::SecretKey;
+
+use crate::Error;
+use crate::collect::Material;
+use crate::config::{self, Serving};
+use crate::model::{Model, Recipe};
+
+pub(crate) use side::{Endpoint, Guard, Side};
+
+use crate::report::{Picture, Reconstruction};
+use underpin_metrics::inversion::Reconstructions;
+
+/// The attacks and their strength.
+pub type Plan = config::Attacks;
+
+/// Everything that is attacked.
+pub(crate) struct Systems<'a, M, D, U> {
+    pub(crate) material: &'a Material,
+    pub(crate) model: &'a M,
+    pub(crate) twin: &'a M,
+    pub(crate) recipe: &'a Recipe<D, U>,
+    pub(crate) serving: &'a Serving,
+    pub(crate) key: &'a SecretKey,
+}
+
+/// What every attack is given.
+struct Scene<'a> {
+    material: &'a Material,
+    plan: &'a Plan,
+    confidence: Confidence,
+}
+
+impl Scene<'_> {
+    /// Held-out examples, at most `most`, drawn without replacement.
+    fn sample(&self, most: usize, seed: Seed) -> Examples {
+        thin(self.material.holdout.examples(), most, seed)
+    }
+}
+
+/// At most `most` of `examples`, drawn without replacement, in their order.
+fn thin(examples: &Examples, most: usize, seed: Seed) -> Examples {
+    if examples.len() <= most {
+        return examples.clone();
+    }
+    let mut rng = ChaCha12Rng::seed_from_u64(seed.0);
+    let mut indices = sample(&mut rng, examples.len(), most).into_vec();
+    indices.sort_unstable();
+    examples.select(&indices)
+}
+
+/// Plays every attack against both systems.
+pub(crate) fn measure<M, D, U>(
+    systems: &Systems<'_, M, D, U>,
+    plan: &Plan,
+    confidence: Confidence,
+    seed: Seed,
+) -> Result<(Record, Vec<Reconstruction>), Error>
+where
+    M: Model,
+    D: Trainer<Model = M> + Sync,
+    U: Trainer<Model = M> + Sync,
+{
+    let Systems { material, model, twin, recipe, serving, key } = *systems;
+    let scene = Scene { material, plan, confidence };
+    let fit = recipe.undefended.train(&material.poisoned.raw, seed.derive("poisoned twin"));
+    let poisoned_twin = fit.map_err(|error| Error::training("poisoned twin", error))?.value;
+    let fit = recipe.defended.train(&material.poisoned.sanitized, seed.derive("poisoned model"));
+    let poisoned_model = fit.map_err(|error| Error::training("poisoned model", error))?.value;
+    let undefended = Side {
+        system: System::Undefended,
+        model: twin,
+        trainer: &recipe.undefended,
+        poisoned: &poisoned_twin,
+        endpoint: Endpoint::Bare(twin),
+        guard: None,
+    };
+    let guard = Guard { perturb: &serving.perturb, quota: serving.quota, key };
+    let defended = Side {
+        system: System::Defended,
+        model,
+        trainer: &recipe.defended,
+        poisoned: &poisoned_model,
+        endpoint: guard.around(model)?,
+        guard: Some(guard),
+    };
+    let mut record = utility::measure(&scene, &undefended.endpoint, &defended.endpoint)?;
+    let thief = &recipe.undefended;
+    let (attacked, before) = attack(&scene, &undefended, thief, seed.derive("undefended"))?;
+    record.merge(attacked);
+    let (attacked, after) = attack(&scene, &defended, thief, seed.derive("defended"))?;
+    record.merge(attacked);
+    Ok((record, pictures(material, &before, &after)))
+}
+
+/// Plays every attack against one system; copies are trained by `thief`, an adversary who cares for fidelity alone.
+fn attack<M, R, S>(
+    scene: &Scene<'_>,
+    side: &Side<'_, M, R>,
+    thief: &S,
+    seed: Seed,
+) -> Result<(Record, Reconstructions), Error>
+where
+    M: Model,
+    R: Trainer<Model = M> + Sync,
+    S: Trainer<Model = M>,
+{
+    let _span = tracing::info_span!("assessment", phase = "deployment", system = %side.system).entered();
+    let task = format!("attacks, {}", side.system);
+    let played = |step: u64, last: &'static str| {
+        tracing::info!(target: "progress", task, step, of = 5_u64, last);
+    };
+    let mut record = evasion::measure(scene, side, seed.derive("evasion"))?;
+    played(1, "evasion");
+    record.merge(membership::measure(scene, side, seed.derive("membership"))?);
+    played(2, "membership inference");
+    let (inverted, reconstructions) = inversion::measure(scene, side, seed.derive("inversion"))?;
+    record.merge(inverted);
+    played(3, "inversion");
+    record.merge(extraction::measure(scene, side, thief, seed.derive("extraction"))?);
+    played(4, "extraction");
+    record.merge(poisoning::measure(scene, side, seed.derive("poisoning"))?);
+    played(5, "poisoning");
+    for measurement in &record.measurements {
+        tracing::info!(
+            threat = %measurement.about,
+            system = %side.system,
+            access = measurement.access.map(tracing::field::display),
+            queries = measurement.queries,
+            %measurement,
+            "measured"
+        );
+    }
+    Ok((record, reconstructions))
+}
+
+/// Reconstructions of each class beside the class's mean, where rows are images.
+fn pictures(material: &Material, before: &Reconstructions, after: &Reconstructions) -> Vec<Reconstruction> {
+    let held_out = material.held_out();
+    let Some(shape) = held_out.inputs().shape().image() else { return Vec::new() };
+    let picture = |values: &[f32], caption: &str| Picture { shape, values: values.to_vec(), caption: caption.into() };
+    let class = |(class, name): (usize, &String)| {
+        let members: Vec<usize> = (0..held_out.len()).filter(|row| held_out.labels()[*row] == class).collect();
+        let mut mean = vec![0.0; held_out.inputs().shape().size()];
+        for member in &members {
+            let row = held_out.inputs().row(*member);
+            mean.iter_mut().zip(row).for_each(|(sum, value)| *sum += value / members.len() as f32);
+        }
+        Reconstruction {
+            class: name.clone(),
+            mean: picture(&mean, "mean of held-out members"),
+            undefended: Some(picture(before.inputs.row(class), "from the undefended model")),
+            defended: Some(picture(after.inputs.row(class), "from the defended model")),
+        }
+    };
+    material.classes().iter().enumerate().map(class).collect()
+}

@@ -1,0 +1,22 @@
+//! Poisoning: what planted rows do to the model that each pipeline ends up with.
+
+use underpin_core::{Attack, Metric, Record, Seed};
+use underpin_metrics::controls;
+use underpin_metrics::poisoning::{AttackSuccessRate, Backdoor, accuracy_drop};
+
+use super::{Scene, Side};
+use crate::Error;
+use crate::model::Model;
+
+pub(super) fn measure<M: Model, R>(scene: &Scene<'_>, side: &Side<'_, M, R>, seed: Seed) -> Result<Record, Error> {
+    let test = scene.material.test();
+    let backdoor = Backdoor { trigger: scene.material.poisoned.trigger.clone() };
+    let setting = backdoor.setting(side.system, scene.confidence);
+    let triggered = backdoor.run(side.poisoned, &test, seed)?;
+    let planted = controls::backdoor(&backdoor, test.inputs().shape(), test.classes(), seed.derive("controls"))?;
+    let success = AttackSuccessRate { setting: setting.clone() }.measure(&triggered)?;
+    let drop = accuracy_drop(&setting, side.model, side.poisoned, &test)?;
+    let mut measurements = vec![success, drop];
+    measurements.iter_mut().for_each(|measurement| measurement.controls.clone_from(&planted));
+    Ok(Record { measurements, ..Record::default() })
+}

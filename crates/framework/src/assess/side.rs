@@ -1,0 +1,81 @@
+//! One of the two systems under attack, as the adversary meets it.
+
+use std::sync::Arc;
+
+use underpin_core::{Denied, Inputs, Outputs, Predict, System};
+use underpin_privacy::SecretKey;
+use underpin_serve::{Clock, OutputPerturbation, Perturb, QueryLedger, QueryLimit, Quota};
+
+use crate::Error;
+
+/// A system: a model, how such models are trained, and what its endpoint lets through.
+pub(crate) struct Side<'a, M, R> {
+    /// Which of the two.
+    pub(crate) system: System,
+    /// The model, bare: what a white-box adversary holds.
+    pub(crate) model: &'a M,
+    /// Trains such models: what a gray-box adversary knows.
+    pub(crate) trainer: &'a R,
+    /// The same pipeline's model, had the rows been poisoned.
+    pub(crate) poisoned: &'a M,
+    /// What a client meets.
+    pub(crate) endpoint: Endpoint<'a, M>,
+    /// What stands between clients and the model; none for a system without a guard.
+    pub(crate) guard: Option<Guard<'a>>,
+}
+
+/// What stands between clients and a model.
+#[derive(Clone, Copy)]
+pub(crate) struct Guard<'a> {
+    pub(crate) perturb: &'a [Perturb],
+    pub(crate) quota: Quota,
+    pub(crate) key: &'a SecretKey,
+}
+
+impl Guard<'_> {
+    /// Puts the perturbations around `model`, the first innermost; quotas are kept client by client.
+    pub(crate) fn around<'m, M: Predict + Send + Sync>(&self, model: &'m M) -> Result<Endpoint<'m, M>, Error> {
+        let mut endpoint: Box<dyn Predict + Send + Sync + 'm> = Box::new(model);
+        for (layer, perturb) in self.perturb.iter().enumerate() {
+            let key = self.key.derive("underpin output perturbation", &[&(layer as u64).to_le_bytes()]);
+            endpoint = Box::new(OutputPerturbation::new(endpoint, *perturb, key));
+        }
+        Ok(Endpoint::Guarded(endpoint))
+    }
+}
+
+/// A model as clients meet it.
+pub(crate) enum Endpoint<'a, M> {
+    /// Without a guard.
+    Bare(&'a M),
+    /// Behind perturbed answers.
+    Guarded(Box<dyn Predict + Send + Sync + 'a>),
+}
+
+impl<M: Predict> Predict for Endpoint<'_, M> {
+    fn predict(&self, inputs: &Inputs) -> Result<Outputs, Denied> {
+        match self {
+            Self::Bare(model) => model.predict(inputs),
+            Self::Guarded(endpoint) => endpoint.predict(inputs),
+        }
+    }
+}
+
+impl<M: Predict, R> Side<'_, M, R> {
+    /// Lets `adversary` loose on the endpoint as one client with a fresh quota, counted by a ledger as in deployment.
+    pub(crate) fn as_client<T>(&self, adversary: impl FnOnce(&dyn Predict) -> T) -> Result<T, Error> {
+        let Some(Guard { quota, .. }) = self.guard else { return Ok(adversary(&self.endpoint)) };
+        let folder = tempfile::tempdir().map_err(Error::Scratch)?;
+        let ledger = Arc::new(QueryLedger::open(&folder.path().join("queries.redb"))?);
+        // Rates are kept by waiting, which costs an adversary time, not answers; only the lifetime quota counts here.
+        let limit = QueryLimit::new(&self.endpoint, ledger, Quota { per_second: None, ..quota }, Clock::monotonic());
+        let client = limit.client("adversary");
+        Ok(adversary(&client))
+    }
+
+    /// The queries that one client may make, at most `wanted`.
+    pub(crate) fn affordable(&self, wanted: usize) -> usize {
+        let allowed = |guard: Guard<'_>| usize::try_from(guard.quota.queries).unwrap_or(usize::MAX);
+        self.guard.map_or(wanted, |guard| allowed(guard).min(wanted))
+    }
+}

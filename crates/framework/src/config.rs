@@ -1,0 +1,261 @@
+//! How a run is made: every setting, with defaults that fit the data, changed by a TOML file.
+
+use serde::{Deserialize, Serialize};
+use underpin_core::{Delta, Epsilon, Norm, Shape};
+use underpin_serve::{Perturb, Quota};
+use underpin_train::{DeviceKind, Settings};
+
+use crate::Error;
+
+/// How a run is made.
+///
+/// A configuration file names only what it changes; unknown keys are refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// How rows are set aside and cleaned.
+    pub collection: Collection,
+    /// How models are fitted.
+    pub training: Settings,
+    /// Differential privacy; none trains without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<Privacy>,
+    /// Adversarial training; none trains on the rows as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adversary: Option<Adversary>,
+    /// What stands around the model in deployment.
+    pub serving: Serving,
+    /// The attacks.
+    pub attacks: Attacks,
+}
+
+/// How rows are set aside and cleaned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Collection {
+    /// Share of the rows set aside before anything else: half to measure on, half for the adversary to own.
+    pub test_share: f64,
+    /// Most rows taken from the file, the first of a seeded shuffle; none takes all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rows: Option<usize>,
+    /// False-positive rate at which the spectral, label and outlier detectors are calibrated.
+    pub false_positive_rate: f64,
+    /// Neighbours asked by the label and outlier detectors.
+    pub neighbours: usize,
+    /// Share of rows that the red team plants of each fault, in a copy that never trains.
+    pub planted_share: f64,
+}
+
+/// Differential privacy of training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Privacy {
+    /// Largest ε of the whole training.
+    pub epsilon: Epsilon,
+    /// The δ at which ε is stated.
+    pub delta: Delta,
+    /// L2 norm to which each example's gradient is clipped.
+    pub clipping_norm: f64,
+}
+
+/// Adversarial training by projected gradient descent.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adversary {
+    /// How the size of a perturbation is measured.
+    pub norm: Norm,
+    /// Its largest size, in the unit of features in `[0, 1]`.
+    pub radius: f64,
+    /// Gradient steps per batch.
+    pub steps: usize,
+}
+
+/// What stands around the model in deployment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Serving {
+    /// What each client may ask.
+    pub quota: Quota,
+    /// What is done to answers, the first innermost.
+    pub perturb: Vec<Perturb>,
+}
+
+/// The attacks and their strength. Bars in the policy name the least perturbation that counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attacks {
+    /// Evasion.
+    pub evasion: Evasion,
+    /// Membership inference.
+    pub membership: Membership,
+    /// Inversion.
+    pub inversion: Inversion,
+    /// Extraction.
+    pub extraction: Extraction,
+    /// Poisoning.
+    pub poisoning: Poisoning,
+}
+
+/// Evasion attacks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evasion {
+    /// How the size of a perturbation is measured.
+    pub norm: Norm,
+    /// Its largest size.
+    pub radius: f64,
+    /// Radii of the curve of accuracy against radius.
+    pub radii: Vec<f64>,
+    /// Gradient steps of PGD.
+    pub steps: usize,
+    /// Random starts of PGD.
+    pub restarts: usize,
+    /// Most samples attacked with gradients.
+    pub samples: usize,
+    /// Most samples attacked with queries.
+    pub square_samples: usize,
+    /// Queries per sample of Square, if the quota allows.
+    pub queries: usize,
+}
+
+/// Membership inference.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Membership {
+    /// Shadow models per system.
+    pub shadows: usize,
+    /// Most candidates, half of them members.
+    pub candidates: usize,
+    /// The low false-positive rate at which the true-positive rate is told.
+    pub false_positive_rate: f64,
+}
+
+/// Inversion.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inversion {
+    /// Gradient steps per class.
+    pub steps: usize,
+    /// Queries per class, if the quota allows.
+    pub queries: usize,
+}
+
+/// Extraction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extraction {
+    /// Labelled rows that the adversary owns beforehand.
+    pub owned: usize,
+    /// Queries of each copy on the curve; the last is the attack that is judged.
+    pub budgets: Vec<usize>,
+}
+
+/// Poisoning.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Poisoning {
+    /// Share of the training rows that wear the trigger and the target's label.
+    pub share: f64,
+    /// The class that triggered inputs shall be read as.
+    pub target: usize,
+}
+
+impl Config {
+    /// Defaults for `rows` rows of `shape` in `classes` classes.
+    pub fn fitting(shape: &Shape, rows: usize, device: DeviceKind) -> Self {
+        let small = rows < 10_000;
+        let image = shape.image().is_some();
+        let radius = if image { 0.1 } else { 0.05 };
+        Self {
+            collection: Collection {
+                test_share: if small { 0.4 } else { 0.2 },
+                max_rows: None,
+                false_positive_rate: 0.01,
+                neighbours: 10,
+                planted_share: 0.05,
+            },
+            training: Settings::fitting(shape, rows, device),
+            privacy: Some(Privacy::fitting(rows)),
+            adversary: Some(Adversary { norm: Norm::Linf, radius, steps: 7 }),
+            serving: Serving {
+                quota: Quota { queries: 200, per_second: None },
+                perturb: vec![Perturb::Round { decimals: 1 }],
+            },
+            attacks: Attacks {
+                evasion: Evasion {
+                    norm: Norm::Linf,
+                    radius,
+                    radii: vec![0.025, 0.05, 0.075, 0.1, 0.15, 0.2],
+                    steps: 40,
+                    restarts: 2,
+                    samples: 1000,
+                    square_samples: 200,
+                    queries: 1000,
+                },
+                membership: Membership {
+                    shadows: if small { 32 } else { 8 },
+                    candidates: 4000,
+                    false_positive_rate: 0.01,
+                },
+                inversion: Inversion { steps: 300, queries: 2000 },
+                extraction: Extraction { owned: 50, budgets: vec![50, 100, 200, 500, 1000] },
+                poisoning: Poisoning { share: 0.05, target: 0 },
+            },
+        }
+    }
+
+    /// These settings with what the TOML text changes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] on text that is no TOML, an unknown key, or a value outside its range, naming the place.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use underpin::{Config, Error};
+    /// use underpin_core::Shape;
+    ///
+    /// let defaults = Config::fitting(&Shape::new([30])?, 500, underpin::DeviceKind::Flex);
+    /// let config = defaults.changed("[attacks.membership]\nshadows = 4")?;
+    /// assert_eq!(config.attacks.membership.shadows, 4);
+    /// assert!(defaults.changed("[attacks]\nsurprise = 1").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn changed(&self, text: &str) -> Result<Self, Error> {
+        let refuse = |error: &dyn std::fmt::Display| Error::Config { fault: error.to_string().trim().to_owned() };
+        let changes: toml::Table = text.parse().map_err(|error: toml::de::Error| refuse(&error))?;
+        let mut table = toml::Table::try_from(self).map_err(|error| refuse(&error))?;
+        merge(&mut table, changes);
+        table.try_into().map_err(|error: toml::de::Error| refuse(&error))
+    }
+}
+
+impl Privacy {
+    /// ε = 8 at δ = 1 / rows, rounded down to a power of ten and at most 1e-4.
+    fn fitting(rows: usize) -> Self {
+        let delta = 10_f64.powf((1.0 / rows.max(10) as f64).log10().floor()).min(1e-4);
+        Self {
+            epsilon: Epsilon::new(8.0).expect("invariant: 8 is a positive number"),
+            delta: Delta::new(delta).expect("invariant: a power of ten below 1"),
+            clipping_norm: 1.0,
+        }
+    }
+}
+
+/// Puts `changes` over `table`, table by table. `false` takes a whole table away (`privacy = false`).
+fn merge(table: &mut toml::Table, changes: toml::Table) {
+    for (key, change) in changes {
+        match (table.get_mut(&key), change) {
+            (Some(toml::Value::Table(_)), toml::Value::Boolean(false)) => {
+                table.remove(&key);
+            }
+            (Some(toml::Value::Table(inner)), toml::Value::Table(change)) if inner.keys().any(|key| change.contains_key(key)) => {
+                merge(inner, change);
+            }
+            (_, change) => {
+                table.insert(key, change);
+            }
+        }
+    }
+}

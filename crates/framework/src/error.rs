@@ -1,0 +1,122 @@
+//! What the framework refuses.
+
+use std::path::PathBuf;
+
+/// What `underpin` refuses.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The vocabulary refused.
+    #[error(transparent)]
+    Core(#[from] underpin_core::Error),
+    /// Collection refused.
+    #[error(transparent)]
+    Data(#[from] underpin_data::Error),
+    /// An attack could not be played, or nothing could be measured.
+    #[error(transparent)]
+    Metrics(#[from] underpin_metrics::Error),
+    /// A mechanism refused.
+    #[error(transparent)]
+    Privacy(#[from] underpin_privacy::Error),
+    /// A guard could not be put up.
+    #[error(transparent)]
+    Serve(#[from] underpin_serve::Error),
+    /// A model could not be made or read.
+    #[error(transparent)]
+    Train(#[from] underpin_train::Error),
+    /// A run folder, a key or a policy was refused.
+    #[error(transparent)]
+    Seal(#[from] crate::seal::Error),
+    /// A run folder does not hold what it claims.
+    #[error(transparent)]
+    Fault(#[from] crate::seal::Fault),
+    /// A predictor of our own denied what the framework cannot do without.
+    #[error("the model denied: {0}")]
+    Denied(#[from] underpin_core::Denied),
+    /// A model could not be trained.
+    #[error("training of the {model} failed: {source}")]
+    Training {
+        /// Which model.
+        model: &'static str,
+        /// What the trainer said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The configuration file.
+    #[error("configuration: {fault}")]
+    Config {
+        /// What is wrong, and where.
+        fault: String,
+    },
+    /// A setting is out of range.
+    #[error("{name} = {value} is outside {range}")]
+    Setting {
+        /// The setting, as the configuration file names it.
+        name: &'static str,
+        /// Rejected value.
+        value: f64,
+        /// What is allowed.
+        range: String,
+    },
+    /// Two sketches do not describe the same data.
+    #[error(
+        "the sketch has {} features and {} classes where the reference has {} and {}",
+        .seen.0, .seen.1, .reference.0, .reference.1
+    )]
+    Sketch {
+        /// Features and classes of the reference.
+        reference: (usize, usize),
+        /// Features and classes of what was given.
+        seen: (usize, usize),
+    },
+    /// The policy's intent names what the data has not.
+    #[error("the policy's intent names the class {class:?}; the data has: {}", .classes.join(", "))]
+    UnknownClass {
+        /// The name.
+        class: String,
+        /// The classes there are.
+        classes: Vec<String>,
+    },
+    /// A folder for scratch files could not be made.
+    #[error("no folder for temporary files: {0}")]
+    Scratch(std::io::Error),
+    /// A file could not be read or written.
+    #[error("{action} {}: {source}", .path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file of a run holds something else than it should.
+    #[error("{file}: {fault}")]
+    File {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        fault: String,
+    },
+    /// The data of a run are not the ones it was made from.
+    #[error("{file}: not the data that the run was made from ({fault})")]
+    OtherData {
+        /// The data's name.
+        file: String,
+        /// How that shows.
+        fault: String,
+    },
+    /// A run that is not cleared has nothing to serve, renew or evaluate.
+    #[error("this run was refused: {unmet} of its bars are not met; only a cleared run can be {wanted}")]
+    NotCleared {
+        /// Number of unmet bars.
+        unmet: usize,
+        /// What was asked for.
+        wanted: &'static str,
+    },
+}
+
+impl Error {
+    pub(crate) fn training(model: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Training { model, source: Box::new(source) }
+    }
+}

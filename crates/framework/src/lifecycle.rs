@@ -1,0 +1,386 @@
+//! The order of things, as types: each state owns what it certifies, and is reached only through the one before.
+//!
+//! ```text
+//! Declared ─collect→ Sanitized ─train→ Trained ─harden→ Guarded ─assess→ Cleared ─→ safety, signing, serving
+//!    policy             rows           model            endpoint     └──→ Refused: the Guarded back, and why
+//! ```
+//!
+//! No state can be cloned, defaulted or read from a file, and no field is public. Safety cannot be evaluated before
+//! clearance:
+//!
+//! ```compile_fail
+//! fn evaluate<M: underpin::Model>(guarded: &underpin::lifecycle::Guarded<M>, seed: underpin_core::Seed) {
+//!     let _ = guarded.evaluate_safety(seed);
+//! }
+//! ```
+//!
+//! and can be after it:
+//!
+//! ```
+//! fn evaluate<M: underpin::Model>(cleared: &underpin::lifecycle::Cleared<M>, seed: underpin_core::Seed) {
+//!     let _ = cleared.evaluate_safety(seed);
+//! }
+//! ```
+//!
+//! A refusal has no clearance to sign:
+//!
+//! ```compile_fail
+//! fn sign<M: underpin::Model>(refused: &underpin::lifecycle::Refused<M>, evidence: &[u8]) {
+//!     let _ = refused.clearance(evidence, 0);
+//! }
+//! ```
+//!
+//! a clearance has:
+//!
+//! ```
+//! fn sign<M: underpin::Model>(cleared: &underpin::lifecycle::Cleared<M>, evidence: &[u8]) {
+//!     let _ = cleared.clearance(evidence, 0);
+//! }
+//! ```
+//!
+//! Nobody outside makes a cleared state:
+//!
+//! ```compile_fail
+//! fn forge<M>(guarded: underpin::lifecycle::Guarded<M>, judged: underpin::lifecycle::Judged) -> underpin::lifecycle::Cleared<M> {
+//!     underpin::lifecycle::Cleared { guarded, judged }
+//! }
+//! ```
+//!
+//! only the gate does:
+//!
+//! ```
+//! fn pass<M>(assessed: underpin::lifecycle::Assessed<M>) -> Option<underpin::lifecycle::Cleared<M>> {
+//!     match assessed {
+//!         underpin::lifecycle::Assessed::Cleared(cleared) => Some(cleared),
+//!         underpin::lifecycle::Assessed::Refused(_) => None,
+//!     }
+//! }
+//! ```
+
+use std::collections::BTreeMap;
+
+use underpin_core::{
+    Audited, Confidence, Digest, Evidence, Policy, Record, Seed, Subject, Trainer, Unmet, Verdict,
+};
+use underpin_privacy::SecretKey;
+
+use crate::assess::{self, Plan, Systems};
+use crate::collect::Material;
+use crate::config::Serving;
+use crate::model::{Model, Recipe};
+use crate::report::Reconstruction;
+use crate::seal::{self, ClearanceDocument, PolicyName, files};
+use crate::{Error, safety};
+
+/// A policy is fixed: read, complete, and known by the digest of its bytes. Nothing has been measured.
+#[derive(Debug)]
+pub struct Declared {
+    policy: Policy,
+    digest: Digest,
+    bytes: Vec<u8>,
+}
+
+impl Declared {
+    /// Reads and hashes a policy.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are no complete policy, naming what is wrong or missing.
+    pub fn read(bytes: &[u8]) -> Result<Self, Error> {
+        let (policy, digest) = seal::policy::read(bytes)?;
+        Ok(Self { policy, digest, bytes: bytes.to_vec() })
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Its bytes, as they were read.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Takes rows in that collection has judged.
+    pub fn collect(self, material: Material) -> Sanitized {
+        Sanitized { declared: self, material }
+    }
+}
+
+/// Rows are judged; each one's fate is on record.
+#[derive(Debug)]
+pub struct Sanitized {
+    declared: Declared,
+    material: Material,
+}
+
+impl Sanitized {
+    /// The rows, and what is known of them.
+    pub fn material(&self) -> &Material {
+        &self.material
+    }
+
+    /// Fits the model and its undefended twin to the rows that were kept.
+    ///
+    /// # Guarantees
+    ///
+    /// 1. Rows that do not match their ledger are not trained on: `rows_that_do_not_match_their_ledger_do_not_train`.
+    ///
+    /// # Errors
+    ///
+    /// When the rows are not exactly those that the ledger keeps, or training fails.
+    pub fn train<D, U>(self, recipe: &Recipe<D, U>, seed: Seed) -> Result<Trained<D::Model>, Error>
+    where
+        D: Trainer<Model: Model>,
+        U: Trainer<Model = D::Model>,
+    {
+        self.material.ledger.verify(&self.material.train)?;
+        let data = self.material.train.examples();
+        let span = tracing::info_span!("training", phase = "training").entered();
+        let fit = recipe.defended.train(data, seed.derive("model"));
+        let Audited { value: model, record } = fit.map_err(|error| Error::training("model", error))?;
+        let fit = recipe.undefended.train(data, seed.derive("twin"));
+        let twin = fit.map_err(|error| Error::training("undefended twin", error))?.value;
+        drop(span);
+        Ok(Trained { sanitized: self, model, twin, record })
+    }
+}
+
+/// A model is fitted to rows that match their ledger.
+#[derive(Debug)]
+pub struct Trained<M> {
+    sanitized: Sanitized,
+    model: M,
+    twin: M,
+    record: Record,
+}
+
+impl<M: Model> Trained<M> {
+    /// The model.
+    pub fn model(&self) -> &M {
+        &self.model
+    }
+
+    /// Puts the guard around the model that deployment will put around it; its noise comes from `key`.
+    ///
+    /// # Errors
+    ///
+    /// When the model cannot be written down, or a perturbation is out of range.
+    pub fn harden(self, serving: Serving, key: SecretKey) -> Result<Guarded<M>, Error> {
+        let artifact = self.model.artifact()?;
+        Ok(Guarded { trained: self, artifact, serving, key })
+    }
+}
+
+/// A model behind its guard, ready to be attacked.
+#[derive(Debug)]
+pub struct Guarded<M> {
+    trained: Trained<M>,
+    artifact: Vec<u8>,
+    serving: Serving,
+    key: SecretKey,
+}
+
+/// Where a run comes from; it goes into the evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// Where the run's public randomness starts.
+    pub seed: Seed,
+    /// Revision of the code.
+    pub revision: String,
+    /// Versions of what computes.
+    pub versions: BTreeMap<String, String>,
+    /// When it is measured, seconds since 1970 UTC.
+    pub measured_at: u64,
+}
+
+/// What the gate said.
+#[derive(Debug)]
+pub enum Assessed<M> {
+    /// Every bar is met.
+    Cleared(Cleared<M>),
+    /// Some bar is not.
+    Refused(Refused<M>),
+}
+
+/// Evidence and its judgement under the policy.
+#[derive(Debug)]
+pub struct Judged {
+    evidence: Evidence,
+    verdicts: Vec<Verdict>,
+    reconstructions: Vec<Reconstruction>,
+}
+
+impl Judged {
+    /// What was measured.
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// The judgement of each bar.
+    pub fn verdicts(&self) -> &[Verdict] {
+        &self.verdicts
+    }
+
+    /// What inversion made of each class, for the report.
+    pub fn reconstructions(&self) -> &[Reconstruction] {
+        &self.reconstructions
+    }
+
+    /// Each unmet bar, by position, and why.
+    pub fn unmet(&self) -> impl Iterator<Item = (usize, &Unmet)> {
+        self.verdicts.iter().filter_map(|verdict| Some((verdict.bar, verdict.unmet.as_ref()?)))
+    }
+}
+
+impl<M: Model> Guarded<M> {
+    /// The policy, the rows and all that came before.
+    pub fn material(&self) -> &Material {
+        &self.trained.sanitized.material
+    }
+
+    /// The policy that was declared.
+    pub fn declared(&self) -> &Declared {
+        &self.trained.sanitized.declared
+    }
+
+    /// The model's bytes.
+    pub fn artifact(&self) -> &[u8] {
+        &self.artifact
+    }
+
+    /// The model.
+    pub(crate) fn model(&self) -> &M {
+        &self.trained.model
+    }
+
+    /// Attacks both systems and lets the gate judge.
+    ///
+    /// # Guarantees
+    ///
+    /// 1. A clearance is given only when every bar of the declared policy is met:
+    ///    `a_constant_predictor_is_refused`, `the_undefended_run_is_refused`.
+    ///
+    /// # Errors
+    ///
+    /// When an attack cannot be played. A broken bar is no error; it is a refusal.
+    pub fn assess<D, U>(
+        self,
+        recipe: &Recipe<D, U>,
+        plan: &Plan,
+        provenance: Provenance,
+    ) -> Result<Assessed<M>, Error>
+    where
+        D: Trainer<Model = M> + Sync,
+        U: Trainer<Model = M> + Sync,
+    {
+        let Provenance { seed, revision, versions, measured_at } = provenance;
+        let confidence = strictest(self.declared().policy());
+        let systems = Systems {
+            material: self.material(),
+            model: &self.trained.model,
+            twin: &self.trained.twin,
+            recipe,
+            serving: &self.serving,
+            key: &self.key,
+        };
+        let mut record = Record::default();
+        record.merge(self.material().record.clone());
+        record.merge(self.trained.record.clone());
+        let (attacked, reconstructions) = assess::measure(&systems, plan, confidence, seed.derive("attacks"))?;
+        record.merge(attacked);
+        let mut subjects = vec![Subject { name: files::MODEL.into(), digest: seal::sha256(&self.artifact) }];
+        subjects.push(Subject { name: files::POLICY.into(), digest: self.declared().digest });
+        subjects.extend(self.material().files.iter().map(|(name, bytes)| {
+            Subject { name: (*name).to_owned(), digest: seal::sha256(bytes) }
+        }));
+        let policy = self.declared().digest;
+        let evidence = Evidence { subjects, policy, seed, revision, versions, measured_at, record };
+        let verdicts = self.declared().policy().judge(policy, &evidence);
+        for (bar, verdict) in self.declared().policy().bars().iter().zip(&verdicts) {
+            tracing::info!(about = %bar.about, quantity = %bar.quantity, limit = %bar.limit, met = verdict.is_met(), "bar");
+        }
+        let judged = Judged { evidence, verdicts, reconstructions };
+        Ok(if judged.verdicts.iter().all(Verdict::is_met) {
+            Assessed::Cleared(Cleared { guarded: self, judged })
+        } else {
+            Assessed::Refused(Refused { guarded: self, judged })
+        })
+    }
+}
+
+/// The highest confidence that any bar asks for: every interval is given at it.
+fn strictest(policy: &Policy) -> Confidence {
+    let confidences = policy.bars().iter().map(|bar| bar.confidence);
+    confidences.max_by(|a, b| a.value().total_cmp(&b.value())).expect("invariant: a policy has bars for every threat")
+}
+
+/// A lifecycle whose every bar is met. Only [`Guarded::assess`] makes one.
+#[derive(Debug)]
+pub struct Cleared<M> {
+    guarded: Guarded<M>,
+    judged: Judged,
+}
+
+impl<M: Model> Cleared<M> {
+    /// What was cleared.
+    pub fn guarded(&self) -> &Guarded<M> {
+        &self.guarded
+    }
+
+    /// The evidence and its judgement.
+    pub fn judged(&self) -> &Judged {
+        &self.judged
+    }
+
+    /// Evaluates safety and alignment with the policy's intent, on the rows held out.
+    ///
+    /// # Errors
+    ///
+    /// When the policy's intent names a class that the data has not, or nothing can be measured.
+    pub fn evaluate_safety(&self, seed: Seed) -> Result<Record, Error> {
+        safety::evaluate(&self.guarded, seed)
+    }
+
+    /// The clearance, to be signed, of the evidence in `evidence` (the bytes of `evidence.dsse.json`).
+    ///
+    /// Valid from `issued_at` (seconds since 1970 UTC) for as many days as the policy says.
+    pub fn clearance(&self, evidence: &[u8], issued_at: u64) -> ClearanceDocument {
+        let declared = self.guarded.declared();
+        let Evidence { seed, revision, .. } = &self.judged.evidence;
+        ClearanceDocument {
+            policy: PolicyName { name: declared.policy.name().to_owned(), digest: declared.digest },
+            evidence: seal::sha256(evidence),
+            model: seal::sha256(&self.guarded.artifact),
+            verdicts: self.judged.verdicts.clone(),
+            issued_at,
+            expires_at: issued_at + u64::from(declared.policy.valid_days()) * 86_400,
+            seed: *seed,
+            revision: revision.clone(),
+        }
+    }
+}
+
+/// A lifecycle with an unmet bar: no clearance, no safety evaluation, no serving.
+#[derive(Debug)]
+pub struct Refused<M> {
+    guarded: Guarded<M>,
+    judged: Judged,
+}
+
+impl<M> Refused<M> {
+    /// The evidence and its judgement.
+    pub fn judged(&self) -> &Judged {
+        &self.judged
+    }
+
+    /// What was refused, to be hardened further and assessed again.
+    pub fn guarded(&self) -> &Guarded<M> {
+        &self.guarded
+    }
+
+    /// The previous state back.
+    pub fn into_guarded(self) -> Guarded<M> {
+        self.guarded
+    }
+}

@@ -1,0 +1,34 @@
+//! The user's own signing key, and whom the user trusts.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use underpin::seal::{PublicKey, SigningKey};
+
+/// Where the user's own key lies: `$XDG_CONFIG_HOME/underpin/key.pem`, else `~/.config/underpin/key.pem`.
+fn own_path() -> Result<PathBuf> {
+    let config = std::env::var_os("XDG_CONFIG_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".config"));
+    let folder = config.or_else(home).context("neither XDG_CONFIG_HOME nor HOME is set; give --key FILE")?;
+    Ok(folder.join("underpin").join("key.pem"))
+}
+
+/// The key to sign with: the one given, else the user's own, made at first use for its owner's eyes only.
+pub(crate) fn signing(given: Option<&Path>) -> Result<SigningKey> {
+    match given {
+        Some(path) => Ok(SigningKey::load(path)?),
+        None => Ok(SigningKey::load_or_create(&own_path()?)?),
+    }
+}
+
+/// The keys to trust: those given (public, PEM), else the user's own.
+pub(crate) fn trusted(given: &[PathBuf]) -> Result<Vec<PublicKey>> {
+    if given.is_empty() {
+        let path = own_path()?;
+        let key = SigningKey::load(&path).with_context(|| {
+            format!("no key to trust: give --key PEM; {} is made by the first `cargo xtask pipeline`", path.display())
+        })?;
+        return Ok(vec![key.public()]);
+    }
+    given.iter().map(|path| Ok(PublicKey::load(path)?)).collect()
+}

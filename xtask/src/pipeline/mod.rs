@@ -1,0 +1,173 @@
+//! `cargo xtask pipeline`.
+
+pub(crate) mod table;
+pub(crate) mod verify;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, ValueEnum};
+use underpin::{DeviceKind, Input, Job, Protection, seal};
+use underpin_core::{Seed, Shape};
+use underpin_data::{Format, Source};
+
+use crate::clock;
+use crate::console::Console;
+use crate::keys;
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FileFormat {
+    /// Comma-separated text.
+    Csv,
+    /// MNIST's own format.
+    Idx,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// Options of `pipeline`.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Rows to train on (CSV, IDX or Parquet, .gz allowed). Default: the UCI digits that come with the program.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Rows to test on. Default: a stratified share of the data, set aside first.
+    #[arg(long, value_name = "FILE", requires = "data")]
+    test_data: Option<PathBuf>,
+    /// Format of the data, where the file's name does not tell.
+    #[arg(long, value_enum, requires = "data")]
+    format: Option<FileFormat>,
+    /// The column that holds the class, by name or position.
+    #[arg(long, value_name = "COLUMN", requires = "data")]
+    label: Option<String>,
+    /// Shape of an image.
+    #[arg(long, value_name = "CxHxW", requires = "data")]
+    shape: Option<String>,
+    /// The policy: a TOML file, or `baseline` or `strict`, which come with the program.
+    #[arg(long, value_name = "FILE", default_value = "baseline")]
+    policy: String,
+    /// Changes to the settings that fit the data: a TOML file.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The folder to leave behind; it must not exist.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Where public randomness starts.
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// Where tensors are computed.
+    #[arg(long, default_value = "flex", value_parser = ["flex", "ndarray"])]
+    device: String,
+    /// No defence at all, for comparison; a policy should refuse it.
+    #[arg(long)]
+    undefended: bool,
+    /// The key to sign with (PEM). Default: one kept in your configuration folder.
+    #[arg(long, value_name = "PEM")]
+    key: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn input(&self) -> Result<Input> {
+        let Some(path) = &self.data else { return Ok(Input::Digits) };
+        let shape = self.shape.as_deref().map(shape).transpose()?;
+        let source = |path: &Path| -> Result<Box<Source>> {
+            // Absolute, so that a reassessment finds the rows from wherever it is called.
+            let path = std::path::absolute(path).with_context(|| path.display().to_string())?;
+            let format = self.format.map(|format| match format {
+                FileFormat::Csv => Format::Csv,
+                FileFormat::Idx => Format::Idx,
+                FileFormat::Parquet => Format::Parquet,
+            });
+            Ok(Box::new(Source { format, label: self.label.clone(), shape: shape.clone(), ..Source::new(path) }))
+        };
+        let test = self.test_data.as_deref().map(source).transpose()?;
+        Ok(Input::Files { train: source(path)?, test })
+    }
+}
+
+fn shape(text: &str) -> Result<Shape> {
+    let axes: Option<Vec<usize>> = text.split('x').map(|axis| axis.parse().ok()).collect();
+    match axes {
+        Some(axes) if axes.len() == 3 => Ok(Shape::new(axes)?),
+        _ => bail!("--shape {text:?}: give channels, height and width as 1x28x28"),
+    }
+}
+
+fn policy(name: &str) -> Result<Vec<u8>> {
+    match name {
+        "baseline" => Ok(seal::policy::BASELINE.as_bytes().to_vec()),
+        "strict" => Ok(seal::policy::STRICT.as_bytes().to_vec()),
+        path => std::fs::read(path).with_context(|| format!("--policy {path}")),
+    }
+}
+
+/// Exit codes: 0 cleared, 2 refused; 1 is an error.
+pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<ExitCode> {
+    let started = clock::now()?;
+    let out = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/{started}")));
+    let config = match &arguments.config {
+        Some(path) => Some(std::fs::read_to_string(path).with_context(|| format!("--config {}", path.display()))?),
+        None => None,
+    };
+    let key = keys::signing(arguments.key.as_deref())?;
+    let job = Job {
+        input: arguments.input()?,
+        policy: policy(&arguments.policy)?,
+        config,
+        seed: Seed(arguments.seed),
+        device: arguments.device.parse::<DeviceKind>()?,
+        protection: if arguments.undefended { Protection::Undefended } else { Protection::Defended },
+        out,
+        who: who(),
+        revision: revision(),
+        versions: versions(),
+    };
+    let finished = stoppable(|| underpin::run(&job, &key, &|| clock::now().unwrap_or(started)))?;
+    console.clear();
+    table::print(&finished, console)?;
+    Ok(ExitCode::from(if finished.is_cleared() { 0 } else { 2 }))
+}
+
+/// Runs `work`; Ctrl-C ends the process at once. A run under way lies in a hidden folder, so nothing half-written stays
+/// under its name; the next run of that name clears it away.
+fn stoppable<T>(work: impl FnOnce() -> Result<T, underpin::Error>) -> Result<T> {
+    Ok(work()?)
+}
+
+/// Who runs this, for the accountability log.
+pub(crate) fn who() -> String {
+    ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "unknown".into())
+}
+
+/// The commit that was built from, and whether the tree had changes.
+pub(crate) fn revision() -> String {
+    let git = |arguments: &[&str]| {
+        let output = std::process::Command::new("git").args(arguments).current_dir(crate::check::root()).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    match (git(&["rev-parse", "HEAD"]), git(&["status", "--porcelain"])) {
+        (Some(head), Some(changes)) if changes.is_empty() => head,
+        (Some(head), _) => format!("{head} with changes"),
+        _ => "unknown".into(),
+    }
+}
+
+/// Versions of what computes.
+pub(crate) fn versions() -> std::collections::BTreeMap<String, String> {
+    [
+        ("underpin", env!("CARGO_PKG_VERSION")),
+        ("burn", "0.22.1"),
+        ("architecture", std::env::consts::ARCH),
+        ("system", std::env::consts::OS),
+    ]
+    .into_iter()
+    .map(|(name, version)| (name.to_owned(), version.to_owned()))
+    .collect()
+}
+
+/// A run folder that exists.
+pub(crate) fn existing(folder: &Path) -> Result<()> {
+    ensure!(folder.is_dir(), "{} is no run folder", folder.display());
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! The closing table.
+
+use anyhow::Result;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
+use underpin::{Finished, report};
+
+use crate::console::Console;
+
+/// Prints what came of a run: a table, or one JSON object.
+pub(crate) fn print(finished: &Finished, console: &Console) -> Result<()> {
+    if console.json {
+        println!("{}", serde_json::to_string_pretty(&json(finished))?);
+        return Ok(());
+    }
+    if console.quiet {
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(report::HEADINGS);
+    for cells in &finished.table {
+        let mut row: Vec<Cell> = cells.iter().map(Cell::new).collect();
+        if let (true, Some(verdict)) = (console.colour, row.pop()) {
+            let colour = match cells.last().map(String::as_str) {
+                Some("met") => Color::Green,
+                Some("-" | "no bar") => Color::DarkGrey,
+                _ => Color::Red,
+            };
+            row.push(verdict.fg(colour).add_attribute(Attribute::Bold));
+        } else {
+            row = cells.iter().map(Cell::new).collect();
+        }
+        table.add_row(row);
+    }
+    println!("{table}");
+    let unmet = finished.verdicts.iter().filter(|verdict| !verdict.is_met()).count();
+    let bars = finished.verdicts.len();
+    match finished.is_cleared() {
+        true => println!("CLEARED under {}: all {bars} bars are met", finished.policy.name()),
+        false => println!("REFUSED under {}: {unmet} of {bars} bars are not met", finished.policy.name()),
+    }
+    for verdict in finished.verdicts.iter().filter(|verdict| !verdict.is_met()) {
+        let bar = &finished.policy.bars()[verdict.bar];
+        let why = verdict.unmet.as_ref().map_or_else(String::new, ToString::to_string);
+        let measured = verdict.measurement.and_then(|at| finished.evidence.record.measurements.get(at));
+        let measured = measured.map_or_else(|| "nothing measured".to_owned(), ToString::to_string);
+        println!("  {} {} {}: {why}; {measured}", bar.about, bar.quantity, bar.limit);
+    }
+    println!("report: {}", finished.folder.join(underpin::seal::files::REPORT).display());
+    Ok(())
+}
+
+fn json(finished: &Finished) -> serde_json::Value {
+    serde_json::json!({
+        "cleared": finished.is_cleared(),
+        "policy": finished.policy,
+        "verdicts": finished.verdicts,
+        "expires_at": finished.expires_at,
+        "folder": finished.folder,
+        "evidence": finished.evidence,
+    })
+}
