@@ -1,1 +1,42 @@
-//! underpin-data
+#![doc = include_str!("../README.md")]
+
+mod calibration;
+mod collection;
+mod columnar;
+mod contract;
+mod door;
+mod duplicates;
+mod encode;
+mod error;
+mod idx;
+mod infer;
+mod knn;
+mod ledger;
+mod ledger_file;
+mod manifest;
+mod merkle;
+mod neighbours;
+mod quarantine;
+pub mod redteam;
+mod rows;
+mod sanitizers;
+mod source;
+mod spectral;
+mod split;
+mod table;
+
+pub use calibration::FalsePositiveRate;
+pub use collection::{Collection, Floor, admit};
+pub use contract::{Column, Contract, Kind};
+pub use door::{Door, RawRow};
+pub use duplicates::{ExactDuplicates, Leakage, NearDuplicates};
+pub use error::Error;
+pub use knn::{KnnLabels, KnnOutliers};
+pub use ledger::{Drop, Fate, Ledger, Reason};
+pub use manifest::Manifest;
+pub use quarantine::write_quarantine;
+pub use rows::Rows;
+pub use sanitizers::Sanitizers;
+pub use source::{File, Format, Limits, Source, from_bytes, open};
+pub use spectral::{Features, Representation, SpectralSignatures};
+pub use split::{Parts, Split, split};

@@ -1,0 +1,210 @@
+//! Rows on their way from the door to training, each with its fate.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use underpin_core::{Audited, Examples, Inputs, Record};
+
+use crate::Error;
+use crate::contract::Contract;
+use crate::door::Door;
+use crate::encode::Encoder;
+use crate::ledger::{Drop, Fate, Ledger, Reason};
+use crate::neighbours::Neighbours;
+use crate::rows::Rows;
+
+/// Rows that kept the contract, the fate of every row that came, and the rows held out.
+///
+/// Sanitizers take rows out; none puts rows in or changes one. Each judges a collection once: what it kept, it keeps.
+#[derive(Clone, Debug)]
+pub struct Collection {
+    door: Arc<Door>,
+    rows: Rows,
+    ledger: Ledger,
+    held_out: Option<Arc<Rows>>,
+    judged: Vec<String>,
+    pub(crate) neighbours: Option<Arc<Neighbours>>,
+}
+
+/// What must be left of a collection for it to be of use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Floor {
+    /// Greatest share of rows that may be rejected, in `[0, 1]`.
+    pub max_rejected: f64,
+    /// Fewest rows that must be left.
+    pub min_rows: usize,
+}
+
+/// Lets rows in that keep the contract; every other row is dropped with its reason.
+///
+/// # Errors
+///
+/// [`Error::MissingColumn`] or [`Error::ShapeMismatch`] when the file has not the contract's columns. A bad row is no
+/// error.
+pub fn admit(door: Door, contract: &Contract) -> Result<Audited<Collection>, Error> {
+    let encoder = Encoder::new(contract, &door)?;
+    let encoded: Vec<_> = door.rows().par_iter().map(|row| encoder.encode(row)).collect();
+    let mut record = Record::default();
+    let mut values = Vec::with_capacity(encoded.len() * contract.shape().size());
+    let (mut labels, mut ids, mut fates, mut clamped) = (vec![], vec![], vec![], 0);
+    for (row, encoded) in door.rows().iter().zip(encoded) {
+        let dropped = match encoded {
+            Ok(encoded) => {
+                values.extend(encoded.values);
+                labels.push(encoded.label);
+                ids.push(row.id());
+                clamped += encoded.clamped;
+                None
+            }
+            Err((reason, detail)) => Some(Drop { by: "contract".into(), reason, detail }),
+        };
+        let digest = if dropped.is_some() { row.digest() } else { underpin_core::Digest::new([0; 32]) };
+        fates.push(Fate { id: row.id(), digest, dropped });
+    }
+    let inputs = Inputs::new(contract.shape().clone(), values)?;
+    let rows = Rows::new(Examples::new(inputs, labels, contract.classes().len())?, ids)?;
+    let admitted = fates.iter_mut().filter(|fate| fate.dropped.is_none());
+    admitted.zip(rows.digests()).for_each(|(fate, digest)| fate.digest = *digest);
+    let ledger = Ledger::new(fates)?;
+    record.set("collection.read", ledger.read());
+    record.set("collection.contract.kept", ledger.kept());
+    record.set("collection.contract.clamped_values", clamped);
+    for (reason, count) in ledger.dropped() {
+        record.set(format!("collection.contract.{reason}"), count);
+    }
+    tracing::info!(read = ledger.read(), kept = ledger.kept(), "contract checked");
+    let door = Arc::new(door);
+    let value = Collection { door, rows, ledger, held_out: None, judged: vec![], neighbours: None };
+    Ok(Audited { value, record })
+}
+
+impl Collection {
+    /// Gives the collection rows that never train, to calibrate thresholds on and to find leaked rows by.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Core`] when their shape or number of classes differs.
+    pub fn hold_out(mut self, rows: Rows) -> Result<Self, Error> {
+        let (mine, theirs) = (self.rows.examples(), rows.examples());
+        if mine.inputs().shape() != theirs.inputs().shape() {
+            let (expected, found) = (mine.inputs().shape().size(), theirs.inputs().shape().size());
+            return Err(underpin_core::Error::Length { name: "held-out row", expected, found }.into());
+        }
+        if mine.classes() != theirs.classes() {
+            let (expected, found) = (mine.classes(), theirs.classes());
+            return Err(underpin_core::Error::Length { name: "classes of held-out rows", expected, found }.into());
+        }
+        self.held_out = Some(Arc::new(rows));
+        self.neighbours = None;
+        Ok(self)
+    }
+
+    /// The rows as they came.
+    pub fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// The rows kept so far.
+    pub fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// The rows kept so far, themselves.
+    pub fn into_rows(self) -> Rows {
+        self.rows
+    }
+
+    /// Every row's fate so far.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The rows that never train, if any were given.
+    pub fn held_out(&self) -> Option<&Rows> {
+        self.held_out.as_deref()
+    }
+
+    pub(crate) fn reference(&self, sanitizer: &'static str) -> Result<Arc<Rows>, Error> {
+        let rows = self.held_out.clone().filter(|rows| !rows.is_empty());
+        rows.ok_or(Error::NoReference { sanitizer })
+    }
+
+    /// Refuses a collection too little of which is left.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`], [`Error::TooManyRejected`], [`Error::TooFewRows`] or [`Error::OneClass`].
+    pub fn check(&self, floor: &Floor) -> Result<(), Error> {
+        if !(0.0..=1.0).contains(&floor.max_rejected) {
+            return Err(Error::Setting { name: "max_rejected", value: floor.max_rejected, range: "[0, 1]" });
+        }
+        let file = self.door.name().to_owned();
+        let (rows, kept) = (self.ledger.read(), self.ledger.kept());
+        if (rows - kept) as f64 > floor.max_rejected * rows as f64 {
+            let first = self.ledger.fates().iter().find_map(|fate| fate.dropped.as_ref().map(|drop| (fate.id, drop)));
+            return Err(Error::TooManyRejected {
+                file,
+                rejected: rows - kept,
+                rows,
+                allowed: floor.max_rejected,
+                reasons: self.ledger.dropped(),
+                first: first.map_or_else(String::new, |(id, drop)| format!("row {id}: {}", drop.detail)),
+            });
+        }
+        let counts = self.rows.examples().counts();
+        let found = counts.iter().filter(|count| **count > 0).count();
+        if found < 2 {
+            let present = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+            return Err(Error::OneClass {
+                file,
+                found,
+                classes: present.map(|(class, _)| class.to_string()).collect(),
+            });
+        }
+        if kept < floor.min_rows {
+            return Err(Error::TooFewRows { file, found: kept, needed: floor.min_rows });
+        }
+        Ok(())
+    }
+
+    /// Runs a judgement once per sanitizer: drops what it flags and counts it in the record.
+    pub(crate) fn judge(
+        mut self,
+        name: &'static str,
+        judgement: impl FnOnce(&mut Self, &mut Record) -> Result<Vec<Flag>, Error>,
+    ) -> Result<Audited<Self>, Error> {
+        let mut record = Record::default();
+        if self.judged.iter().any(|judged| judged == name) {
+            record.set(format!("collection.{name}.judged_before"), true);
+            return Ok(Audited { value: self, record });
+        }
+        let before = self.rows.len();
+        let mut flags = judgement(&mut self, &mut record)?;
+        flags.sort_by_key(|flag| flag.position);
+        flags.dedup_by_key(|flag| flag.position);
+        for Flag { position, reason, detail } in &flags {
+            let drop = Drop { by: name.into(), reason: *reason, detail: detail.clone() };
+            self.ledger.drop_row(self.rows.ids()[*position], drop);
+        }
+        let mut flagged = flags.iter().map(|flag| flag.position).peekable();
+        let kept: Vec<usize> = (0..before).filter(|at| flagged.next_if_eq(at).is_none()).collect();
+        if let Some(neighbours) = self.neighbours.take() {
+            self.neighbours = Some(Arc::new(neighbours.keep(&kept)));
+        }
+        self.rows = self.rows.select(&kept);
+        self.judged.push(name.into());
+        record.set(format!("collection.{name}.judged"), before);
+        record.set(format!("collection.{name}.dropped"), flags.len());
+        tracing::info!(sanitizer = name, judged = before, dropped = flags.len(), "judged");
+        Ok(Audited { value: self, record })
+    }
+}
+
+/// A row that a sanitizer does not let pass.
+pub(crate) struct Flag {
+    pub(crate) position: usize,
+    pub(crate) reason: Reason,
+    pub(crate) detail: String,
+}

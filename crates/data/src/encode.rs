@@ -1,0 +1,204 @@
+//! A contract bound to the columns of a file: raw cells to features, and back.
+
+use std::collections::HashMap;
+
+use underpin_core::Trigger;
+
+use crate::Error;
+use crate::contract::{Contract, Kind};
+use crate::door::{Door, RawRow, Refusal, shortened};
+use crate::ledger::Reason;
+
+/// Where one column's cell lies, and where its features go.
+struct Field<'a> {
+    cell: usize,
+    name: &'a str,
+    kind: Code<'a>,
+    feature: usize,
+}
+
+enum Code<'a> {
+    Number { min: f64, max: f64, slack: f64 },
+    Category { values: &'a [String], positions: HashMap<&'a str, usize> },
+}
+
+/// A contract bound to the columns of a file.
+pub(crate) struct Encoder<'a> {
+    fields: Vec<Field<'a>>,
+    contract: &'a Contract,
+    classes: HashMap<&'a str, usize>,
+    label: usize,
+    columns: usize,
+}
+
+/// A row that keeps the contract.
+pub(crate) struct Encoded {
+    pub(crate) values: Vec<f32>,
+    pub(crate) label: usize,
+    /// Number of values that were clamped.
+    pub(crate) clamped: usize,
+}
+
+impl<'a> Encoder<'a> {
+    /// Finds the contract's columns among the file's.
+    pub(crate) fn new(contract: &'a Contract, door: &'a Door) -> Result<Self, Error> {
+        let missing = |column: &str| Error::MissingColumn {
+            file: door.name().to_owned(),
+            column: column.to_owned(),
+            found: door.columns().to_vec(),
+        };
+        let position =
+            |name: &str| door.columns().iter().position(|column| column == name).ok_or_else(|| missing(name));
+        let label = position(contract.label())?;
+        let mut fields = Vec::new();
+        let mut feature = 0;
+        for column in contract.columns() {
+            match &column.kind {
+                Kind::Ignored { .. } => {}
+                Kind::Pixels { count, max } => {
+                    let cells = (0..door.columns().len()).filter(|at| *at != label);
+                    if *count != door.columns().len() - 1 {
+                        let (file, shape) = (door.name().to_owned(), contract.shape().axes().to_vec());
+                        let found = door.columns().len() - 1;
+                        return Err(Error::ShapeMismatch { file, shape, needed: *count, found });
+                    }
+                    fields.extend(cells.enumerate().map(|(feature, cell)| Field {
+                        cell,
+                        name: &door.columns()[cell],
+                        kind: Code::Number { min: 0.0, max: *max, slack: 0.0 },
+                        feature,
+                    }));
+                }
+                Kind::Number { min, max, slack } => {
+                    let kind = Code::Number { min: *min, max: *max, slack: *slack };
+                    fields.push(Field { cell: position(&column.name)?, name: &column.name, kind, feature });
+                }
+                Kind::Category { values } => {
+                    let positions = values.iter().enumerate().map(|(at, value)| (value.as_str(), at)).collect();
+                    let kind = Code::Category { values, positions };
+                    fields.push(Field { cell: position(&column.name)?, name: &column.name, kind, feature });
+                }
+            }
+            feature += column.kind.width();
+        }
+        let classes = contract.classes().iter().enumerate().map(|(at, class)| (class.as_str(), at)).collect();
+        Ok(Self { fields, contract, classes, label, columns: door.columns().len() })
+    }
+
+    /// The row's features and label, or why it breaks the contract: column, value and what is allowed.
+    pub(crate) fn encode(&self, row: &RawRow) -> Result<Encoded, Refusal> {
+        if let crate::door::Cells::Unreadable { fault, .. } = &row.cells {
+            return Err((Reason::Malformed, fault.clone()));
+        }
+        if row.len() != self.columns {
+            return Err((Reason::Malformed, format!("{} cells, allowed: {}", row.len(), self.columns)));
+        }
+        let mut values = vec![0.0; self.contract.shape().size()];
+        let mut clamped = 0;
+        for field in &self.fields {
+            clamped += usize::from(field.encode(row, &mut values)?);
+        }
+        Ok(Encoded { values, label: self.class(row)?, clamped })
+    }
+
+    fn class(&self, row: &RawRow) -> Result<usize, Refusal> {
+        let name = self.contract.label();
+        let Some(label) = row.label(self.label) else {
+            return Err((Reason::Missing, format!("label {name:?} is missing")));
+        };
+        self.classes.get(label.as_str()).copied().ok_or_else(|| {
+            let shown = self.contract.classes().iter().take(20).cloned().collect::<Vec<_>>().join(", ");
+            (Reason::UnknownClass, format!("label {name:?} is {:?}, allowed: {shown}", shortened(&label)))
+        })
+    }
+
+    /// Texts of all cells of a row with these features and class; cells of columns left out are taken from `like`.
+    pub(crate) fn decode(&self, values: &[f32], class: usize, like: &RawRow) -> Vec<String> {
+        let mut cells: Vec<String> = like.cells().map(std::borrow::Cow::into_owned).collect();
+        cells.resize(self.columns, String::new());
+        for field in &self.fields {
+            cells[field.cell] = field.decode(values);
+        }
+        cells[self.label].clone_from(&self.contract.classes()[class]);
+        cells
+    }
+
+    /// Puts a trigger on features; a category that it sets takes the place of the one that was set.
+    pub(crate) fn stamp(&self, values: &mut [f32], trigger: &Trigger) {
+        for field in &self.fields {
+            if let Code::Category { values: words, .. } = &field.kind {
+                let range = field.feature..field.feature + words.len();
+                if trigger.features.iter().any(|(at, value)| range.contains(at) && *value > 0.5) {
+                    values[range].fill(0.0);
+                }
+            }
+        }
+        trigger.stamp(values);
+    }
+
+    /// Moves the features of numeric columns, within `[0, 1]`.
+    pub(crate) fn jitter(&self, values: &mut [f32], mut by: impl FnMut() -> f32) {
+        for field in self.fields.iter().filter(|field| matches!(field.kind, Code::Number { .. })) {
+            let value = &mut values[field.feature];
+            *value = (*value + by()).clamp(0.0, 1.0);
+        }
+    }
+
+    /// Position of the label's cell.
+    pub(crate) fn label(&self) -> usize {
+        self.label
+    }
+
+    /// Cells of numeric columns with a text beyond what the contract clamps.
+    pub(crate) fn out_of_range(&self) -> Vec<(usize, String)> {
+        let beyond = |field: &Field<'_>| match field.kind {
+            Code::Number { min, max, slack } => Some((field.cell, (max + (slack + 10.0) * (max - min)).to_string())),
+            Code::Category { .. } => None,
+        };
+        self.fields.iter().filter_map(beyond).collect()
+    }
+}
+
+impl Field<'_> {
+    fn refuse(&self, (reason, value): Refusal, allowed: &str) -> Refusal {
+        (reason, format!("column {:?} is {value:?}, allowed: {allowed}", self.name))
+    }
+
+    /// Writes the features; says whether the value was clamped.
+    #[allow(clippy::cast_possible_truncation, reason = "scaled values lie in [0, 1]")]
+    fn encode(&self, row: &RawRow, values: &mut [f32]) -> Result<bool, Refusal> {
+        match &self.kind {
+            Code::Number { min, max, slack } => {
+                let number = row.number(self.cell).map_err(|fault| self.refuse(fault, "a finite number"))?;
+                let scaled = (number - min) / (max - min);
+                if scaled < -slack || scaled > 1.0 + slack {
+                    let (low, high) = (min - slack * (max - min), max + slack * (max - min));
+                    return Err(self.refuse((Reason::OutOfRange, number.to_string()), &format!("{low} to {high}")));
+                }
+                // Adding 0 turns -0 into 0, so that equal rows have equal bits.
+                values[self.feature] = scaled.clamp(0.0, 1.0) as f32 + 0.0;
+                Ok(!(0.0..=1.0).contains(&scaled))
+            }
+            Code::Category { values: allowed, positions } => {
+                let cell = row.cell(self.cell).unwrap_or_default();
+                let Some(at) = positions.get(&*cell) else {
+                    let shown = allowed.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
+                    return Err(self.refuse((Reason::UnknownCategory, shortened(&cell)), &shown));
+                };
+                values[self.feature + at] = 1.0;
+                Ok(false)
+            }
+        }
+    }
+
+    fn decode(&self, values: &[f32]) -> String {
+        match &self.kind {
+            Code::Number { min, max, .. } => (min + f64::from(values[self.feature]) * (max - min)).to_string(),
+            Code::Category { values: words, .. } => {
+                let hot = &values[self.feature..][..words.len()];
+                let best = (1..hot.len()).fold(0, |best, at| if hot[at] > hot[best] { at } else { best });
+                words[best].clone()
+            }
+        }
+    }
+}

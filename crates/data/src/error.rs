@@ -1,0 +1,219 @@
+//! What collection refuses.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::ledger::Reason;
+
+/// What `underpin-data` refuses. Bad rows are no errors: they are set aside with a [`Reason`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file cannot be read or written.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A name tells no format.
+    #[error(
+        "{file}: no known format; allowed: .csv, .data, .test, .tsv, .txt, .parquet, -idx3-ubyte, each also .gz, or a format given"
+    )]
+    UnknownFormat {
+        /// Name of the file.
+        file: String,
+    },
+    /// A file holds nothing.
+    #[error("{file}: no rows")]
+    Empty {
+        /// Name of the file.
+        file: String,
+    },
+    /// A file, or what it claims to hold, is larger than allowed.
+    #[error("{file}: {what} is {found}, allowed is at most {allowed}")]
+    TooLarge {
+        /// Name of the file.
+        file: String,
+        /// What is too large.
+        what: &'static str,
+        /// How much there is, or is claimed; of a compressed stream, how much was seen before reading stopped.
+        found: u64,
+        /// How much is allowed.
+        allowed: u64,
+    },
+    /// A compressed file ends early or does not decompress.
+    #[error("{file}: the gzip stream is damaged or cut short: {source}")]
+    Gzip {
+        /// Name of the file.
+        file: String,
+        /// What the decoder said.
+        source: std::io::Error,
+    },
+    /// An IDX file does not hold what its header says.
+    #[error("{file}: {field} is {found}, allowed: {allowed}")]
+    Idx {
+        /// Name of the file.
+        file: String,
+        /// Which part of the header.
+        field: &'static str,
+        /// What it says.
+        found: u64,
+        /// What would be right.
+        allowed: String,
+    },
+    /// A Parquet file cannot be decoded.
+    #[error("{file}: not readable as Parquet: {fault}")]
+    Parquet {
+        /// Name of the file.
+        file: String,
+        /// What the decoder said.
+        fault: String,
+    },
+    /// A column that is needed is not there.
+    #[error("{file}: no column {column:?}; columns: {}", few(.found))]
+    MissingColumn {
+        /// Name of the file.
+        file: String,
+        /// The column asked for.
+        column: String,
+        /// Columns of the file.
+        found: Vec<String>,
+    },
+    /// A contract contradicts itself.
+    #[error("contract: {what} is {found}, allowed: {allowed}")]
+    Contract {
+        /// Which part of the contract.
+        what: String,
+        /// What it says.
+        found: String,
+        /// What would be right.
+        allowed: String,
+    },
+    /// The shape asked for does not fit the columns.
+    #[error("{file}: shape {shape:?} needs {needed} columns beside the label, found {found}")]
+    ShapeMismatch {
+        /// Name of the file.
+        file: String,
+        /// Shape asked for.
+        shape: Vec<usize>,
+        /// Columns it needs.
+        needed: usize,
+        /// Columns there are.
+        found: usize,
+    },
+    /// The label column holds too many different values to be classes.
+    #[error(
+        "{file}: label column {column:?} holds {found} different values in {rows} rows; allowed: at most {allowed} classes"
+    )]
+    TooManyClasses {
+        /// Name of the file.
+        file: String,
+        /// The label column.
+        column: String,
+        /// Different values in it.
+        found: usize,
+        /// Rows looked at.
+        rows: usize,
+        /// Classes allowed.
+        allowed: usize,
+    },
+    /// There is one class, or none.
+    #[error("{file}: {found} class(es) among the rows ({}); classification needs at least 2", .classes.join(", "))]
+    OneClass {
+        /// Name of the file.
+        file: String,
+        /// Number of classes with rows.
+        found: usize,
+        /// Their names.
+        classes: Vec<String>,
+    },
+    /// Fewer rows than are needed are left.
+    #[error("{file}: {found} rows left, needed are at least {needed}")]
+    TooFewRows {
+        /// Name of the file.
+        file: String,
+        /// Rows left.
+        found: usize,
+        /// Rows needed.
+        needed: usize,
+    },
+    /// More than the stated share of rows was rejected.
+    #[error("{file}: {rejected} of {rows} rows rejected ({}), allowed is a share of {allowed}; first: {first}", counts(.reasons))]
+    TooManyRejected {
+        /// Name of the file.
+        file: String,
+        /// Rows rejected.
+        rejected: usize,
+        /// Rows read.
+        rows: usize,
+        /// Share allowed.
+        allowed: f64,
+        /// Rows rejected by reason.
+        reasons: BTreeMap<Reason, usize>,
+        /// The first rejection, in full.
+        first: String,
+    },
+    /// A statistical sanitizer has no held-out rows to be calibrated on.
+    #[error("{sanitizer} needs held-out rows of the same shape to calibrate its threshold; none were given")]
+    NoReference {
+        /// The sanitizer.
+        sanitizer: &'static str,
+    },
+    /// A representation does not fit the rows.
+    #[error("the representation gave {found} rows for {expected}")]
+    Representation {
+        /// Rows given to it.
+        expected: usize,
+        /// Rows it gave.
+        found: usize,
+    },
+    /// A setting lies outside its range.
+    #[error("{name} = {value} is outside {range}")]
+    Setting {
+        /// Name of the setting.
+        name: &'static str,
+        /// Rejected value.
+        value: f64,
+        /// Allowed interval.
+        range: &'static str,
+    },
+    /// A line of a ledger cannot be read.
+    #[error("ledger line {line}: {fault}")]
+    LedgerLine {
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong.
+        fault: String,
+    },
+    /// Rows do not match the ledger that should vouch for them.
+    #[error("row {id} (position {position} of the rows) does not match the ledger: {fault}")]
+    Mismatch {
+        /// Identifier of the first row that does not match.
+        id: u64,
+        /// Its position among the rows, or where it is missing.
+        position: usize,
+        /// What differs.
+        fault: &'static str,
+    },
+    /// The vocabulary refuses a value.
+    #[error(transparent)]
+    Core(#[from] underpin_core::Error),
+}
+
+impl Error {
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+}
+
+fn few(names: &[String]) -> String {
+    let shown = names.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > 20 { format!("{shown}, ... ({} in all)", names.len()) } else { shown }
+}
+
+fn counts(reasons: &BTreeMap<Reason, usize>) -> String {
+    reasons.iter().map(|(reason, count)| format!("{reason}: {count}")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,145 @@
+//! A contract from rows that never train.
+
+use std::collections::BTreeMap;
+
+use underpin_core::Shape;
+
+use crate::Error;
+use crate::contract::{Column, Contract, Kind};
+use crate::door::{Door, RawRow, is_missing};
+
+/// Maxima of the usual pixel depths.
+const DEPTHS: [f64; 5] = [1.0, 15.0, 16.0, 255.0, 65_535.0];
+/// Most categories a column of words may have; with more it is left out.
+const CATEGORIES: usize = 128;
+/// Most classes.
+const CLASSES: usize = 1_000;
+/// Share of the cells that must be numbers for a column to be numeric.
+const NUMERIC: f64 = 0.95;
+/// Widths beyond the inferred range within which a value is clamped rather than refused.
+const SLACK: f64 = 4.0;
+/// A value this many widths of all others away from them does not widen the range.
+const FAR: f64 = 10.0;
+/// Share of the values that may be passed over so, at each end.
+const PASSED_OVER: f64 = 0.01;
+
+impl Contract {
+    /// Infers a contract from `held_out`: rows that never train, so that no range depends on a private row.
+    ///
+    /// A column is numeric when 95 % of its cells are numbers; its range is that of its values, where up to 1 % at each
+    /// end are passed over if they lie more than ten widths of all others away. Any other column is one of categories;
+    /// with more than 128 it is left out, and says so. A missing word is a category of its own. An image's pixels
+    /// share the range from 0 to the smallest usual depth (1, 15, 16, 255, 65,535) that holds them in 99 % of the rows.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OneClass`], [`Error::TooManyClasses`] when the labels are no classes; [`Error::Contract`] when no column
+    /// is of use, or pixels lie above 65,535.
+    pub fn infer(held_out: &Door) -> Result<Self, Error> {
+        let rows: Vec<&RawRow> = held_out.rows().iter().filter(|row| row.len() == held_out.columns().len()).collect();
+        let classes = classes(held_out, &rows)?;
+        let label = held_out.columns()[held_out.label()].clone();
+        let features = || (0..held_out.columns().len()).filter(|at| *at != held_out.label());
+        if let Some(shape) = held_out.shape() {
+            let column = pixels(&rows, features(), shape)?;
+            return Self::new(vec![column], label, classes, shape.clone());
+        }
+        let columns: Vec<Column> =
+            features().map(|at| Column { name: held_out.columns()[at].clone(), kind: column(&rows, at) }).collect();
+        for Column { name, kind } in &columns {
+            if let Kind::Ignored { reason } = kind {
+                tracing::warn!(column = name, reason, "column left out");
+            }
+        }
+        let width = columns.iter().map(|column| column.kind.width()).sum::<usize>();
+        Self::new(columns, label, classes, Shape::new([width])?)
+    }
+}
+
+fn classes(door: &Door, rows: &[&RawRow]) -> Result<Vec<String>, Error> {
+    let mut counts = BTreeMap::new();
+    for label in rows.iter().filter_map(|row| row.label(door.label())) {
+        *counts.entry(label).or_insert(0_usize) += 1;
+    }
+    let (file, found) = (door.name().to_owned(), counts.len());
+    let allowed = CLASSES.min(rows.len() / 2).max(2);
+    if found > allowed {
+        let column = door.columns()[door.label()].clone();
+        return Err(Error::TooManyClasses { file, column, found, rows: rows.len(), allowed });
+    }
+    let mut classes: Vec<String> = counts.into_keys().collect();
+    if found < 2 {
+        return Err(Error::OneClass { file, found, classes });
+    }
+    let number = |class: &String| class.parse::<f64>().ok();
+    if classes.iter().all(|class| number(class).is_some()) {
+        classes.sort_by(|a, b| number(a).partial_cmp(&number(b)).unwrap_or_else(|| a.cmp(b)));
+    }
+    Ok(classes)
+}
+
+fn pixels(rows: &[&RawRow], features: impl Iterator<Item = usize> + Clone, shape: &Shape) -> Result<Column, Error> {
+    let most = |row: &&RawRow| features.clone().filter_map(|at| row.number(at).ok()).max_by(f64::total_cmp);
+    let mut maxima: Vec<f64> = rows.iter().filter_map(most).collect();
+    maxima.sort_by(f64::total_cmp);
+    let high = maxima.len().checked_sub(1 + maxima.len() / 100).map_or(0.0, |at| maxima[at]);
+    match DEPTHS.iter().find(|depth| **depth >= high) {
+        Some(max) => Ok(Column { name: "pixels".into(), kind: Kind::Pixels { count: shape.size(), max: *max } }),
+        None => Err(Error::Contract {
+            what: "pixels".into(),
+            found: high.to_string(),
+            allowed: "at most 65535; declare a contract for anything else".into(),
+        }),
+    }
+}
+
+fn column(rows: &[&RawRow], at: usize) -> Kind {
+    let mut words = BTreeMap::new();
+    let mut numbers = Vec::new();
+    let mut present = 0_usize;
+    for cell in rows.iter().filter_map(|row| row.cell(at)) {
+        if !is_missing(&cell) {
+            present += 1;
+            numbers.extend(cell.parse::<f64>().ok().filter(|number| number.is_finite()));
+        }
+        if words.len() <= CATEGORIES {
+            *words.entry(cell.into_owned()).or_insert(0_usize) += 1;
+        }
+    }
+    if present == 0 {
+        return Kind::Ignored { reason: "no values".into() };
+    }
+    if numbers.len() as f64 >= NUMERIC * present as f64 {
+        return range(numbers);
+    }
+    if words.len() > CATEGORIES {
+        return Kind::Ignored { reason: format!("more than {CATEGORIES} different words") };
+    }
+    Kind::Category { values: words.into_keys().collect() }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small share of a count is a count")]
+fn range(mut numbers: Vec<f64>) -> Kind {
+    numbers.sort_by(f64::total_cmp);
+    let spare = (numbers.len() as f64 * PASSED_OVER).ceil() as usize;
+    let (mut low, mut high) = (0, numbers.len() - 1);
+    // The gap within the outermost 1 % that sets farther values apart, if any.
+    for _ in 0..spare.min(high / 4) {
+        let (without_high, without_low) = (numbers[high - 1] - numbers[low], numbers[high] - numbers[low + 1]);
+        if without_high > 0.0 && numbers[high] - numbers[high - 1] > FAR * without_high {
+            high -= 1;
+        }
+        if without_low > 0.0 && numbers[low + 1] - numbers[low] > FAR * without_low {
+            low += 1;
+        }
+    }
+    let min = numbers[low];
+    // A column of one value has no width: one unit above it is as good as any. At the far end of the numbers a unit
+    // is lost to rounding, so the width there is relative.
+    let max = if numbers[high] > min { numbers[high] } else { min + 1.0_f64.max(min.abs()) };
+    if (max - min).is_finite() {
+        Kind::Number { min, max, slack: SLACK }
+    } else {
+        Kind::Ignored { reason: format!("range from {min} to {max} is too wide for double precision") }
+    }
+}

@@ -1,0 +1,123 @@
+//! What a row's neighbours say of its label and its place.
+
+use serde::{Deserialize, Serialize};
+use underpin_core::{Audited, Sanitizer};
+
+use crate::Error;
+use crate::calibration::FalsePositiveRate;
+use crate::collection::{Collection, Flag};
+use crate::ledger::Reason;
+use crate::neighbours::{NEIGHBOURS, Near, Neighbours};
+
+/// Drops rows whose label their neighbours contradict more strongly than they contradict the labels of held-out rows.
+///
+/// The score of a row is the share of its `neighbours` nearest rows that bear the most frequent other label, less the
+/// share that bear its own; ties are broken by how much nearer the nearest row of another label is. The row itself does
+/// not vote, so the vote is out of sample.
+///
+/// # Limits
+///
+/// Where classes overlap, contradicted labels are normal: the threshold rises, and wrong labels pass.
+///
+/// # Source
+///
+/// Disagreement with the nearest neighbours as evidence of label noise: Wilson, IEEE Transactions on Systems, Man and
+/// Cybernetics 2(3), 1972; Bahri, Jiang and Gupta, "Deep k-NN for Noisy Labels", ICML 2020, section 3. Deviation: the
+/// vote is compared with a calibrated threshold, not with a majority. See [`FalsePositiveRate`] for what that guarantees.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnnLabels {
+    /// Number of neighbours that vote, 1 to 32.
+    pub neighbours: usize,
+    /// Share of clean rows that may be flagged.
+    pub false_positive_rate: FalsePositiveRate,
+}
+
+impl Sanitizer<Collection> for KnnLabels {
+    type Error = Error;
+
+    fn sanitize(&self, collection: Collection) -> Result<Audited<Collection>, Error> {
+        collection.judge("knn_labels", |collection, record| {
+            let held_out = collection.reference("knn_labels")?;
+            let votes = checked(self.neighbours)?;
+            record.set("collection.knn_labels.neighbours", votes);
+            let near = Neighbours::of(collection);
+            let (labels, classes) = (collection.rows().examples().labels(), collection.rows().examples().classes());
+            let score = |(near, label): (&Near, &usize)| contradiction(near, *label, labels, classes, votes);
+            let reference = near.held_out.iter().zip(held_out.examples().labels()).map(score).collect();
+            let threshold = self.false_positive_rate.threshold(reference, "knn_labels", record);
+            let scores = near.rows.iter().zip(labels).map(score);
+            Ok(above(scores, threshold, Reason::LabelError, "contradiction"))
+        })
+    }
+}
+
+/// Drops rows that lie farther from their neighbours than held-out rows do.
+///
+/// The score of a row is the distance to its `neighbours`-th nearest row.
+///
+/// # Source
+///
+/// Ramaswamy, Rastogi and Shim, "Efficient Algorithms for Mining Outliers from Large Data Sets", SIGMOD 2000, definition
+/// 1. Deviation: rows above a calibrated threshold are dropped, not a fixed number. See [`FalsePositiveRate`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnnOutliers {
+    /// Which neighbour's distance is taken, 1 to 32.
+    pub neighbours: usize,
+    /// Share of clean rows that may be flagged.
+    pub false_positive_rate: FalsePositiveRate,
+}
+
+impl Sanitizer<Collection> for KnnOutliers {
+    type Error = Error;
+
+    fn sanitize(&self, collection: Collection) -> Result<Audited<Collection>, Error> {
+        collection.judge("knn_outliers", |collection, record| {
+            collection.reference("knn_outliers")?;
+            let rank = checked(self.neighbours)?;
+            record.set("collection.knn_outliers.neighbours", rank);
+            let near = Neighbours::of(collection);
+            let score =
+                |near: &Near| near.get(rank - 1).or(near.last()).map_or(0.0, |(_, distance)| f64::from(*distance));
+            let reference = near.held_out.iter().map(score).collect();
+            let threshold = self.false_positive_rate.threshold(reference, "knn_outliers", record);
+            Ok(above(near.rows.iter().map(score), threshold, Reason::Outlier, "distance"))
+        })
+    }
+}
+
+fn checked(neighbours: usize) -> Result<usize, Error> {
+    if (1..=NEIGHBOURS).contains(&neighbours) {
+        Ok(neighbours)
+    } else {
+        Err(Error::Setting { name: "neighbours", value: neighbours as f64, range: "[1, 32]" })
+    }
+}
+
+/// Flags for the scores above `threshold`.
+pub(crate) fn above(scores: impl Iterator<Item = f64>, threshold: f64, reason: Reason, name: &str) -> Vec<Flag> {
+    let flagged = scores.enumerate().filter(|(_, score)| *score > threshold);
+    let detail = |score| format!("{name} {score:.6}, allowed: at most {threshold:.6}");
+    flagged.map(|(position, score)| Flag { position, reason, detail: detail(score) }).collect()
+}
+
+/// How strongly neighbours contradict `label`: -1 (all agree) to 1 (all bear one other label), plus less than one vote.
+fn contradiction(near: &Near, label: usize, labels: &[usize], classes: usize, votes: usize) -> f64 {
+    let voters = near.len().min(votes);
+    if voters == 0 {
+        return -1.0;
+    }
+    let mut counts = vec![0_usize; classes];
+    near[..voters].iter().for_each(|(at, _)| counts[labels[*at as usize]] += 1);
+    let own = std::mem::take(&mut counts[label]);
+    let other = counts.into_iter().max().unwrap_or(0);
+    let last = near.last().map_or(0.0, |(_, distance)| f64::from(*distance));
+    let nearest = |same: bool| {
+        let found = near.iter().find(|(at, _)| (labels[*at as usize] == label) == same);
+        found.map_or(last, |(_, distance)| f64::from(*distance))
+    };
+    let (same, different) = (nearest(true), nearest(false));
+    let tie = if same + different > 0.0 { same / (same + different) } else { 0.5 };
+    (other as f64 - own as f64 + 0.999 * tie) / voters as f64
+}

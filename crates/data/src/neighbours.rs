@@ -1,0 +1,184 @@
+//! One search for nearest neighbours, shared by all who need them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+use rayon::prelude::*;
+use underpin_core::Inputs;
+
+use crate::collection::Collection;
+
+/// Number of neighbours kept per row.
+pub(crate) const NEIGHBOURS: usize = 32;
+/// Rows per block of queries, and of candidates.
+const QUERIES: usize = 256;
+const CANDIDATES: usize = 2048;
+/// Above this many multiplications the search first goes through a projection.
+const EXACT: f64 = 5e11;
+/// Features of the projection.
+const PROJECTED: usize = 64;
+
+/// A row's neighbours: position and Euclidean distance, nearest first.
+pub(crate) type Near = Vec<(u32, f32)>;
+
+/// Nearest neighbours among the rows, of each row (itself left out) and of each held-out row.
+#[derive(Debug)]
+pub(crate) struct Neighbours {
+    pub(crate) rows: Vec<Near>,
+    pub(crate) held_out: Vec<Near>,
+}
+
+impl Neighbours {
+    /// The neighbours in `collection`, searched for once.
+    pub(crate) fn of(collection: &mut Collection) -> Arc<Self> {
+        if let Some(known) = &collection.neighbours {
+            return known.clone();
+        }
+        let inputs = collection.rows().examples().inputs();
+        let rows = nearest(inputs, inputs, true);
+        let held_out = collection.held_out().map(|held_out| nearest(held_out.examples().inputs(), inputs, false));
+        let found = Arc::new(Self { rows, held_out: held_out.unwrap_or_default() });
+        collection.neighbours = Some(found.clone());
+        found
+    }
+
+    /// What is left when only the rows at `kept` stay; positions count among them.
+    pub(crate) fn keep(&self, kept: &[usize]) -> Self {
+        let mut renumbered = vec![None; self.rows.len()];
+        kept.iter().zip(0..).for_each(|(old, new)| renumbered[*old] = Some(new));
+        let renumber = |near: &Near| -> Near {
+            near.iter().filter_map(|(at, distance)| Some((renumbered[*at as usize]?, *distance))).collect()
+        };
+        Self {
+            rows: kept.iter().map(|old| renumber(&self.rows[*old])).collect(),
+            held_out: self.held_out.iter().map(renumber).collect(),
+        }
+    }
+}
+
+/// The nearest rows of `base` for each of `queries`; a query is not its own neighbour if `base` is the queries.
+///
+/// Exact up to 5·10¹¹ multiplications. Above, candidates come from a random projection to 64 features (Achlioptas, PODS
+/// 2001) and their distances are then computed exactly: distances are right, a neighbour may be missed.
+fn nearest(queries: &Inputs, base: &Inputs, same: bool) -> Vec<Near> {
+    let size = base.shape().size();
+    let work = queries.len() as f64 * base.len() as f64 * size as f64;
+    if work > EXACT && size > 2 * PROJECTED {
+        let (from, to) = (project(queries), project(base));
+        search(&from, &to, PROJECTED, 4 * NEIGHBOURS, same, (queries, base))
+    } else {
+        search(queries.values(), base.values(), size, NEIGHBOURS + 8, same, (queries, base))
+    }
+}
+
+fn search(from: &[f32], to: &[f32], size: usize, wide: usize, same: bool, exact: (&Inputs, &Inputs)) -> Vec<Near> {
+    let norms: Vec<f32> = to.par_chunks_exact(size).map(|row| row.iter().map(|x| x * x).sum()).collect();
+    let blocks = from.len().div_ceil(size * QUERIES);
+    let done = AtomicUsize::new(0);
+    let progress = || {
+        let step = done.fetch_add(1, Ordering::Relaxed) + 1;
+        if step == blocks || step.is_multiple_of(blocks.div_ceil(20)) {
+            tracing::info!(target: "progress", task = "nearest neighbours", step = step as u64, of = blocks as u64);
+        }
+    };
+    let block = |(block, queries): (usize, &[f32])| {
+        let found = search_block(queries, to, &norms, size, wide, same.then_some(block * QUERIES));
+        progress();
+        found.into_iter().enumerate().map(|(at, near)| recheck(near, block * QUERIES + at, exact)).collect::<Vec<_>>()
+    };
+    from.par_chunks(size * QUERIES).enumerate().flat_map_iter(block).collect()
+}
+
+/// Candidates for a block of queries, by the squared distance less the query's own norm.
+fn search_block(from: &[f32], to: &[f32], norms: &[f32], size: usize, wide: usize, first: Option<usize>) -> Vec<Best> {
+    let count = from.len() / size;
+    let mut best: Vec<Best> = (0..count).map(|_| Best::new(wide)).collect();
+    let mut products = vec![0.0_f32; count * CANDIDATES];
+    for (block, rows) in to.chunks(size * CANDIDATES).enumerate() {
+        let width = rows.len() / size;
+        let products = &mut products[..count * width];
+        matmul(
+            MatMut::from_row_major_slice_mut(products, count, width),
+            Accum::Replace,
+            MatRef::from_row_major_slice(from, count, size),
+            MatRef::from_row_major_slice(rows, width, size).transpose(),
+            1.0,
+            Par::Seq,
+        );
+        let start = block * CANDIDATES;
+        for (query, (best, products)) in best.iter_mut().zip(products.chunks_exact(width)).enumerate() {
+            let itself = first.map(|first| first + query);
+            for (at, (product, norm)) in products.iter().zip(&norms[start..]).enumerate() {
+                let distance = norm - 2.0 * product;
+                if distance < best.limit && Some(start + at) != itself {
+                    best.push(start + at, distance);
+                }
+            }
+        }
+    }
+    best
+}
+
+/// The nearest candidates of one query so far.
+struct Best {
+    wide: usize,
+    limit: f32,
+    found: Near,
+}
+
+impl Best {
+    fn new(wide: usize) -> Self {
+        Self { wide, limit: f32::INFINITY, found: Vec::with_capacity(2 * wide) }
+    }
+
+    fn push(&mut self, at: usize, distance: f32) {
+        // OK because rows are limited to less than 2^32 by memory: each takes at least a digest.
+        self.found.push((u32::try_from(at).unwrap_or(u32::MAX), distance));
+        if self.found.len() == 2 * self.wide {
+            self.found.select_nth_unstable_by(self.wide - 1, |a, b| a.1.total_cmp(&b.1));
+            self.found.truncate(self.wide);
+            self.limit = self.found.iter().map(|(_, distance)| *distance).fold(f32::NEG_INFINITY, f32::max);
+        }
+    }
+}
+
+/// Exact distances of the candidates; the nearest of them in order. Ties go to the earlier row.
+fn recheck(best: Best, query: usize, (queries, base): (&Inputs, &Inputs)) -> Near {
+    let row = queries.row(query);
+    let exact = |(at, _): (u32, f32)| (at, distance(row, base.row(at as usize)));
+    let mut near: Near = best.found.into_iter().map(exact).collect();
+    near.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+    near.truncate(NEIGHBOURS);
+    near
+}
+
+/// Euclidean distance.
+pub(crate) fn distance(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt()
+}
+
+fn project(inputs: &Inputs) -> Vec<f32> {
+    let size = inputs.shape().size();
+    // Not a secret: the signs only have to be the same on every run.
+    let mut rng = ChaCha20Rng::seed_from_u64(0x6b6e_6e00);
+    let scale = 1.0 / (PROJECTED as f32).sqrt();
+    let signs: Vec<f32> = (0..size * PROJECTED).map(|_| if rng.random::<bool>() { scale } else { -scale }).collect();
+    let mut projected = vec![0.0; inputs.len() * PROJECTED];
+    let blocks = projected.par_chunks_mut(PROJECTED * QUERIES).zip(inputs.values().par_chunks(size * QUERIES));
+    blocks.for_each(|(to, from)| {
+        let rows = from.len() / size;
+        matmul(
+            MatMut::from_row_major_slice_mut(to, rows, PROJECTED),
+            Accum::Replace,
+            MatRef::from_row_major_slice(from, rows, size),
+            MatRef::from_row_major_slice(&signs, size, PROJECTED),
+            1.0,
+            Par::Seq,
+        );
+    });
+    projected
+}

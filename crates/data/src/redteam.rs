@@ -1,0 +1,251 @@
+//! Known faults, planted in a copy, so that detection is measured and not claimed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+use serde::{Deserialize, Serialize};
+use underpin_core::{Seed, Trigger};
+
+use crate::Error;
+use crate::contract::Contract;
+use crate::door::{Cells, Door, RawRow};
+use crate::encode::{Encoded, Encoder};
+use crate::ledger::Ledger;
+
+/// Planted rows are numbered from here, above any row of a file; [`Ledger::verify`] refuses them.
+pub const FIRST_ID: u64 = 1 << 48;
+
+/// How far the features of a near duplicate are moved, at most.
+const JITTER: f32 = 0.002;
+
+/// A fault that can be planted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The label is another class's.
+    LabelFlip,
+    /// The row wears a trigger, and its label is the trigger's target (BadNets: Gu, Dolan-Gavitt and Garg 2017).
+    Backdoor,
+    /// A copy of another row.
+    Duplicate,
+    /// A copy of another row, its numbers moved by at most 0.2 % of their range.
+    NearDuplicate,
+    /// One number is far outside its range.
+    OutOfRange,
+    /// A cell too few, a word for a number, NaN, invalid UTF-8 or no label, in turn.
+    Malformed,
+}
+
+impl Fault {
+    /// Every fault.
+    pub const ALL: [Self; 6] =
+        [Self::LabelFlip, Self::Backdoor, Self::Duplicate, Self::NearDuplicate, Self::OutOfRange, Self::Malformed];
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::LabelFlip => "label_flip",
+            Self::Backdoor => "backdoor",
+            Self::Duplicate => "duplicate",
+            Self::NearDuplicate => "near_duplicate",
+            Self::OutOfRange => "out_of_range",
+            Self::Malformed => "malformed",
+        })
+    }
+}
+
+/// Which faults to plant, each as a share of the rows in `[0, 1]`; together at most 1.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Faults(pub BTreeMap<Fault, f64>);
+
+/// Which rows carry which fault.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planted(pub BTreeMap<u64, Fault>);
+
+/// Plants `faults` in a copy of the rows; which rows, `seed` decides.
+///
+/// Duplicates are added. Every other fault takes the place of a row that kept the contract, so that no original gives it
+/// away; a fault that cannot be had (no row outside the target class, no numeric column) is not planted. Planted rows
+/// have fresh identifiers from [`FIRST_ID`].
+///
+/// # Errors
+///
+/// [`Error::Setting`] when the shares are outside `[0, 1]` or sum to more than 1; as [`admit`](crate::admit) when the
+/// rows do not fit the contract; [`Error::Core`] when the trigger's target is no class.
+pub fn plant(
+    door: &Door,
+    contract: &Contract,
+    faults: &Faults,
+    trigger: &Trigger,
+    seed: Seed,
+) -> Result<(Door, Planted), Error> {
+    check(contract, faults, trigger)?;
+    let encoder = Encoder::new(contract, door)?;
+    let encoded = |(at, row): (usize, &RawRow)| encoder.encode(row).ok().map(|encoded| (at, encoded));
+    let mut sound: Vec<(usize, Encoded)> = door.rows().iter().enumerate().filter_map(encoded).collect();
+    let mut rng = ChaCha20Rng::seed_from_u64(seed.derive("redteam").0);
+    sound.shuffle(&mut rng);
+    let total = sound.len();
+    let mut planter =
+        Planter { door, contract, encoder: &encoder, trigger, rng, rows: Vec::new(), planted: Planted::default() };
+    let mut replaced = vec![false; door.rows().len()];
+    for (fault, share) in &faults.0 {
+        let mut wanted = share_of(total, *share);
+        while wanted > 0 {
+            let fits = |(_, row): &(usize, Encoded)| *fault != Fault::Backdoor || row.label != trigger.target;
+            let Some(chosen) = sound.iter().rposition(fits) else { break };
+            let (at, row) = sound.swap_remove(chosen);
+            let taken = planter.plant(*fault, &door.rows()[at], row);
+            replaced[at] = taken && !matches!(fault, Fault::Duplicate | Fault::NearDuplicate);
+            wanted -= 1;
+        }
+    }
+    let originals = door.rows().iter().zip(&replaced).filter(|(_, replaced)| !**replaced).map(|(row, _)| row.clone());
+    let rows = originals.chain(planter.rows).collect();
+    Ok((door.with_rows(rows), planter.planted))
+}
+
+fn check(contract: &Contract, faults: &Faults, trigger: &Trigger) -> Result<(), Error> {
+    let sum: f64 = faults.0.values().sum();
+    if let Some(value) = faults.0.values().copied().chain([sum]).find(|share| !(0.0..=1.0).contains(share)) {
+        return Err(Error::Setting { name: "share of planted faults", value, range: "[0, 1], their sum too" });
+    }
+    let classes = contract.classes().len();
+    if trigger.target >= classes {
+        return Err(underpin_core::Error::Label { example: 0, label: trigger.target, classes }.into());
+    }
+    Ok(())
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count is a count")]
+fn share_of(count: usize, share: f64) -> usize {
+    (count as f64 * share).round() as usize
+}
+
+struct Planter<'a> {
+    door: &'a Door,
+    contract: &'a Contract,
+    encoder: &'a Encoder<'a>,
+    trigger: &'a Trigger,
+    rng: ChaCha20Rng,
+    rows: Vec<RawRow>,
+    planted: Planted,
+}
+
+impl Planter<'_> {
+    /// Plants one fault; says whether it could be.
+    fn plant(&mut self, fault: Fault, raw: &RawRow, mut row: Encoded) -> bool {
+        let id = FIRST_ID + self.rows.len() as u64;
+        let cells = match fault {
+            Fault::LabelFlip => {
+                let classes = self.contract.classes().len();
+                row.label = (row.label + self.rng.random_range(1..classes)) % classes;
+                self.relabelled(raw, row.label)
+            }
+            Fault::Backdoor => {
+                self.encoder.stamp(&mut row.values, self.trigger);
+                self.encoder.decode(&row.values, self.trigger.target, raw)
+            }
+            Fault::Duplicate => self.relabelled(raw, row.label),
+            Fault::NearDuplicate => {
+                let rng = &mut self.rng;
+                self.encoder.jitter(&mut row.values, || rng.random_range(-JITTER..=JITTER));
+                self.encoder.decode(&row.values, row.label, raw)
+            }
+            Fault::OutOfRange => {
+                let mut cells = self.relabelled(raw, row.label);
+                let mut beyond = self.encoder.out_of_range();
+                if beyond.is_empty() {
+                    return false;
+                }
+                let (cell, value) = beyond.swap_remove(self.rng.random_range(0..beyond.len()));
+                cells[cell] = value;
+                cells
+            }
+            Fault::Malformed => {
+                let cells = self.relabelled(raw, row.label);
+                self.rows.push(self.malformed(id, cells));
+                self.planted.0.insert(id, fault);
+                return true;
+            }
+        };
+        self.rows.push(RawRow::text(id, cells.iter().map(String::as_str)));
+        self.planted.0.insert(id, fault);
+        true
+    }
+
+    fn relabelled(&self, raw: &RawRow, label: usize) -> Vec<String> {
+        let mut cells: Vec<String> = raw.cells().map(std::borrow::Cow::into_owned).collect();
+        cells[self.encoder.label()].clone_from(&self.contract.classes()[label]);
+        cells
+    }
+
+    fn malformed(&self, id: u64, mut cells: Vec<String>) -> RawRow {
+        let number = self.encoder.out_of_range().first().map(|(cell, _)| *cell);
+        match (id % 5, number) {
+            (0, _) => cells.truncate(self.door.columns().len() - 1),
+            (1, Some(cell)) => cells[cell] = "twelve".into(),
+            (2, Some(cell)) => cells[cell] = "NaN".into(),
+            (3, _) => {
+                let bytes = [cells.join(",").as_bytes(), &[0xff, 0xfe]].concat();
+                return RawRow { id, cells: Cells::Unreadable { bytes: bytes.into(), fault: "invalid UTF-8".into() } };
+            }
+            _ => cells[self.encoder.label()].clear(),
+        }
+        RawRow::text(id, cells.iter().map(String::as_str))
+    }
+}
+
+/// How many rows with one fault were dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detection {
+    /// The fault.
+    pub fault: Fault,
+    /// Rows planted.
+    pub planted: usize,
+    /// Of these, rows dropped.
+    pub caught: usize,
+    /// Rows dropped by each sanitizer.
+    pub by: BTreeMap<String, usize>,
+}
+
+/// What a ledger says of planted rows, and of all others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detections {
+    /// One entry per fault that was planted.
+    pub faults: Vec<Detection>,
+    /// Rows that were not planted.
+    pub clean: usize,
+    /// Of these, rows dropped by each sanitizer.
+    pub flagged: BTreeMap<String, usize>,
+}
+
+/// Compares what was planted with what was dropped.
+pub fn detection(planted: &Planted, ledger: &Ledger) -> Detections {
+    let mut faults: BTreeMap<Fault, Detection> = BTreeMap::new();
+    let (mut clean, mut flagged) = (0, BTreeMap::new());
+    for fate in ledger.fates() {
+        let by = match planted.0.get(&fate.id) {
+            Some(fault) => {
+                let new = Detection { fault: *fault, planted: 0, caught: 0, by: BTreeMap::new() };
+                let detection = faults.entry(*fault).or_insert(new);
+                detection.planted += 1;
+                detection.caught += usize::from(fate.dropped.is_some());
+                &mut detection.by
+            }
+            None => {
+                clean += 1;
+                &mut flagged
+            }
+        };
+        if let Some(drop) = &fate.dropped {
+            *by.entry(drop.by.clone()).or_insert(0) += 1;
+        }
+    }
+    Detections { faults: faults.into_values().collect(), clean, flagged }
+}

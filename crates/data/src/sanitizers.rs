@@ -1,0 +1,71 @@
+//! The usual order of sanitizers.
+
+use serde::{Deserialize, Serialize};
+use underpin_core::{Audited, Record, Sanitizer, Seed};
+
+use crate::Error;
+use crate::calibration::FalsePositiveRate;
+use crate::collection::Collection;
+use crate::duplicates::{ExactDuplicates, Leakage, NearDuplicates};
+use crate::knn::{KnnLabels, KnnOutliers};
+use crate::spectral::{Representation, SpectralSignatures};
+
+/// Settings of all sanitizers, to be run in their usual order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sanitizers {
+    /// Rows that almost equal a held-out row.
+    pub leakage: Leakage,
+    /// Rows that almost equal another.
+    pub near_duplicates: NearDuplicates,
+    /// Rows whose label is contradicted.
+    pub knn_labels: KnnLabels,
+    /// Rows far from all others.
+    pub knn_outliers: KnnOutliers,
+    /// Greatest share of clean rows that the backdoor detector may flag.
+    pub spectral_false_positive_rate: FalsePositiveRate,
+}
+
+impl Default for Sanitizers {
+    /// Ten neighbours; 1 % false positives for labels and backdoors, 0.5 % for outliers; a tenth of the median nearest
+    /// distance for duplicates.
+    fn default() -> Self {
+        let rate = |rate| FalsePositiveRate::new(rate).expect("invariant: the rates below lie in (0, 1)");
+        Self {
+            leakage: Leakage::default(),
+            near_duplicates: NearDuplicates::default(),
+            knn_labels: KnnLabels { neighbours: 10, false_positive_rate: rate(0.01) },
+            knn_outliers: KnnOutliers { neighbours: 10, false_positive_rate: rate(0.005) },
+            spectral_false_positive_rate: rate(0.01),
+        }
+    }
+}
+
+impl Sanitizers {
+    /// Runs exact duplicates, leakage, near duplicates, spectral signatures, labels and outliers, in this order.
+    ///
+    /// Spectral signatures come before the labels: what they flag would else be counted as label errors, and the rows
+    /// of a backdoor would vote for each other.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoReference`] without held-out rows; [`Error::Setting`] or [`Error::Representation`].
+    pub fn sanitize(
+        &self,
+        collection: Collection,
+        representation: &dyn Representation,
+        seed: Seed,
+    ) -> Result<Audited<Collection>, Error> {
+        let false_positive_rate = self.spectral_false_positive_rate;
+        let spectral = SpectralSignatures { representation, false_positive_rate, seed };
+        let steps: [&dyn Sanitizer<Collection, Error = Error>; 6] =
+            [&ExactDuplicates, &self.leakage, &self.near_duplicates, &spectral, &self.knn_labels, &self.knn_outliers];
+        let mut all = Audited { value: collection, record: Record::default() };
+        for step in steps {
+            let Audited { value, record } = step.sanitize(all.value)?;
+            all.record.merge(record);
+            all.value = value;
+        }
+        Ok(all)
+    }
+}
