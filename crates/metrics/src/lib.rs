@@ -6,8 +6,14 @@ mod random;
 mod roc;
 mod setting;
 
+pub mod detection;
 pub mod evasion;
+pub mod extraction;
 pub mod interval;
+pub mod inversion;
+pub mod membership;
+pub mod poisoning;
+pub mod utility;
 
 pub use answers::correct;
 pub use error::Error;
