@@ -74,7 +74,9 @@ impl<'a, T: Predict + ?Sized> Oracle<'a, T> {
         let indices: Vec<usize> = (from..to).collect();
         let outputs = match self.target.predict(&inputs.select(&indices)) {
             Ok(outputs) => outputs,
-            Err(Denied::QuotaExhausted { used, limit, .. }) if 0 < room(used, limit) && room(used, limit) < to - from => {
+            Err(Denied::QuotaExhausted { used, limit, .. })
+                if 0 < room(used, limit) && room(used, limit) < to - from =>
+            {
                 return self.request(inputs, from, from + room(used, limit));
             }
             Err(denied) => {

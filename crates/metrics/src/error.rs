@@ -83,11 +83,3 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
-
-impl Error {
-    pub(crate) fn training(
-        model: &'static str,
-    ) -> impl FnOnce(Box<dyn std::error::Error + Send + Sync>) -> Self {
-        move |source| Self::Training { model, source }
-    }
-}

@@ -255,11 +255,5 @@ where
         points.push(Point(*stop as f64, Share::of(&agreement.copy).value()));
         tracing::info!(target: "progress", task = "fidelity against queries", step = step as u64 + 1, of = stops.len() as u64);
     }
-    Ok(Series {
-        name: "fidelity".into(),
-        label: label.into(),
-        x: "queries".into(),
-        y: "fidelity".into(),
-        points,
-    })
+    Ok(Series { name: "fidelity".into(), label: label.into(), x: "queries".into(), y: "fidelity".into(), points })
 }

@@ -6,6 +6,7 @@ mod random;
 mod roc;
 mod setting;
 
+pub mod controls;
 pub mod detection;
 pub mod evasion;
 pub mod extraction;

@@ -86,7 +86,8 @@ pub fn calibration_error(
     })?;
     let setting = setting.clone().with("bins", bins);
     let n = predictions.len() as u64;
-    let interval = underpin_core::Interval { lower: interval.lower.min(value), upper: interval.upper.max(value), ..interval };
+    let interval =
+        underpin_core::Interval { lower: interval.lower.min(value), upper: interval.upper.max(value), ..interval };
     Ok(setting.measurement(About::Safety, Quantity::CalibrationError, value, interval, n))
 }
 

@@ -6,13 +6,14 @@ mod pgd;
 mod square;
 mod transfer;
 
-use underpin_core::{About, Attack, Examples, Measurement, Metric, Norm, Perturbed, Point, Predict, Quantity, Radius, Seed, Series};
+use underpin_core::{
+    About, Attack, Examples, Measurement, Metric, Norm, Perturbed, Point, Predict, Quantity, Radius, Seed, Series,
+};
 
 use crate::answers::correct;
 use crate::interval::Share;
 use crate::{Error, Setting};
 
-pub(crate) use ball::Ball;
 pub use pgd::Pgd;
 pub use square::Square;
 pub use transfer::Transfer;
@@ -93,7 +94,8 @@ impl Metric<Evaded> for RobustAccuracy {
     type Error = Error;
 
     fn measure(&self, evaded: &Evaded) -> Result<Measurement, Error> {
-        let mut measurement = self.setting.share(About::Evasion, Quantity::RobustAccuracy, Share::of(&evaded.robust))?;
+        let mut measurement =
+            self.setting.share(About::Evasion, Quantity::RobustAccuracy, Share::of(&evaded.robust))?;
         measurement.chance = Some(Share::of(&evaded.clean).value());
         measurement.queries = Some(evaded.queries);
         measurement.radius = Some(evaded.radius);

@@ -140,7 +140,8 @@ fn shift_mass(
             + other.iter().filter(|at| !group.contains(at)).map(|at| delta[*at].powi(2)).sum::<f64>();
         let own = length(group, &delta).sqrt() + 1e-10;
         let sign = f64::from(sign(rng));
-        let mut update: Vec<f64> = group.iter().zip(&pattern).map(|(at, bump)| sign * bump + delta[*at] / own).collect();
+        let mut update: Vec<f64> =
+            group.iter().zip(&pattern).map(|(at, bump)| sign * bump + delta[*at] / own).collect();
         let size = update.iter().map(|u| u * u).sum::<f64>().sqrt().max(1e-10);
         let budget = (unused / channels + both).sqrt();
         update.iter_mut().for_each(|u| *u *= budget / size);

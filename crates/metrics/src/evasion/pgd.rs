@@ -105,7 +105,8 @@ impl Pgd {
         let ball = Ball::new(self.norm, self.radius);
         for batch in active.chunks(BATCH) {
             let origins = samples.select(batch);
-            let start = |example: &usize| ball.random(samples.inputs().row(*example), &mut stream(seed.nth(*example as u64)));
+            let start =
+                |example: &usize| ball.random(samples.inputs().row(*example), &mut stream(seed.nth(*example as u64)));
             let rows: Vec<Vec<f32>> = batch.par_iter().map(start).collect();
             let mut inputs = Inputs::new(samples.inputs().shape().clone(), rows.concat())?;
             for _ in 0..self.steps {

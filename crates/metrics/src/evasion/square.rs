@@ -1,11 +1,9 @@
 //! Square attack: random search with localised updates.
 
-use rand::RngExt;
 use rand_chacha::ChaCha12Rng;
 use rayon::prelude::*;
 use underpin_core::{
-    Access, Attack, Confidence, Disclosure, Examples, Inputs, Norm, Perturbed, Predict, Radius, Seed, Shape,
-    System,
+    Access, Attack, Confidence, Disclosure, Examples, Inputs, Norm, Perturbed, Predict, Radius, Seed, Shape, System,
 };
 
 use super::ball::Ball;
@@ -63,8 +61,7 @@ impl Square {
 
     /// The setting of measurements of this attack.
     pub fn setting(&self, system: System, confidence: Confidence) -> Setting {
-        let parameters =
-            [("queries_per_sample", self.queries.into()), ("initial_share", self.initial_share.into())];
+        let parameters = [("queries_per_sample", self.queries.into()), ("initial_share", self.initial_share.into())];
         Setting::attack(system, Access::BlackBox, "square", confidence, parameters)
     }
 

@@ -47,12 +47,7 @@ impl InversionScore {
     /// [`Error::NotANumber`] when a value is NaN or the classes have one mean.
     pub fn measure(&self, reconstructions: &Reconstructions, held_out: &Examples) -> Result<Measurement, Error> {
         let contrasts = contrasts(reconstructions, held_out)?;
-        let all: Vec<Vec<usize>> = contrasts.iter().map(|members| (0..members.len()).collect()).collect();
-        let classes: Vec<usize> = (0..contrasts.len()).collect();
-        let value = score(&contrasts, classes.iter().map(|class| (*class, all[*class].as_slice())));
-        if !value.is_finite() {
-            return Err(Error::NotANumber { name: "inversion score", position: 0 });
-        }
+        let value = point(&contrasts)?;
         let resampled = |rng: &mut rand_chacha::ChaCha12Rng| {
             let drawn: Vec<(usize, Vec<usize>)> = (0..contrasts.len())
                 .map(|_| {
@@ -68,6 +63,17 @@ impl InversionScore {
         let measurement = self.setting.measurement(About::Inversion, Quantity::InversionScore, value, interval, n);
         Ok(Measurement { chance: Some(0.0), queries: Some(reconstructions.queries), ..measurement })
     }
+}
+
+/// The inversion score alone, as [`InversionScore`] defines it.
+pub(crate) fn likeness(reconstructions: &Reconstructions, held_out: &Examples) -> Result<f64, Error> {
+    point(&contrasts(reconstructions, held_out)?)
+}
+
+fn point(contrasts: &[Vec<Contrast>]) -> Result<f64, Error> {
+    let all: Vec<Vec<usize>> = contrasts.iter().map(|members| (0..members.len()).collect()).collect();
+    let value = score(contrasts, all.iter().enumerate().map(|(class, members)| (class, members.as_slice())));
+    if value.is_finite() { Ok(value) } else { Err(Error::NotANumber { name: "inversion score", position: 0 }) }
 }
 
 fn score<'a>(contrasts: &[Vec<Contrast>], drawn: impl Iterator<Item = (usize, &'a [usize])>) -> f64 {
@@ -108,7 +114,8 @@ fn contrasts(reconstructions: &Reconstructions, held_out: &Examples) -> Result<V
         let member = centred(&mut held_out.inputs().row(example).iter().map(|v| f64::from(*v)));
         let rest = (counts[class] - 1) as f64;
         // The class mean without the member: (n m - x) / (n - 1) = m + (m - x) / (n - 1).
-        let without: Vec<f64> = ideal[class].iter().zip(&member).map(|(mean, own)| mean + (mean - own) / rest).collect();
+        let without: Vec<f64> =
+            ideal[class].iter().zip(&member).map(|(mean, own)| mean + (mean - own) / rest).collect();
         let contrast = |own: &[f64], all: &[Vec<f64>]| {
             let others = (0..classes).filter(|other| *other != class).map(|other| cosine(&all[other], &member));
             cosine(own, &member) - others.sum::<f64>() / (classes - 1) as f64

@@ -8,6 +8,7 @@ use underpin_core::Inputs;
 
 pub use gradient::GradientInversion;
 pub use measure::InversionScore;
+pub(crate) use measure::likeness;
 pub use query::QueryInversion;
 
 /// One reconstruction per class.

@@ -163,7 +163,8 @@ impl Search {
         for (noise, weight) in self.noise.chunks_exact(self.present.len()).zip(&weights) {
             found.iter_mut().zip(noise).for_each(|(found, noise)| *found += weight / largest * noise);
         }
-        let root_mean_square = |values: &[f64]| (values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64).sqrt();
+        let root_mean_square =
+            |values: &[f64]| (values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64).sqrt();
         let scale = root_mean_square(&found).max(f64::MIN_POSITIVE);
         self.direction.iter_mut().zip(&found).for_each(|(direction, found)| *direction += found / scale);
         let scale = step_size / root_mean_square(&self.direction).max(f64::MIN_POSITIVE);

@@ -36,8 +36,8 @@ impl Gaussians {
         let squares =
             |(values, mean): (&Vec<f64>, &f64)| values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
         let freedom = |values: &Vec<f64>| values.len().saturating_sub(1) as f64;
-        let pooled = observed.iter().zip(&mean).map(squares).sum::<f64>()
-            / observed.iter().map(freedom).sum::<f64>().max(1.0);
+        let pooled =
+            observed.iter().zip(&mean).map(squares).sum::<f64>() / observed.iter().map(freedom).sum::<f64>().max(1.0);
         let deviation = |pair: (&Vec<f64>, &f64)| {
             let own = match variance {
                 Variance::PerExample => squares(pair) / freedom(pair.0).max(1.0),

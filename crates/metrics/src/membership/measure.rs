@@ -21,8 +21,13 @@ impl Metric<MembershipScores> for MembershipAuc {
 
     fn measure(&self, scores: &MembershipScores) -> Result<Measurement, Error> {
         let (area, interval) = auc(&scores.members, &scores.others, self.setting.confidence)?;
-        let measurement =
-            self.setting.measurement(About::MembershipInference, Quantity::MembershipAuc, area, interval, count(scores));
+        let measurement = self.setting.measurement(
+            About::MembershipInference,
+            Quantity::MembershipAuc,
+            area,
+            interval,
+            count(scores),
+        );
         Ok(Measurement { chance: Some(0.5), queries: Some(scores.queries), ..measurement })
     }
 }
