@@ -1,1 +1,22 @@
-//! underpin-metrics
+#![doc = include_str!("../README.md")]
+
+mod answers;
+mod error;
+mod random;
+mod roc;
+mod setting;
+
+pub mod controls;
+pub mod detection;
+pub mod evasion;
+pub mod extraction;
+pub mod interval;
+pub mod inversion;
+pub mod membership;
+pub mod poisoning;
+pub mod utility;
+
+pub use answers::correct;
+pub use error::Error;
+pub use roc::{RocPoint, roc, roc_series};
+pub use setting::Setting;

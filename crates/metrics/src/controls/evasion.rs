@@ -1,0 +1,116 @@
+//! Controls of evasion attacks: linear models, whose robustness is known exactly.
+
+use underpin_core::{Attack, Control, Examples, Inputs, Norm, Perturbed, Radius, Seed, Shape};
+
+use super::planted::{Softmax, pattern};
+use super::{at_least, at_most};
+use crate::Error;
+use crate::evasion::{Pgd, Square, Transfer, judge};
+use crate::interval::Share;
+use crate::random::{normal, stream};
+
+/// Samples per control.
+const SAMPLES: usize = 50;
+/// Margin of the weak model, as a share of what the ball can move it by.
+const WEAK: f64 = 0.25;
+/// Margin of the ideal model, likewise: no perturbation within the ball can turn it.
+const IDEAL: f64 = 1.1;
+/// Robust accuracy that an attack that works leaves of the weak model, at most.
+const LEFT: f64 = 0.1;
+
+/// Controls of PGD on examples of `shape`: robust accuracy on a linear model that a quarter of the radius breaks, and
+/// on one with a margin beyond the radius, where anything but 1 means that the radius was not kept.
+///
+/// # Errors
+///
+/// Those of the attack.
+pub fn pgd(attack: &Pgd, shape: &Shape, seed: Seed) -> Result<Vec<Control>, Error> {
+    let planted = Planted::new(attack.norm, attack.radius, shape, seed)?;
+    planted.controls(attack, seed)
+}
+
+/// Controls of the square attack, as those of [`pgd`].
+///
+/// # Errors
+///
+/// Those of the attack.
+pub fn square(attack: &Square, shape: &Shape, seed: Seed) -> Result<Vec<Control>, Error> {
+    let planted = Planted::new(attack.norm, attack.radius, shape, seed)?;
+    planted.controls(attack, seed)
+}
+
+/// Controls of the transfer attack, as those of [`pgd`]; the surrogate is the target with noise on its weights.
+///
+/// # Errors
+///
+/// Those of the attack.
+pub fn transfer(attack: &Pgd, shape: &Shape, seed: Seed) -> Result<Vec<Control>, Error> {
+    let planted = Planted::new(attack.norm, attack.radius, shape, seed)?;
+    let mut rng = stream(seed.derive("surrogate"));
+    let mut surrogate = planted.model(WEAK);
+    let length = |weights: &[f64]| (weights.iter().map(|w| w * w).sum::<f64>() / weights.len() as f64).sqrt();
+    for weights in &mut surrogate.weights {
+        let noise = 0.3 * length(weights);
+        weights.iter_mut().for_each(|weight| *weight += noise * normal(&mut rng));
+    }
+    planted.controls(&Transfer { surrogate: &surrogate, attack: *attack }, seed)
+}
+
+struct Planted {
+    samples: Examples,
+    /// Weights of the margin `class 0 - class 1`.
+    weights: Vec<f64>,
+    /// What the ball can move the margin by.
+    reach: f64,
+}
+
+impl Planted {
+    /// Samples that vary at right angles to the weights, so that all have one margin.
+    fn new(norm: Norm, radius: Radius, shape: &Shape, seed: Seed) -> Result<Self, Error> {
+        let mut rng = stream(seed.derive("planted"));
+        let mut weights = pattern(shape, &mut rng);
+        let square: f64 = weights.iter().map(|w| w * w).sum();
+        let mut values = Vec::with_capacity(SAMPLES * shape.size());
+        for _ in 0..SAMPLES {
+            let noise: Vec<f64> = weights.iter().map(|_| 0.1 * normal(&mut rng)).collect();
+            let along = noise.iter().zip(&weights).map(|(n, w)| n * w).sum::<f64>() / square;
+            #[allow(clippy::cast_possible_truncation, reason = "features are 32 bits wide")]
+            let feature = |(n, w): (&f64, &f64)| (0.5 + n - along * w).clamp(0.0, 1.0) as f32;
+            values.extend(noise.iter().zip(&weights).map(feature));
+        }
+        let size = match norm {
+            Norm::Linf => weights.iter().map(|w| w.abs()).sum::<f64>(),
+            Norm::L2 => square.sqrt(),
+        };
+        // The weak margin is 2 in logits, which leaves gradients their digits.
+        let unit = 2.0 / (WEAK * radius.value() * size).max(1e-9);
+        weights.iter_mut().for_each(|w| *w *= unit);
+        let samples = Examples::new(Inputs::new(shape.clone(), values)?, vec![0; SAMPLES], 2)?;
+        Ok(Self { samples, weights, reach: radius.value() * size * unit })
+    }
+
+    /// The model whose margin, on the sample where it is least, is `margin` times the reach.
+    fn model(&self, margin: f64) -> Softmax {
+        let value = |row: &[f32]| row.iter().zip(&self.weights).map(|(x, w)| f64::from(*x) * w).sum::<f64>();
+        let least = self.samples.inputs().rows().map(value).fold(f64::INFINITY, f64::min);
+        Softmax {
+            shape: self.samples.inputs().shape().clone(),
+            weights: vec![self.weights.clone(), vec![0.0; self.weights.len()]],
+            bias: vec![margin * self.reach - least, 0.0],
+        }
+    }
+
+    fn controls<A>(&self, attack: &A, seed: Seed) -> Result<Vec<Control>, Error>
+    where
+        A: Attack<Softmax, Outcome = Perturbed, Error = Error>,
+    {
+        let robust = |model: Softmax| -> Result<f64, Error> {
+            let perturbed = attack.run(&model, &self.samples, seed.derive("control"))?;
+            Ok(Share::of(&judge(&model, &self.samples, &perturbed)?.robust).value())
+        };
+        Ok(vec![
+            at_most("linear model with a margin of a quarter of the radius", robust(self.model(WEAK))?, LEFT),
+            at_least("linear model with a margin beyond the radius", robust(self.model(IDEAL))?, 1.0),
+        ])
+    }
+}

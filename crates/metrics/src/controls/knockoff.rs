@@ -1,0 +1,86 @@
+//! Controls of extraction: a victim that can be learnt, and one that answers at random.
+
+use rand::RngExt;
+use underpin_core::{Attack, Control, Examples, Predict, Seed, Trainer};
+
+use super::planted::{Rule, around, class_of, pattern};
+use super::{at_least, at_most, deviations};
+use crate::Error;
+use crate::extraction::{Knockoff, agreement};
+use crate::interval::Share;
+use crate::random::stream;
+
+/// Inputs on which the copies are compared.
+const HELD_OUT: usize = 300;
+/// Most queries spent on a planted victim.
+const MOST_QUERIES: usize = 1000;
+
+/// Controls of `attack`, with its surrogate, its budget (at most 1,000) and as many owned rows: fidelity gain on a
+/// victim that names the nearest of its templates, one per class, and on one that answers by a hash of the input.
+///
+/// The labels of the owned rows are drawn at random, so the baseline knows nothing of either victim.
+///
+/// # Errors
+///
+/// Those of the attack; [`Error::OutOfRange`] with fewer than two classes.
+pub fn knockoff<R>(attack: &Knockoff<'_, R>, seed: Seed) -> Result<Vec<Control>, Error>
+where
+    R: Trainer + ?Sized,
+    R::Model: Predict,
+{
+    let (shape, classes) = (attack.owned.inputs().shape().clone(), attack.owned.classes());
+    if classes < 2 {
+        return Err(Error::OutOfRange { name: "classes", value: classes as f64, range: "[2, inf)" });
+    }
+    let mut rng = stream(seed.derive("planted"));
+    let templates: Vec<_> = (0..classes).map(|_| pattern(&shape, &mut rng)).collect();
+    let budget = attack.budget.min(MOST_QUERIES);
+    let rows = attack.owned.len() + budget + HELD_OUT;
+    let all = around(&templates, &shape, rows, 0.3, 0.1, &mut rng)?;
+    let part = |from: usize, to: usize| all.select(&(from..to).collect::<Vec<_>>());
+    let owned = part(0, attack.owned.len());
+    let owned = owned.with_labels(owned.labels().iter().map(|_| rng.random_range(0..classes)).collect())?;
+    let planted = Planted {
+        attack: Knockoff { surrogate: attack.surrogate, budget, owned: &owned },
+        pool: part(owned.len(), owned.len() + budget),
+        held_out: part(owned.len() + budget, rows),
+        seed,
+    };
+    let nearest = |row: &[f32]| {
+        let distance = |template: &[f64]| {
+            template.iter().zip(row).map(|(t, x)| (0.5 + 0.3 * t - f64::from(*x)).powi(2)).sum::<f64>()
+        };
+        let distances: Vec<f64> = templates.iter().map(|template| distance(template)).collect();
+        (0..classes).min_by(|a, b| distances[*a].total_cmp(&distances[*b])).unwrap_or(0)
+    };
+    let random = |row: &[f32]| class_of(row, classes, seed.derive("answers"));
+    // Two independent agreements of chance 1 / classes; their paired difference spreads no more.
+    let share = 1.0 / classes as f64;
+    let chance = deviations() * (2.0 * share * (1.0 - share) / HELD_OUT as f64).sqrt();
+    Ok(vec![
+        at_least("victim that names the nearest template", planted.gain(&Rule { classes, label: nearest })?, 0.2),
+        at_most("victim that answers by a hash of the input", planted.gain(&Rule { classes, label: random })?, chance),
+    ])
+}
+
+struct Planted<'a, R: ?Sized> {
+    attack: Knockoff<'a, R>,
+    pool: Examples,
+    held_out: Examples,
+    seed: Seed,
+}
+
+impl<R: Trainer + ?Sized> Planted<'_, R>
+where
+    R::Model: Predict,
+{
+    fn gain<V: Predict>(&self, victim: &V) -> Result<f64, Error> {
+        let seed = self.seed.derive("control");
+        let stolen = self.attack.run(victim, &self.pool, seed)?;
+        let baseline = self.attack.baseline(seed)?;
+        let classes = self.held_out.classes();
+        let inputs = self.held_out.inputs();
+        let agreement = agreement(victim, &stolen.copy, &baseline, inputs, classes, stolen.queries)?;
+        Ok(Share::of(&agreement.copy).value() - Share::of(&agreement.baseline).value())
+    }
+}

@@ -1,0 +1,85 @@
+//! What this crate refuses.
+
+use underpin_core::Denied;
+
+/// What `underpin-metrics` refuses.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting or a value lies outside its range.
+    #[error("{name} = {value} is outside {range}")]
+    OutOfRange {
+        /// What the value is.
+        name: &'static str,
+        /// Rejected value.
+        value: f64,
+        /// Allowed range.
+        range: &'static str,
+    },
+    /// Nothing was observed, so nothing can be measured.
+    #[error("no observation: {what} is empty")]
+    NoObservations {
+        /// What is empty.
+        what: &'static str,
+    },
+    /// Two lists that belong together differ in length.
+    #[error("{name} holds {found} entries where {expected} are needed")]
+    Length {
+        /// What the list is.
+        name: &'static str,
+        /// Number of entries needed.
+        expected: usize,
+        /// Number of entries given.
+        found: usize,
+    },
+    /// An input is not a number in `[0, 1]`.
+    #[error("value {value} at position {position} of example {example} is outside [0, 1]")]
+    Feature {
+        /// Position of the example.
+        example: usize,
+        /// Position of the value in the example.
+        position: usize,
+        /// Rejected value.
+        value: f32,
+    },
+    /// An observation is NaN.
+    #[error("{name} {position} is not a number")]
+    NotANumber {
+        /// What the observations are.
+        name: &'static str,
+        /// Position of the first that is NaN.
+        position: usize,
+    },
+    /// A class has too few examples.
+    #[error("class {class} has {found} examples where at least {needed} are needed")]
+    TooFewOfClass {
+        /// The class.
+        class: usize,
+        /// Number of examples needed.
+        needed: usize,
+        /// Number of examples given.
+        found: usize,
+    },
+    /// The predictor answers another number of classes than the samples have.
+    #[error("the predictor answers {found} classes where the samples have {expected}")]
+    Classes {
+        /// Classes of the samples.
+        expected: usize,
+        /// Classes of the answers.
+        found: usize,
+    },
+    /// A predictor denied what the attack or its judgement cannot do without.
+    #[error("the predictor denied: {0}")]
+    Denied(#[from] Denied),
+    /// Values that the vocabulary does not accept.
+    #[error(transparent)]
+    Core(#[from] underpin_core::Error),
+    /// A model that the attack trains could not be trained.
+    #[error("training of the {model} failed: {source}")]
+    Training {
+        /// Which model.
+        model: &'static str,
+        /// What the trainer said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}

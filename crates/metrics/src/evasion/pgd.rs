@@ -1,0 +1,173 @@
+//! Projected gradient descent.
+
+use rayon::prelude::*;
+use underpin_core::{
+    Access, Attack, Confidence, Examples, Inputs, LossGradient, Norm, Outputs, Perturbed, Radius, Seed, System,
+};
+
+use super::ball::Ball;
+use crate::answers::{answers, check_samples};
+use crate::random::stream;
+use crate::{Error, Setting};
+
+/// Examples per request for gradients.
+const BATCH: usize = 256;
+
+/// Projected gradient descent: the strongest first-order attack within a ball; white box.
+///
+/// From a random point of the ball, climbs the loss of the true label by steps of fixed size (its sign for L∞, its
+/// direction for L2) and projects back on the ball and the box `[0, 1]`. Of all restarts and the input itself it
+/// keeps, example by example, a misread input rather than one read right, then the higher loss. An example that is
+/// broken is not attacked again.
+///
+/// # Guarantees
+///
+/// 1. Every input stays within `radius` of its sample and in `[0, 1]`, exactly: `every_attack_keeps_its_contract`.
+/// 2. An already misread sample stays misread: `every_attack_keeps_its_contract`.
+///
+/// # Limits
+///
+/// A model whose gradients vanish or mislead looks robust to it; `Square` needs no gradient and shows that.
+///
+/// # Edge cases
+///
+/// Radius 0 or no step returns samples and random points of the ball. NaN gradients count as 0.
+///
+/// # Source
+///
+/// Madry, Makelov, Schmidt, Tsipras and Vladu, ICLR 2018, section 2.1. Deviation: the loss comes from the scores.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pgd {
+    /// How the size of a perturbation is measured.
+    pub norm: Norm,
+    /// Largest size of a perturbation.
+    pub radius: Radius,
+    /// Gradient steps of each restart.
+    pub steps: usize,
+    /// Size of a step, in the unit of the inputs; 2.5 radius / steps is usual.
+    pub step_size: Radius,
+    /// Random starts, at least 1.
+    pub restarts: usize,
+}
+
+impl Pgd {
+    /// `steps` steps of 2.5 radius / steps, as in Madry et al.
+    pub fn new(norm: Norm, radius: Radius, steps: usize, restarts: usize) -> Self {
+        // OK because 2.5 / max(steps, 1) times a finite radius, at most itself times 2.5, is checked again here.
+        let step_size = Radius::new(2.5 * radius.value() / steps.max(1) as f64).unwrap_or(radius);
+        Self { norm, radius, steps, step_size, restarts }
+    }
+
+    /// The setting of measurements of this attack.
+    pub fn setting(&self, system: System, confidence: Confidence) -> Setting {
+        self.describe(system, Access::WhiteBox, "pgd", confidence)
+    }
+
+    pub(super) fn describe(&self, system: System, access: Access, name: &str, confidence: Confidence) -> Setting {
+        let parameters = [
+            ("steps", self.steps.into()),
+            ("step_size", self.step_size.value().into()),
+            ("restarts", self.restarts.into()),
+        ];
+        Setting::attack(system, access, name, confidence, parameters)
+    }
+
+    pub(super) fn perturb<T: LossGradient + ?Sized>(
+        &self,
+        target: &T,
+        samples: &Examples,
+        seed: Seed,
+    ) -> Result<Perturbed, Error> {
+        check_samples(samples)?;
+        if self.restarts == 0 {
+            return Err(Error::OutOfRange { name: "restarts", value: 0.0, range: "[1, inf)" });
+        }
+        let clean = answers(target, samples.inputs(), samples.classes())?;
+        let mut kept = Kept { inputs: samples.inputs().clone(), harm: harm(&clean, samples.labels()) };
+        let mut queries = samples.len() as u64;
+        for restart in 0..self.restarts {
+            let active: Vec<usize> = (0..samples.len()).filter(|example| !kept.harm[*example].misread).collect();
+            let passes = self.restart(target, samples, &active, seed.nth(restart as u64), &mut kept)?;
+            queries += passes * active.len() as u64;
+        }
+        Ok(Perturbed { inputs: kept.inputs, norm: self.norm, radius: self.radius, queries })
+    }
+
+    /// One random start for the active samples; gives the passes made for each.
+    fn restart<T: LossGradient + ?Sized>(
+        &self,
+        target: &T,
+        samples: &Examples,
+        active: &[usize],
+        seed: Seed,
+        kept: &mut Kept,
+    ) -> Result<u64, Error> {
+        let ball = Ball::new(self.norm, self.radius);
+        for batch in active.chunks(BATCH) {
+            let origins = samples.select(batch);
+            let start =
+                |example: &usize| ball.random(samples.inputs().row(*example), &mut stream(seed.nth(*example as u64)));
+            let rows: Vec<Vec<f32>> = batch.par_iter().map(start).collect();
+            let mut inputs = Inputs::new(samples.inputs().shape().clone(), rows.concat())?;
+            for _ in 0..self.steps {
+                let gradients = target.loss_gradient(&inputs, origins.labels())?;
+                if gradients.values().len() != inputs.values().len() {
+                    let (expected, found) = (inputs.values().len(), gradients.values().len());
+                    return Err(Error::Length { name: "gradients", expected, found });
+                }
+                let size = inputs.shape().size();
+                (inputs.values_mut().par_chunks_mut(size))
+                    .zip(origins.inputs().values().par_chunks(size))
+                    .zip(gradients.values().par_chunks(size))
+                    .for_each(|((row, origin), gradient)| ball.ascend(origin, row, gradient, self.step_size.value()));
+            }
+            let outputs = answers(target, &inputs, samples.classes())?;
+            kept.replace(batch, &inputs, &harm(&outputs, origins.labels()));
+        }
+        Ok(self.steps as u64 + 1)
+    }
+}
+
+impl<T: LossGradient + ?Sized> Attack<T> for Pgd {
+    type Outcome = Perturbed;
+    type Error = Error;
+
+    fn run(&self, target: &T, samples: &Examples, seed: Seed) -> Result<Perturbed, Error> {
+        self.perturb(target, samples, seed)
+    }
+}
+
+/// How badly an input is read.
+#[derive(Clone, Copy, Debug)]
+struct Harm {
+    misread: bool,
+    /// Cross-entropy of the true label, in nats.
+    loss: f64,
+}
+
+struct Kept {
+    inputs: Inputs,
+    harm: Vec<Harm>,
+}
+
+impl Kept {
+    fn replace(&mut self, batch: &[usize], inputs: &Inputs, harm: &[Harm]) {
+        let size = inputs.shape().size();
+        for ((row, example), harm) in inputs.rows().zip(batch).zip(harm) {
+            let before = self.harm[*example];
+            if (harm.misread, harm.loss) > (before.misread, before.loss) {
+                self.harm[*example] = *harm;
+                self.inputs.values_mut()[example * size..][..size].copy_from_slice(row);
+            }
+        }
+    }
+}
+
+fn harm(outputs: &Outputs, labels: &[usize]) -> Vec<Harm> {
+    let right = crate::answers::right(outputs, labels);
+    let harm = |((row, label), right): ((&[f32], &usize), bool)| {
+        let score = f64::from(row[*label]);
+        Harm { misread: !right, loss: if score.is_nan() { f64::INFINITY } else { -score.ln() } }
+    };
+    outputs.rows().zip(labels).zip(right).map(harm).collect()
+}

@@ -1,0 +1,39 @@
+//! Adversarial examples made on one model and shown to another.
+
+use underpin_core::{Access, Attack, Confidence, Examples, LossGradient, Perturbed, Predict, Seed, System};
+
+use super::Pgd;
+use crate::{Error, Setting};
+
+/// Makes adversarial examples on a surrogate and never asks the target; gray box.
+///
+/// The surrogate is the adversary's own model, by the target's recipe on data of the same distribution.
+/// Queries of the target: 0.
+///
+/// # Source
+///
+/// Papernot, McDaniel and Goodfellow 2016 (arXiv 1605.07277).
+#[derive(Clone, Copy, Debug)]
+pub struct Transfer<'a, S: ?Sized> {
+    /// The adversary's own model.
+    pub surrogate: &'a S,
+    /// The attack on it.
+    pub attack: Pgd,
+}
+
+impl<S: LossGradient + ?Sized> Transfer<'_, S> {
+    /// The setting of measurements of this attack.
+    pub fn setting(&self, system: System, confidence: Confidence) -> Setting {
+        self.attack.describe(system, Access::GrayBox, "transfer_pgd", confidence)
+    }
+}
+
+impl<S: LossGradient + ?Sized, T: Predict + ?Sized> Attack<T> for Transfer<'_, S> {
+    type Outcome = Perturbed;
+    type Error = Error;
+
+    fn run(&self, _: &T, samples: &Examples, seed: Seed) -> Result<Perturbed, Error> {
+        let perturbed = self.attack.perturb(self.surrogate, samples, seed)?;
+        Ok(Perturbed { queries: 0, ..perturbed })
+    }
+}

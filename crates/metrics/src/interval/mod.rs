@@ -1,0 +1,13 @@
+//! Confidence intervals: for shares, differences of shares, areas under ROC curves, and by bootstrap for the rest.
+
+mod auc;
+mod beta;
+mod bootstrap;
+mod proportion;
+
+pub use auc::auc;
+pub(crate) use auc::mann_whitney;
+pub(crate) use beta::normal_quantile;
+pub use bootstrap::{Bootstrap, bootstrap};
+pub(crate) use proportion::binomial_tail;
+pub use proportion::{Share, clopper_pearson, difference, paired_difference};

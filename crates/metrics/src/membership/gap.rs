@@ -1,0 +1,41 @@
+//! The gap attack: members are read right more often.
+
+use underpin_core::{Access, Attack, Confidence, Examples, Predict, Seed, System};
+
+use super::{MembershipScores, check_members};
+use crate::answers::{answers, check_samples, right};
+use crate::{Error, Setting};
+
+/// Calls a sample a member when the target reads it right; black box, label only.
+///
+/// Score 1 when read right, 0 when not: measure it with a fixed threshold of 0.5. Its advantage is the generalisation
+/// gap; any attack worth its cost must beat it.
+///
+/// # Source
+///
+/// Yeom, Giacomelli, Fredrikson and Jha, CSF 2018, adversary 1; "gap attack" in Choquette-Choo et al., ICML 2021.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LabelOnlyGap {
+    /// The first so many samples were trained on, the others not. Splits the scores; the adversary does not use it.
+    pub members: usize,
+}
+
+impl LabelOnlyGap {
+    /// The setting of measurements of this attack.
+    pub fn setting(&self, system: System, confidence: Confidence) -> Setting {
+        Setting::attack(system, Access::BlackBox, "label_only_gap", confidence, [("members", self.members.into())])
+    }
+}
+
+impl<T: Predict + ?Sized> Attack<T> for LabelOnlyGap {
+    type Outcome = MembershipScores;
+    type Error = Error;
+
+    fn run(&self, target: &T, samples: &Examples, _: Seed) -> Result<MembershipScores, Error> {
+        check_samples(samples)?;
+        check_members(samples, self.members)?;
+        let outputs = answers(target, samples.inputs(), samples.classes())?;
+        let scores = right(&outputs, samples.labels()).into_iter().map(|right| f64::from(u8::from(right))).collect();
+        Ok(MembershipScores::split(scores, self.members, samples.len() as u64))
+    }
+}

@@ -1,0 +1,192 @@
+//! What membership scores amount to.
+
+use underpin_core::{About, Measurement, Metric, Quantity};
+
+use super::MembershipScores;
+use crate::interval::{Share, auc, binomial_tail, clopper_pearson, difference};
+use crate::roc::{check_scores, roc};
+use crate::{Error, Setting};
+
+/// Area under the ROC curve of a membership attack. Unit: probability; chance 1/2; lower is safer.
+///
+/// Interval by DeLong ([`auc`]).
+#[derive(Clone, Debug, PartialEq)]
+pub struct MembershipAuc {
+    /// What it is measured under.
+    pub setting: Setting,
+}
+
+impl Metric<MembershipScores> for MembershipAuc {
+    type Error = Error;
+
+    fn measure(&self, scores: &MembershipScores) -> Result<Measurement, Error> {
+        let (area, interval) = auc(&scores.members, &scores.others, self.setting.confidence)?;
+        let measurement = self.setting.measurement(
+            About::MembershipInference,
+            Quantity::MembershipAuc,
+            area,
+            interval,
+            count(scores),
+        );
+        Ok(Measurement { chance: Some(0.5), queries: Some(scores.queries), ..measurement })
+    }
+}
+
+/// Where "member" begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Threshold {
+    /// Fixed beforehand.
+    Fixed(f64),
+    /// Chosen on every other sample for the samples between, and the other way round, so that no sample is judged by
+    /// a threshold chosen on it.
+    CrossFitted,
+}
+
+/// `TPR - FPR` of answering "member" when the score reaches the threshold.
+///
+/// Unit: difference, in `[-1, 1]`; chance 0; lower is safer. Interval for two independent shares
+/// ([`difference`]); with a cross-fitted threshold it holds for the two thresholds chosen.
+///
+/// # Source
+///
+/// Yeom, Giacomelli, Fredrikson and Jha, CSF 2018, definition 4.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MembershipAdvantage {
+    /// What it is measured under.
+    pub setting: Setting,
+    /// Where "member" begins.
+    pub threshold: Threshold,
+}
+
+impl Metric<MembershipScores> for MembershipAdvantage {
+    type Error = Error;
+
+    fn measure(&self, scores: &MembershipScores) -> Result<Measurement, Error> {
+        let MembershipScores { members, others, queries } = scores;
+        check_scores(members, others)?;
+        let (tpr, fpr) = match self.threshold {
+            Threshold::Fixed(threshold) if threshold.is_nan() => {
+                return Err(Error::OutOfRange { name: "threshold", value: threshold, range: "the numbers" });
+            }
+            Threshold::Fixed(threshold) => (reached(members, threshold), reached(others, threshold)),
+            Threshold::CrossFitted => cross_fitted(members, others)?,
+        };
+        let interval = difference(tpr, fpr, self.setting.confidence)?;
+        let (about, quantity) = (About::MembershipInference, Quantity::MembershipAdvantage);
+        let value = tpr.value() - fpr.value();
+        let measurement = self.setting.measurement(about, quantity, value, interval, count(scores));
+        Ok(Measurement { chance: Some(0.0), queries: Some(*queries), ..measurement })
+    }
+}
+
+/// Share of members found at a false-positive rate of at most `fpr`. Chance is `fpr`; lower is safer.
+///
+/// The point is the best threshold whose rate on these very others keeps to `fpr`. The interval allows for the
+/// threshold being estimated: half of the error probability goes to order statistics of the others' scores that
+/// bracket the true threshold, half to exact bounds on the members beyond them. No distribution is assumed.
+///
+/// # Guarantees
+///
+/// 1. The interval covers the rate at the true threshold with at least the stated confidence:
+///    `tpr_at_fpr_covers_the_true_rate`.
+///
+/// # Source
+///
+/// Carlini et al., IEEE S&P 2022, section III-C; order statistics: David and Nagaraja 2003, section 7.1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TprAtFpr {
+    /// What it is measured under.
+    pub setting: Setting,
+    /// The false-positive rate, in `(0, 1)`.
+    pub fpr: f64,
+}
+
+impl Metric<MembershipScores> for TprAtFpr {
+    type Error = Error;
+
+    fn measure(&self, scores: &MembershipScores) -> Result<Measurement, Error> {
+        if !(self.fpr > 0.0 && self.fpr < 1.0) {
+            return Err(Error::OutOfRange { name: "fpr", value: self.fpr, range: "(0, 1)" });
+        }
+        let MembershipScores { members, others, queries } = scores;
+        let allowed = |point: &&crate::RocPoint| point.false_positives as f64 <= self.fpr * others.len() as f64;
+        let points = roc(members, others)?;
+        let found = points.iter().filter(allowed).map(|point| point.true_positives).max().unwrap_or(0);
+        let value = found as f64 / members.len() as f64;
+        let interval = self.interval(scores, value)?;
+        let setting = self.setting.clone().with("fpr", self.fpr);
+        let measurement =
+            setting.measurement(About::MembershipInference, Quantity::TprAtFpr, value, interval, count(scores));
+        Ok(Measurement { chance: Some(self.fpr), queries: Some(*queries), ..measurement })
+    }
+}
+
+impl TprAtFpr {
+    fn interval(&self, scores: &MembershipScores, value: f64) -> Result<underpin_core::Interval, Error> {
+        let MembershipScores { members, others, .. } = scores;
+        let mut falling = others.clone();
+        falling.sort_by(|a, b| b.total_cmp(a));
+        let (n, error) = (others.len() as u64, 1.0 - self.setting.confidence.value());
+        // The rank-th highest score has a false-positive rate distributed as Beta(rank, n - rank + 1).
+        let below = |rank: u64| binomial_tail(rank, n, self.fpr);
+        let loose = (1..=n).find(|rank| below(*rank) <= error / 4.0);
+        let strict = (1..=n).take_while(|rank| 1.0 - below(*rank) <= error / 4.0).last();
+        let at = |rank: u64| falling[usize::try_from(rank - 1).unwrap_or(usize::MAX)];
+        // Each bound has a tail of error / 4: a two-sided interval of error / 2.
+        let confidence = underpin_core::Confidence::new(1.0 - error / 2.0)?;
+        let bound = |share: Share| clopper_pearson(share.successes, share.trials, confidence);
+        let upper = match loose {
+            Some(rank) => bound(reached(members, at(rank)))?.upper,
+            None => 1.0,
+        };
+        let lower = match strict {
+            Some(rank) => bound(beyond(members, at(rank)))?.lower,
+            None => 0.0,
+        };
+        let (lower, upper) = (lower.min(value), upper.max(value));
+        Ok(underpin_core::Interval { lower, upper, confidence: self.setting.confidence })
+    }
+}
+
+fn count(scores: &MembershipScores) -> u64 {
+    (scores.members.len() + scores.others.len()) as u64
+}
+
+fn reached(scores: &[f64], threshold: f64) -> Share {
+    let successes = scores.iter().filter(|score| **score >= threshold).count() as u64;
+    Share { successes, trials: scores.len() as u64 }
+}
+
+fn beyond(scores: &[f64], threshold: f64) -> Share {
+    let successes = scores.iter().filter(|score| **score > threshold).count() as u64;
+    Share { successes, trials: scores.len() as u64 }
+}
+
+/// Hits of each half at the threshold that is best on the other.
+fn cross_fitted(members: &[f64], others: &[f64]) -> Result<(Share, Share), Error> {
+    let fold = |scores: &[f64], parity: usize| -> Vec<f64> { scores.iter().skip(parity).step_by(2).copied().collect() };
+    let mut total = [Share { successes: 0, trials: 0 }; 2];
+    for parity in [0, 1] {
+        let threshold = best_threshold(&fold(members, 1 - parity), &fold(others, 1 - parity))?;
+        for (sum, group) in total.iter_mut().zip([members, others]) {
+            let hits = reached(&fold(group, parity), threshold);
+            sum.successes += hits.successes;
+            sum.trials += hits.trials;
+        }
+    }
+    Ok((total[0], total[1]))
+}
+
+/// The threshold with the largest `TPR - FPR`, the highest of equals.
+fn best_threshold(members: &[f64], others: &[f64]) -> Result<f64, Error> {
+    let advantage = |point: &crate::RocPoint| {
+        point.true_positives as f64 / members.len() as f64 - point.false_positives as f64 / others.len() as f64
+    };
+    let points = roc(members, others)?;
+    let best = points.iter().rev().max_by(|a, b| advantage(a).total_cmp(&advantage(b)));
+    Ok(best.map_or(f64::INFINITY, |point| point.threshold))
+}
+
+#[cfg(test)]
+#[path = "measure_tests.rs"]
+mod tests;

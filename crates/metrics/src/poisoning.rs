@@ -1,0 +1,118 @@
+//! Poisoning: what planted rows did to a model.
+
+use underpin_core::{
+    About, Access, Attack, Confidence, Examples, Inputs, Measurement, Metric, Phase, Predict, Quantity, Seed, System,
+    Trigger,
+};
+
+use crate::answers::{answers, check_samples, correct};
+use crate::interval::{Share, paired_difference};
+use crate::{Error, Setting};
+
+/// Shows inputs wearing the trigger to a model that was trained on rows the adversary had a hand in.
+///
+/// Inputs of the target class are left out: reading them as it proves nothing.
+///
+/// # Source
+///
+/// Gu, Dolan-Gavitt and Garg, BadNets, 2017 (arXiv 1708.06733).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backdoor {
+    /// The trigger that the planted rows wore.
+    pub trigger: Trigger,
+}
+
+/// Outcome of a backdoor attack, one entry per input not of the target class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Triggered {
+    /// Read as the target class without the trigger.
+    pub before: Vec<bool>,
+    /// Read as the target class with it.
+    pub fooled: Vec<bool>,
+    /// Queries with the trigger.
+    pub queries: u64,
+}
+
+impl Backdoor {
+    /// The setting of measurements of this attack: the adversary acts in collection and sees answers only.
+    pub fn setting(&self, system: System, confidence: Confidence) -> Setting {
+        let parameters =
+            [("target_class", self.trigger.target.into()), ("trigger_features", self.trigger.features.len().into())];
+        let setting = Setting::attack(system, Access::BlackBox, "badnets", confidence, parameters);
+        Setting { phase: Phase::Collection, ..setting }
+    }
+
+    /// The same inputs, each wearing the trigger.
+    pub fn stamp(&self, inputs: &Inputs) -> Inputs {
+        let mut stamped = inputs.clone();
+        let size = stamped.shape().size();
+        stamped.values_mut().chunks_exact_mut(size).for_each(|row| self.trigger.stamp(row));
+        stamped
+    }
+}
+
+impl<T: Predict + ?Sized> Attack<T> for Backdoor {
+    type Outcome = Triggered;
+    type Error = Error;
+
+    /// Attacks with those of `samples` that are not of the target class.
+    fn run(&self, target: &T, samples: &Examples, _: Seed) -> Result<Triggered, Error> {
+        check_samples(samples)?;
+        let class = self.trigger.target;
+        if class >= samples.classes() {
+            let value = class as f64;
+            return Err(Error::OutOfRange { name: "target class", value, range: "[0, classes)" });
+        }
+        let others: Vec<usize> = (0..samples.len()).filter(|example| samples.labels()[*example] != class).collect();
+        if others.is_empty() {
+            return Err(Error::NoObservations { what: "samples not of the target class" });
+        }
+        let others = samples.select(&others);
+        let read = |inputs: &Inputs| -> Result<Vec<bool>, Error> {
+            let outputs = answers(target, inputs, samples.classes())?;
+            Ok(outputs.labels().into_iter().map(|label| label == class).collect())
+        };
+        let before = read(others.inputs())?;
+        let fooled = read(&self.stamp(others.inputs()))?;
+        Ok(Triggered { before, fooled, queries: others.len() as u64 })
+    }
+}
+
+/// Share of triggered inputs read as the target class; chance is their share without the trigger. Lower is safer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttackSuccessRate {
+    /// What it is measured under.
+    pub setting: Setting,
+}
+
+impl Metric<Triggered> for AttackSuccessRate {
+    type Error = Error;
+
+    fn measure(&self, triggered: &Triggered) -> Result<Measurement, Error> {
+        let measurement =
+            self.setting.share(About::Poisoning, Quantity::AttackSuccessRate, Share::of(&triggered.fooled))?;
+        let chance = Share::of(&triggered.before).value();
+        Ok(Measurement { chance: Some(chance), queries: Some(triggered.queries), ..measurement })
+    }
+}
+
+/// Accuracy of a model trained on clean rows less that of one trained on poisoned rows, on the same test samples.
+///
+/// Unit: difference, in `[-1, 1]`; chance 0; lower is safer.
+///
+/// # Errors
+///
+/// Those of [`correct`], for either model.
+pub fn accuracy_drop<C: Predict + ?Sized, P: Predict + ?Sized>(
+    setting: &Setting,
+    clean: &C,
+    poisoned: &P,
+    test: &Examples,
+) -> Result<Measurement, Error> {
+    let (before, after) = (correct(clean, test)?, correct(poisoned, test)?);
+    let interval = paired_difference(&before, &after, setting.confidence)?;
+    let value = Share::of(&before).value() - Share::of(&after).value();
+    let n = test.len() as u64;
+    let measurement = setting.measurement(About::Poisoning, Quantity::PoisonAccuracyDrop, value, interval, n);
+    Ok(Measurement { chance: Some(0.0), ..measurement })
+}

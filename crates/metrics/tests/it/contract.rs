@@ -1,0 +1,233 @@
+//! One table of all evasion attacks, with shared assertions; and what is particular to each.
+
+use underpin_core::*;
+use underpin_metrics::evasion::{Evaded, Pgd, RobustAccuracy, Square, Transfer, accuracy_curve, judge, worst_case};
+use underpin_metrics::{Error, correct};
+
+use crate::support::*;
+
+/// An attack ready to run: name, norm, radius, and the run itself on a model and samples.
+type Run = Box<dyn Fn(&Linear, &Examples, Seed) -> Perturbed>;
+
+/// Every evasion attack, on tables and images alike.
+fn table(norm: Norm, size: f64) -> Vec<(&'static str, Run)> {
+    let pgd = Pgd::new(norm, radius(size), 20, 2);
+    let square = Square::new(norm, radius(size), 60);
+    vec![
+        ("pgd", Box::new(move |model, samples, seed| pgd.run(model, samples, seed).unwrap())),
+        ("square", Box::new(move |model, samples, seed| square.run(model, samples, seed).unwrap())),
+        (
+            "square by labels",
+            Box::new(move |model, samples, seed| square.run(&LabelOnly(model), samples, seed).unwrap()),
+        ),
+        (
+            "transfer",
+            Box::new(move |model, samples, seed| {
+                let surrogate = fitted(&blobs(samples.inputs().shape().axes(), samples.classes(), 60, 0.1, 99));
+                Transfer { surrogate: &surrogate, attack: pgd }.run(model, samples, seed).unwrap()
+            }),
+        ),
+    ]
+}
+
+fn size_of(norm: Norm, a: &[f32], b: &[f32]) -> f64 {
+    let differences = a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs());
+    match norm {
+        Norm::Linf => differences.fold(0.0, f64::max),
+        Norm::L2 => differences.map(|d| d * d).sum::<f64>().sqrt(),
+    }
+}
+
+#[test]
+fn every_attack_keeps_its_contract() {
+    for axes in [vec![12], vec![1, 6, 6], vec![2, 3, 4], vec![1]] {
+        let model = fitted(&blobs(&axes, 3, 90, 0.1, 2));
+        let samples = blobs(&axes, 3, 30, 0.15, 3);
+        let clean = correct(&model, &samples).unwrap();
+        for (norm, size) in [(Norm::Linf, 0.0), (Norm::Linf, 0.1), (Norm::L2, 0.3), (Norm::Linf, 2.0)] {
+            for (name, run) in table(norm, size) {
+                let place = format!("{name} {norm} {size} {axes:?}");
+                let perturbed = run(&model, &samples, Seed(7));
+                assert_eq!(perturbed.inputs.shape(), samples.inputs().shape(), "{place}");
+                assert_eq!((perturbed.norm, perturbed.radius.value()), (norm, size), "{place}");
+                assert_eq!(perturbed.inputs.len(), samples.len(), "{place}");
+                for (a, b) in samples.inputs().rows().zip(perturbed.inputs.rows()) {
+                    assert!(size_of(norm, a, b) <= size, "{place}");
+                    assert!(b.iter().all(|value| (0.0..=1.0).contains(value)), "{place}");
+                }
+                assert_eq!(perturbed, run(&model, &samples, Seed(7)), "{place}: repeats under a seed");
+                let evaded = judge(&model, &samples, &perturbed).unwrap();
+                assert_eq!(evaded.clean, clean, "{place}");
+                for (before, after) in evaded.clean.iter().zip(&evaded.robust) {
+                    assert!(before >= after, "{place}: an already misread sample counts as broken");
+                }
+                let misread = clean.iter().position(|right| !right);
+                if let (Some(at), true) = (misread, name != "transfer") {
+                    let after = correct(&model, &samples.with_inputs(perturbed.inputs.clone()).unwrap()).unwrap();
+                    assert!(!after[at], "{place}: an already misread sample stays misread");
+                }
+            }
+        }
+    }
+}
+
+/// On a linear model of two classes the worst perturbation is known: margin less radius times the dual norm.
+#[test]
+fn pgd_finds_the_known_worst_case_of_a_linear_model() {
+    let model = fitted(&blobs(&[20], 2, 60, 0.1, 2));
+    let samples = blobs(&[20], 2, 100, 0.2, 3);
+    let weights: Vec<f64> =
+        (0..20).map(|at| f64::from(model.weights[0][at]) - f64::from(model.weights[1][at])).collect();
+    let bias = f64::from(model.weights[0][20]) - f64::from(model.weights[1][20]);
+    for norm in [Norm::Linf, Norm::L2] {
+        let size = if norm == Norm::Linf { 0.1 } else { 0.5 };
+        // The box binds for L∞ by features and is allowed for exactly; L2 is compared as a bound.
+        let certified: Vec<bool> = samples
+            .inputs()
+            .rows()
+            .zip(samples.labels())
+            .map(|(row, label)| {
+                let sign = if *label == 0 { 1.0 } else { -1.0 };
+                let margin = sign * (row.iter().zip(&weights).map(|(x, w)| f64::from(*x) * w).sum::<f64>() + bias);
+                let reach: f64 = match norm {
+                    Norm::Linf => row
+                        .iter()
+                        .zip(&weights)
+                        .map(|(x, w)| {
+                            let room = if sign * w > 0.0 { f64::from(*x) } else { 1.0 - f64::from(*x) };
+                            w.abs() * room.min(size)
+                        })
+                        .sum(),
+                    Norm::L2 => size * weights.iter().map(|w| w * w).sum::<f64>().sqrt(),
+                };
+                margin > reach
+            })
+            .collect();
+        let perturbed = Pgd::new(norm, radius(size), 40, 1).run(&model, &samples, Seed(1)).unwrap();
+        let robust = judge(&model, &samples, &perturbed).unwrap().robust;
+        for (at, (certified, robust)) in certified.iter().zip(&robust).enumerate() {
+            assert!(!certified || *robust, "{norm} {at}: broken though certified");
+            assert!(norm == Norm::L2 || certified == robust, "{norm} {at}: held though breakable");
+        }
+        assert!(robust.iter().any(|robust| *robust) && robust.iter().any(|robust| !robust), "{norm}: a real test");
+    }
+}
+
+#[test]
+fn square_keeps_its_query_budget() {
+    let model = fitted(&blobs(&[1, 6, 6], 3, 90, 0.1, 2));
+    let samples = blobs(&[1, 6, 6], 3, 30, 0.1, 3);
+    for queries in [2, 3, 50] {
+        let guard = Limited::new(&model, u64::MAX / 2);
+        let perturbed = Square::new(Norm::Linf, radius(0.01), queries).run(&guard, &samples, Seed(1)).unwrap();
+        assert_eq!(perturbed.queries, guard.used(), "what it counts is what was asked");
+        assert!(guard.used() <= (queries * samples.len()) as u64);
+    }
+}
+
+#[test]
+fn square_ends_when_denied() {
+    let model = fitted(&blobs(&[1, 6, 6], 3, 90, 0.1, 2));
+    let samples = blobs(&[1, 6, 6], 3, 30, 0.1, 3);
+    for limit in [0, 10, 37, 100] {
+        let guard = Limited::new(&model, limit);
+        let perturbed = Square::new(Norm::Linf, radius(0.02), 50).run(&guard, &samples, Seed(1)).unwrap();
+        assert_eq!(perturbed.queries, limit, "the quota is used to its end");
+        if limit <= 30 {
+            assert_eq!(&perturbed.inputs, samples.inputs(), "only the samples themselves were asked for");
+        }
+    }
+}
+
+#[test]
+fn pgd_counts_every_pass() {
+    let model = fitted(&blobs(&[12], 3, 90, 0.1, 2));
+    let samples = blobs(&[12], 3, 30, 0.05, 3);
+    let active = correct(&model, &samples).unwrap().iter().filter(|right| **right).count() as u64;
+    let perturbed = Pgd::new(Norm::Linf, radius(1e-6), 7, 2).run(&model, &samples, Seed(1)).unwrap();
+    // One pass to read each sample, then twice 7 gradients and a reading for each that is read right.
+    assert_eq!(perturbed.queries, 30 + 2 * 8 * active);
+}
+
+#[test]
+fn the_worst_case_is_taken_sample_by_sample() {
+    let evaded = |robust: [bool; 3], queries| Evaded {
+        clean: vec![true; 3],
+        robust: robust.to_vec(),
+        norm: Norm::Linf,
+        radius: radius(0.1),
+        queries,
+    };
+    let worst = worst_case(&[evaded([true, false, true], 5), evaded([false, true, true], 6)]).unwrap();
+    assert_eq!((worst.robust, worst.queries), (vec![false, false, true], 11));
+    assert!(matches!(worst_case(&[]), Err(Error::NoObservations { .. })));
+    let other = Evaded { radius: radius(0.2), ..evaded([true; 3], 1) };
+    assert!(matches!(worst_case(&[evaded([true; 3], 1), other]), Err(Error::OutOfRange { .. })));
+}
+
+#[test]
+fn robust_accuracy_is_complete() {
+    let pgd = Pgd::new(Norm::Linf, radius(0.1), 5, 1);
+    let evaded = Evaded {
+        clean: vec![true, true, true, false],
+        robust: vec![true, false, false, false],
+        norm: Norm::Linf,
+        radius: radius(0.1),
+        queries: 44,
+    };
+    let metric = RobustAccuracy { setting: pgd.setting(System::Defended, confidence()) };
+    let measured = metric.measure(&evaded).unwrap();
+    assert_eq!((measured.value, measured.chance, measured.n, measured.queries), (0.25, Some(0.75), 4, Some(44)));
+    assert_eq!((measured.about, measured.quantity), (About::Evasion, Quantity::RobustAccuracy));
+    assert_eq!((measured.access, measured.phase), (Some(Access::WhiteBox), Phase::Deployment));
+    assert_eq!(
+        (measured.attack.as_str(), measured.norm, measured.radius),
+        ("pgd", Some(Norm::Linf), Some(radius(0.1)))
+    );
+    assert_eq!(measured.parameters["steps"], Value::from(5_u64));
+    // 1 of 4 at 95 %: Clopper-Pearson 0.0063, 0.8059.
+    assert!((measured.interval.lower - 0.0063).abs() < 1e-4 && (measured.interval.upper - 0.8059).abs() < 1e-4);
+}
+
+#[test]
+fn the_curve_starts_clean_and_never_rises() {
+    let model = fitted(&blobs(&[1, 6, 6], 3, 90, 0.1, 2));
+    let samples = blobs(&[1, 6, 6], 3, 60, 0.1, 3);
+    let radii: Vec<Radius> = [0.01, 0.05, 0.1, 0.3].map(radius).to_vec();
+    let attack = |radius| Pgd::new(Norm::Linf, radius, 10, 1);
+    let curve = accuracy_curve(&model, &model, &samples, &radii, attack, "pgd", Seed(1)).unwrap();
+    assert_eq!((curve.name.as_str(), curve.points.len()), ("robust_accuracy", 5));
+    assert!(curve.points.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 >= pair[1].1));
+    assert!(curve.points[0].1 > 0.9 && curve.points[4].1 < 0.1, "{:?}", curve.points);
+    assert!(accuracy_curve(&model, &model, &samples, &[radius(0.0)], attack, "pgd", Seed(1)).is_err());
+}
+
+#[test]
+fn bad_samples_are_refused_by_place() {
+    let model = fitted(&blobs(&[2], 2, 20, 0.1, 2));
+    let pgd = Pgd::new(Norm::Linf, radius(0.1), 5, 1);
+    let shape = Shape::new([2]).unwrap();
+    for bad in [f32::NAN, -0.1, 1.1, f32::INFINITY] {
+        let inputs = Inputs::new(shape.clone(), vec![0.0, 0.5, 0.5, bad]).unwrap();
+        let samples = Examples::new(inputs, vec![0, 1], 2).unwrap();
+        assert!(matches!(pgd.run(&model, &samples, Seed(1)), Err(Error::Feature { example: 1, position: 1, .. })));
+        let square = Square::new(Norm::Linf, radius(0.1), 5);
+        assert!(matches!(square.run(&model, &samples, Seed(1)), Err(Error::Feature { example: 1, position: 1, .. })));
+    }
+    let empty = blobs(&[2], 2, 20, 0.1, 2).select(&[]);
+    assert!(matches!(pgd.run(&model, &empty, Seed(1)), Err(Error::NoObservations { .. })));
+    let samples = blobs(&[2], 2, 4, 0.1, 2);
+    assert!(matches!(Pgd { restarts: 0, ..pgd }.run(&model, &samples, Seed(1)), Err(Error::OutOfRange { .. })));
+    assert!(matches!(pgd.run(&NotANumber(3), &samples, Seed(1)), Err(Error::Classes { expected: 2, found: 3 })));
+    let wide = blobs(&[3], 2, 4, 0.1, 2);
+    assert!(matches!(pgd.run(&model, &wide, Seed(1)), Err(Error::Denied(Denied::Shape { .. }))));
+}
+
+#[test]
+fn a_model_that_answers_nan_has_no_accuracy() {
+    let samples = blobs(&[2], 2, 10, 0.1, 2);
+    assert!(correct(&NotANumber(2), &samples).unwrap().iter().all(|right| !right));
+    let perturbed = Pgd::new(Norm::L2, radius(0.1), 3, 1).run(&NotANumber(2), &samples, Seed(1)).unwrap();
+    let evaded = judge(&NotANumber(2), &samples, &perturbed).unwrap();
+    assert!(evaded.robust.iter().all(|robust| !robust));
+}
