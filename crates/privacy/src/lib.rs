@@ -1,1 +1,16 @@
-//! underpin-privacy
+#![doc = include_str!("../README.md")]
+
+mod discrete;
+mod error;
+mod fixed;
+mod key;
+mod rdp;
+mod rounded;
+mod steps;
+mod subsampled;
+
+pub use discrete::{DiscreteGaussian, DiscreteLaplace};
+pub use error::Error;
+pub use key::{SecretKey, SecretStream};
+pub use steps::{Batch, PrivateSteps};
+pub use subsampled::{Adjacency, Bounds, SubsampledGaussian};

@@ -1,0 +1,248 @@
+//! A run of private steps: sampler, clipping norm, noise and accountant in one value.
+
+use rand::Rng;
+use underpin_core::Delta;
+
+use crate::rounded::{DISTANCE, RoundedGaussian, SIGMA_BITS};
+use crate::{Bounds, Error, SecretKey, SubsampledGaussian, error::within};
+
+/// What the sum may be off by, in clipping norms and L2: the single-precision sum of either neighbour by half of it.
+const SUM_ERROR: f64 = 1.0 / 256.0;
+/// What rounding to the grid adds to the distance of two neighbours, in grid units and per square root of coordinate:
+/// ½ for either, and 1/16 for the double-precision quotient of numbers up to 2^48.
+const ROUNDING: f64 = 2.0 * (0.5 + 1.0 / 16.0);
+/// Share of δ set aside for the distance between the noise drawn and the noise accounted for.
+const NOISE_SHARE: f64 = 1.0 / 1_048_576.0;
+
+/// The rows of one step, drawn by Poisson sampling.
+///
+/// Comes only from [`PrivateSteps::draw`], is not `Clone`, and is consumed by [`PrivateSteps::release`]: one draw, one
+/// release. May be empty: an empty batch is a step like any other, and its sum is zero.
+#[derive(Debug)]
+pub struct Batch {
+    indices: Vec<usize>,
+    step: u64,
+    run: [u8; 32],
+}
+
+impl Batch {
+    /// Positions of the rows, ascending; each at most once.
+    pub fn indices(&self) -> &[usize] {
+        &self.indices
+    }
+}
+
+/// A run of the [`SubsampledGaussian`] mechanism. Each step: [`draw`](Self::draw) a batch, add up its rows' vectors
+/// clipped to [`clipping_norm`](Self::clipping_norm), [`release`](Self::release) the sum.
+///
+/// # Guarantees
+///
+/// Neighbours: one row contributes or does not, at a public number of rows ([`Adjacency::ZeroOut`]); the bounds are
+/// those of [`Adjacency::AddOrRemove`]. The released averages, together, are (ε, δ)-differentially private at every ε
+/// that is not below the upper bound of [`epsilon`](Self::epsilon):
+///
+/// 1. The sampler, the clipping norm and the noise are those of the accountant: no other can be passed in.
+/// 2. A step is counted when its batch is drawn (`a_drawn_batch_is_counted`); no batch is drawn past `max_steps`
+///    (`no_step_past_the_last`), and a batch is released at most once, by the run that drew it
+///    (`foreign_batches_are_refused`).
+/// 3. The noise is added to integers. The sum `s` is rounded to a grid of width `g` and `g * N` is added, `N` the
+///    rounded Gaussian of standard deviation `2^24`. That is a function of `round(s/g) + X`, `X` the continuous
+///    Gaussian (rounding commutes with adding an integer), so what holds for the continuous Gaussian holds here; all
+///    that comes after, division and conversion to single precision included, acts on that integer
+///    (`low_bits_tell_nothing`).
+/// 4. Rounding is charged to the sensitivity. Neighbouring sums of `d` coordinates lie at most
+///    `(1 + 2^-8) * clipping_norm / g + 1.125 * sqrt(d)` grid units apart, and `g` is the least with
+///    `noise_multiplier` times that within `2^24` (`the_grid_covers_the_sensitivity`). The noise thus exceeds
+///    `noise_multiplier * clipping_norm` by 0.4 % and `1.125 * noise_multiplier * sqrt(d) / 2^24`.
+/// 5. The noise drawn is within total variation `2^-104` a coordinate of that noise; a millionth of δ pays for it
+///    (`a_spent_noise_share_bounds_nothing`).
+///
+/// # Limits
+///
+/// Idealised: ChaCha20 output under a secret key counts as uniform bits; the caller's vectors have norms of at most
+/// `clipping_norm`, each depending on its own row only; and the caller's sum differs from their exact sum by at most
+/// `clipping_norm / 512` in L2 (double precision always; single precision added pairwise up to 4,000 rows, one after
+/// the other up to 180, by the bound `terms * 2^-24 * rows`). Time taken and memory touched are not hidden.
+///
+/// [`Adjacency::ZeroOut`]: crate::Adjacency::ZeroOut
+/// [`Adjacency::AddOrRemove`]: crate::Adjacency::AddOrRemove
+///
+/// # Examples
+///
+/// ```
+/// use underpin_core::Delta;
+/// use underpin_privacy::{SecretKey, SubsampledGaussian};
+///
+/// let rows = [[0.6_f32, 0.8], [1.0, 0.0], [0.0, -0.5]]; // norms of at most 1
+/// let mut run = SubsampledGaussian::new(0.5, 1.0, 1.0)?.start(rows.len(), 10, SecretKey::from_os()?)?;
+/// let batch = run.draw()?;
+/// let mut sum = [0.0; 2];
+/// for row in batch.indices() {
+///     for (total, value) in sum.iter_mut().zip(rows[*row]) {
+///         *total += value;
+///     }
+/// }
+/// run.release(batch, &mut sum)?; // now the noisy average
+/// println!("{sum:?}, spent {}", run.epsilon(Delta::new(1e-5)?)?.upper);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct PrivateSteps {
+    mechanism: SubsampledGaussian,
+    rows: usize,
+    max_steps: u64,
+    steps: u64,
+    /// Coordinates released so far.
+    released: u64,
+    key: SecretKey,
+    run: [u8; 32],
+}
+
+impl PrivateSteps {
+    pub(crate) fn new(
+        mechanism: SubsampledGaussian,
+        rows: usize,
+        max_steps: u64,
+        key: SecretKey,
+    ) -> Result<Self, Error> {
+        within("rows", rows as f64, "[1, 2^53]", |rows| (1.0..=9e15).contains(&rows))?;
+        within("max_steps", max_steps as f64, "[1, 2^53]", |steps| (1.0..=9e15).contains(&steps))?;
+        let run = key.fingerprint();
+        let this = Self { mechanism, rows, max_steps, steps: 0, released: 0, key, run };
+        // A batch holds four times the expected rows and 1,000 more with a probability below exp(-1000).
+        let most = 4.0 * this.expected_batch_size() + 1000.0;
+        within("expected batch size", most, "what 2^24 * noise_multiplier holds", |most| {
+            most <= mechanism.noise_multiplier() * exp2(SIGMA_BITS)
+        })?;
+        Ok(this)
+    }
+
+    /// Draws the rows of the next step and counts it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StepsExhausted`] after `max_steps` steps.
+    pub fn draw(&mut self) -> Result<Batch, Error> {
+        if self.steps >= self.max_steps {
+            return Err(Error::StepsExhausted { max_steps: self.max_steps });
+        }
+        self.steps += 1;
+        let indices = self.sample();
+        Ok(Batch { indices, step: self.steps, run: self.run })
+    }
+
+    /// Each row with probability `floor(q * 2^64) / 2^64`, never above `q`.
+    fn sample(&self) -> Vec<usize> {
+        let mut stream = self.key.stream("sample", &[&self.steps.to_le_bytes()]);
+        // OK because q <= 1 and the product is exact: a power of two.
+        let threshold = (self.mechanism.sampling_rate() * exp2(64)) as u128;
+        let (high, low) = ((threshold >> 32) as u64, threshold as u32);
+        (0..self.rows)
+            .filter(|_| {
+                let word = u64::from(stream.0.next_u32());
+                word < high || (word == high && stream.0.next_u32() < low)
+            })
+            .collect()
+    }
+
+    /// Turns the sum of the batch's clipped vectors into its noisy average, in place.
+    ///
+    /// Adds the noise and divides by [`expected_batch_size`](Self::expected_batch_size), not by the number of rows
+    /// drawn, which is secret. The average may have any length; an empty batch's sum is all zeros.
+    ///
+    /// # Errors
+    ///
+    /// The sum is left as it was, the step stays spent, and nothing must be published:
+    /// [`Error::ForeignBatch`]; [`Error::NotFinite`]; [`Error::NotClipped`] when the sum is longer than so many
+    /// clipped vectors can add up to; [`Error::OutOfRange`] when `noise_multiplier * sqrt(length)` exceeds `7e6`.
+    pub fn release(&mut self, batch: Batch, clipped_sum: &mut [f32]) -> Result<(), Error> {
+        if batch.run != self.run {
+            return Err(Error::ForeignBatch);
+        }
+        self.check(batch.indices.len(), clipped_sum)?;
+        let grid = grid(&self.mechanism, clipped_sum.len())?;
+        self.released = self.released.saturating_add(clipped_sum.len() as u64);
+        let mut stream = self.key.stream("noise", &[&batch.step.to_le_bytes()]);
+        let gaussian = RoundedGaussian::shared();
+        let scale = grid / self.expected_batch_size();
+        for value in clipped_sum {
+            let quotient = f64::from(*value) / grid;
+            // OK because the sum's norm is below 2^48 grid units. Rounds to nearest.
+            let rounded = (quotient + 0.5_f64.copysign(quotient)) as i64;
+            *value = ((rounded + gaussian.sample(&mut stream)) as f64 * scale) as f32;
+        }
+        Ok(())
+    }
+
+    fn check(&self, rows: usize, sum: &[f32]) -> Result<(), Error> {
+        if let Some(position) = sum.iter().position(|value| !value.is_finite()) {
+            return Err(Error::NotFinite { position, value: sum[position].to_string() });
+        }
+        let norm = sum.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+        let clipping_norm = self.mechanism.clipping_norm();
+        let at_most = (rows as f64 + SUM_ERROR) * clipping_norm;
+        if norm > at_most * (1.0 + 1e-6) {
+            return Err(Error::NotClipped { rows, norm, clipping_norm, at_most });
+        }
+        Ok(())
+    }
+
+    /// The ε spent by the steps drawn so far, at `delta`.
+    ///
+    /// The upper bound is infinite when the millionth of `delta` set aside does not pay for the noise's distance from
+    /// its ideal: for more than some `delta * 2^84 * exp(-ε)` coordinates released.
+    ///
+    /// # Errors
+    ///
+    /// As for [`SubsampledGaussian::epsilon`].
+    pub fn epsilon(&self, delta: Delta) -> Result<Bounds, Error> {
+        let ideal = Delta::new(delta.value() * (1.0 - NOISE_SHARE)).unwrap_or(delta);
+        let bounds = self.mechanism.epsilon(self.steps, ideal)?;
+        // Distance τ makes δ(ε) at most δ + (1 + exp ε) τ.
+        let distance = self.released as f64 * DISTANCE;
+        let paid = (1.0 + bounds.upper.exp()) * distance <= delta.value() * NOISE_SHARE * 0.999;
+        Ok(Bounds { upper: if paid || self.released == 0 { bounds.upper } else { f64::INFINITY }, ..bounds })
+    }
+
+    /// Steps drawn so far.
+    pub const fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Steps after which no batch is drawn.
+    pub const fn max_steps(&self) -> u64 {
+        self.max_steps
+    }
+
+    /// L2 norm to which each row's vector is to be clipped.
+    pub const fn clipping_norm(&self) -> f64 {
+        self.mechanism.clipping_norm()
+    }
+
+    /// Number of rows times the sampling rate: what a sum is divided by. It tells the number of rows.
+    pub fn expected_batch_size(&self) -> f64 {
+        self.rows as f64 * self.mechanism.sampling_rate()
+    }
+
+    /// The mechanism that each step runs.
+    pub const fn mechanism(&self) -> &SubsampledGaussian {
+        &self.mechanism
+    }
+}
+
+/// Width of the grid for sums of `coordinates` coordinates: guarantee 4 of [`PrivateSteps`].
+fn grid(mechanism: &SubsampledGaussian, coordinates: usize) -> Result<f64, Error> {
+    let sigma = exp2(SIGMA_BITS);
+    let noise = mechanism.noise_multiplier();
+    let rounding = ROUNDING * noise * (coordinates as f64).sqrt();
+    within("noise_multiplier * sqrt(coordinates)", rounding / ROUNDING, "[0, 7e6]", |_| rounding <= sigma / 2.0)?;
+    Ok(noise * mechanism.clipping_norm() * (1.0 + SUM_ERROR) / (sigma - rounding) * (1.0 + 1e-12))
+}
+
+fn exp2(exponent: u32) -> f64 {
+    2f64.powi(exponent.cast_signed())
+}
+
+#[cfg(test)]
+#[path = "steps_tests.rs"]
+mod tests;
