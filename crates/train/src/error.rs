@@ -97,6 +97,17 @@ pub enum Error {
         /// Rejected word.
         word: String,
     },
+    /// A batch holds so many rows that its sum could not be formed exactly enough for its noise.
+    #[error("a private batch drew {rows} rows; at most {allowed} can be summed within the noise's slack")]
+    BatchTooLarge {
+        /// Rows drawn.
+        rows: usize,
+        /// The most rows allowed.
+        allowed: usize,
+    },
+    /// The privacy mechanism refuses.
+    #[error(transparent)]
+    Privacy(#[from] underpin_privacy::Error),
     /// A quantity or buffer is refused.
     #[error(transparent)]
     Core(#[from] underpin_core::Error),

@@ -199,10 +199,6 @@ struct Scratch {
 }
 
 impl ExampleGradients for ConvolutionGradients {
-    fn parameters(&self) -> &[Parameter] {
-        &self.parameters
-    }
-
     fn add_squared_norms(&mut self, norms: &mut [f64]) {
         let size = self.size();
         let mut examples = vec![0.0; norms.len() * size];
@@ -217,12 +213,12 @@ impl ExampleGradients for ConvolutionGradients {
         self.examples = examples;
     }
 
-    fn add_weighted(&self, weights: &[f32], sum: &mut [f64]) {
-        let size = self.size();
+    fn add_weighted(&self, weights: &[f32], block: usize, sum: &mut [f64]) {
+        let (size, size_of_task) = (self.size(), block.clamp(1, TASK));
         let task = |(task, weights): (usize, &[f32])| {
             let mut total = vec![0.0; size];
             let mut scratch = self.scratch();
-            for (example, weight) in (task * TASK..).zip(weights).filter(|(_, weight)| **weight != 0.0) {
+            for (example, weight) in (task * size_of_task..).zip(weights).filter(|(_, weight)| **weight != 0.0) {
                 if self.examples.is_empty() {
                     self.add_example(example, *weight, &mut scratch, &mut total);
                 } else {
@@ -232,7 +228,7 @@ impl ExampleGradients for ConvolutionGradients {
             }
             total
         };
-        let totals: Vec<Vec<f32>> = weights.par_chunks(TASK).enumerate().map(task).collect();
+        let totals: Vec<Vec<f32>> = weights.par_chunks(size_of_task).enumerate().map(task).collect();
         for total in totals {
             sum.iter_mut().zip(total).for_each(|(sum, value)| *sum += f64::from(value));
         }

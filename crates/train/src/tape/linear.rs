@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::host::{Matrix, Values, product, squared_norm};
 use super::op::{Operation, Slot};
-use super::record::{BLOCK, ExampleGradients, Parameter};
+use super::record::{ExampleGradients, Parameter};
 
 /// Rows of the weight whose gradient one task sums.
 const ROWS: usize = 128;
@@ -114,16 +114,16 @@ impl AffineGradients {
     }
 
     /// Adds weighted products of input and output gradient, blocks of examples at a time.
-    fn add_products(&self, weights: &[f32], sum: &mut [f64]) {
+    fn add_products(&self, weights: &[f32], block: usize, sum: &mut [f64]) {
         let width = self.positions * self.outputs;
         let mut scaled = self.gradient.as_slice()[..weights.len() * width].to_vec();
         for (row, weight) in scaled.chunks_exact_mut(width).zip(weights) {
             row.iter_mut().for_each(|value| *value = if *weight == 0.0 { 0.0 } else { *value * weight });
         }
         let input = masked(self.input.as_slice(), weights, self.positions * self.inputs);
-        let rows = BLOCK * self.positions;
+        let rows = (block / self.positions).max(1) * self.positions;
         let (weight, bias) = sum.split_at_mut(self.inputs * self.outputs);
-        weight.par_chunks_mut(ROWS * self.outputs).enumerate().for_each(|(task, weight)| {
+        let task = |(task, weight): (usize, &mut [f64])| {
             let mut total = vec![0.0; weight.len()];
             let (from, to) = (task * ROWS, task * ROWS + weight.len() / self.outputs);
             let blocks = input.chunks(rows * self.inputs).zip(scaled.chunks(rows * self.outputs));
@@ -133,7 +133,12 @@ impl AffineGradients {
                 product(&mut total, input, Matrix::new(gradient, rows, self.outputs));
                 weight.iter_mut().zip(&total).for_each(|(sum, value)| *sum += f64::from(*value));
             }
-        });
+        };
+        if self.inputs <= ROWS {
+            weight.chunks_mut(ROWS * self.outputs).enumerate().for_each(task);
+        } else {
+            weight.par_chunks_mut(ROWS * self.outputs).enumerate().for_each(task);
+        }
         if self.has_bias() {
             for row in scaled.chunks_exact(self.outputs) {
                 bias.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
@@ -154,10 +159,6 @@ fn masked<'v>(values: &'v [f32], weights: &[f32], width: usize) -> Cow<'v, [f32]
 }
 
 impl ExampleGradients for AffineGradients {
-    fn parameters(&self) -> &[Parameter] {
-        &self.parameters
-    }
-
     fn add_squared_norms(&mut self, norms: &mut [f64]) {
         if self.positions == 1 {
             let one = if self.has_bias() { 1.0 } else { 0.0 };
@@ -177,9 +178,9 @@ impl ExampleGradients for AffineGradients {
         self.examples = examples;
     }
 
-    fn add_weighted(&self, weights: &[f32], sum: &mut [f64]) {
+    fn add_weighted(&self, weights: &[f32], block: usize, sum: &mut [f64]) {
         if self.examples.is_empty() {
-            return self.add_products(weights, sum);
+            return self.add_products(weights, block, sum);
         }
         for (gradient, weight) in self.examples.chunks_exact(self.size()).zip(weights) {
             if *weight != 0.0 {

@@ -30,9 +30,6 @@ impl Parameter {
 
 /// The gradients of one layer's parameters, one per example, in whatever form is cheapest.
 pub(crate) trait ExampleGradients: Send + Sync {
-    /// The parameters, in the order in which their gradients are laid out.
-    fn parameters(&self) -> &[Parameter];
-
     /// Adds each example's squared norm over all parameters to `norms`, `[example]`.
     ///
     /// At least the squared norm of what [`ExampleGradients::add_weighted`] adds with weight 1, up to rounding there.
@@ -40,12 +37,9 @@ pub(crate) trait ExampleGradients: Send + Sync {
 
     /// Adds the sum over examples of weight times gradient to `sum`; weights of 0 take no part, NaN or not.
     ///
-    /// No more than [`BLOCK`] examples are summed in single precision.
-    fn add_weighted(&self, weights: &[f32], sum: &mut [f64]);
+    /// No more than `block` examples are summed in single precision; their totals are summed in double.
+    fn add_weighted(&self, weights: &[f32], block: usize, sum: &mut [f64]);
 }
-
-/// The most examples that are summed in single precision; their totals are summed in double.
-pub(crate) const BLOCK: usize = 64;
 
 /// A gradient over all parameters that the tape saw, in the order in which it saw them.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,8 +58,18 @@ impl Gradient {
         &mut self.values
     }
 
-    pub(crate) fn parameters(&self) -> &[Parameter] {
-        &self.parameters
+    /// Adds another gradient over the same parameters.
+    ///
+    /// # Errors
+    ///
+    /// [`underpin_core::Error::Length`] when it is over others.
+    pub fn add(&mut self, other: &Self) -> Result<(), underpin_core::Error> {
+        let (expected, found) = (self.values.len(), other.values.len());
+        if self.parameters != other.parameters {
+            return Err(underpin_core::Error::Length { name: "gradient", expected, found });
+        }
+        self.values.iter_mut().zip(&other.values).for_each(|(value, other)| *value += other);
+        Ok(())
     }
 
     /// All values, parameter by parameter, row-major.
