@@ -1,1 +1,23 @@
-//! underpin-train
+#![doc = include_str!("../README.md")]
+
+mod adversary;
+mod architecture;
+mod classifier;
+mod device;
+mod error;
+mod network;
+mod private;
+mod record;
+mod settings;
+mod sgd;
+mod tape;
+
+pub use adversary::NoAdversary;
+pub use architecture::Architecture;
+pub use classifier::Classifier;
+pub use device::DeviceKind;
+pub use error::Error;
+pub use private::Privacy;
+pub use settings::{Optimiser, Settings};
+pub use sgd::Sgd;
+pub use tape::{Gradient, Recording, Tape};

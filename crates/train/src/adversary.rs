@@ -1,0 +1,57 @@
+//! Batches replaced by their perturbed versions (Madry et al. 2018).
+
+use std::convert::Infallible;
+
+use underpin_core::{Attack, Denied, Examples, Inputs, Perturbed, Seed};
+
+use crate::{Classifier, Error};
+
+/// No adversary: plain batches. There is no value of it.
+#[derive(Clone, Copy, Debug)]
+pub enum NoAdversary {}
+
+impl Attack<Classifier> for NoAdversary {
+    type Outcome = Perturbed;
+    type Error = Infallible;
+
+    fn run(&self, _: &Classifier, _: &Examples, _: Seed) -> Result<Perturbed, Infallible> {
+        match *self {}
+    }
+}
+
+/// The batch as `adversary` perturbs it against `model`, moved by `share` of each perturbation.
+pub(crate) fn perturbed<A>(
+    adversary: &A,
+    model: &Classifier,
+    batch: Examples,
+    seed: Seed,
+    share: f64,
+    step: u64,
+) -> Result<Examples, Error>
+where
+    A: Attack<Classifier, Outcome = Perturbed>,
+{
+    if batch.is_empty() {
+        return Ok(batch);
+    }
+    let outcome = adversary.run(model, &batch, seed);
+    let outcome = outcome.map_err(|source| Error::Adversary { step, source: Box::new(source) })?;
+    let fault = |fault: String| Error::Perturbed { step, fault };
+    let (from, mut to) = (batch.inputs(), outcome.inputs);
+    if to.len() != from.len() {
+        return Err(fault(format!("{} for {} examples", to.len(), from.len())));
+    }
+    Denied::unless_valid(&to, from.shape()).map_err(|denied| fault(denied.to_string()))?;
+    if share < 1.0 {
+        blend(from, &mut to, share);
+    }
+    Ok(batch.with_inputs(to)?)
+}
+
+/// Moves `to` to the point at `share` of the way from `from`.
+#[allow(clippy::cast_possible_truncation, reason = "a share in [0, 1]")]
+fn blend(from: &Inputs, to: &mut Inputs, share: f64) {
+    for (to, from) in to.values_mut().iter_mut().zip(from.values()) {
+        *to = from + share as f32 * (*to - from);
+    }
+}

@@ -1,0 +1,114 @@
+//! What training refuses.
+
+use underpin_core::Denied;
+
+/// What `underpin-train` refuses.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting lies outside its range.
+    #[error("setting {name} = {value} is outside {allowed}")]
+    Setting {
+        /// Name of the setting.
+        name: &'static str,
+        /// Rejected value.
+        value: f64,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// A convolutional network was asked for inputs it cannot slide over.
+    #[error("a convolutional network takes images [channels, height, width] of at least {least}x{least}, not {shape:?}")]
+    NotAnImage {
+        /// Shape of one example.
+        shape: Vec<usize>,
+        /// The least height and width.
+        least: usize,
+    },
+    /// The network would have too many parameters.
+    #[error("the network would have more than {allowed} parameters")]
+    TooManyParameters {
+        /// The most parameters allowed.
+        allowed: usize,
+    },
+    /// There are fewer rows than one batch needs.
+    #[error("{rows} rows are fewer than a batch of {batch_size}")]
+    TooFewRows {
+        /// Rows given.
+        rows: usize,
+        /// Rows of a batch.
+        batch_size: usize,
+    },
+    /// All rows are of one class: there is nothing to tell apart.
+    #[error("all {rows} rows are of class {class}: at least two classes are needed")]
+    OneClass {
+        /// Rows given.
+        rows: usize,
+        /// The only class.
+        class: usize,
+    },
+    /// The inputs do not fit the model, or are not finite.
+    #[error(transparent)]
+    Inputs(#[from] Denied),
+    /// The loss is no longer a number.
+    #[error("training diverged at step {step} of {steps}: loss {loss}; lower the learning rate")]
+    Diverged {
+        /// The step, from 1.
+        step: u64,
+        /// Number of steps.
+        steps: u64,
+        /// The loss, NaN or infinite.
+        loss: f64,
+    },
+    /// The adversary of adversarial training failed.
+    #[error("the adversary failed at step {step}")]
+    Adversary {
+        /// The step, from 1.
+        step: u64,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The adversary handed back inputs that cannot be trained on.
+    #[error("the adversary's inputs at step {step}: {fault}")]
+    Perturbed {
+        /// The step, from 1.
+        step: u64,
+        /// What is wrong with them.
+        fault: String,
+    },
+    /// A layer cannot be trained by the tape.
+    #[error("layer {layer} ({kind}): {fault}")]
+    Layer {
+        /// Position of the layer on the tape, from 1.
+        layer: usize,
+        /// Kind of the layer.
+        kind: &'static str,
+        /// What the tape does not support in it.
+        fault: &'static str,
+    },
+    /// Bytes that should be a model are none.
+    #[error("not a model: {fault}")]
+    Model {
+        /// The first thing that is wrong.
+        fault: String,
+    },
+    /// A word names no device.
+    #[error("unknown device {word:?}; allowed: flex, ndarray")]
+    Device {
+        /// Rejected word.
+        word: String,
+    },
+    /// A batch holds so many rows that its sum could not be formed exactly enough for its noise.
+    #[error("a private batch drew {rows} rows; at most {allowed} can be summed within the noise's slack")]
+    BatchTooLarge {
+        /// Rows drawn.
+        rows: usize,
+        /// The most rows allowed.
+        allowed: usize,
+    },
+    /// The privacy mechanism refuses.
+    #[error(transparent)]
+    Privacy(#[from] underpin_privacy::Error),
+    /// A quantity or buffer is refused.
+    #[error(transparent)]
+    Core(#[from] underpin_core::Error),
+}

@@ -1,0 +1,89 @@
+//! Differentially private training.
+
+use std::sync::Arc;
+
+use underpin_core::{Delta, Epsilon, Examples, Seed};
+use underpin_privacy::{PrivateSteps, SecretKey, SubsampledGaussian};
+
+use crate::{Error, Settings};
+
+/// How private the model must be.
+///
+/// # Guarantees
+///
+/// Neighbours: one row contributes or does not, at a public number of rows
+/// ([`Adjacency::ZeroOut`](underpin_privacy::Adjacency::ZeroOut)). The number of rows and the settings are assumed
+/// public: the sampling rate and the number of steps follow from them.
+///
+/// 1. The model, and whatever is computed from it, is (`target`, `delta`)-differentially private: every gradient is
+///    clipped example by example and released with noise before it touches the weights
+///    (`epsilon_never_exceeds_the_target`).
+/// 2. Noise and batches come from a key derived from `key`, every row and label, the settings and the seed: runs that
+///    differ in any of them share no noise (`runs_that_differ_share_no_noise`).
+/// 3. An adversary gets a secret seed, so that its random starts, too, are unknown and drawn alike for every example.
+///
+/// # Limits
+///
+/// Losses are not private: they go to progress events for the operator, never into the record. An error that stops
+/// training (divergence) is not private either. Hyper-parameters tuned on the same rows spend privacy that is not
+/// counted. Each example's gradient is what single precision makes of it; that it may differ in its last bits with the
+/// other rows of the batch is not counted. What the adversary makes of an example must depend on that example alone.
+#[derive(Clone, Debug)]
+pub struct Privacy {
+    /// The ε that the whole training may spend.
+    pub target: Epsilon,
+    /// Probability with which it may be exceeded.
+    pub delta: Delta,
+    /// L2 norm to which each example's gradient is clipped.
+    pub clipping_norm: f64,
+    /// Where noise and batches come from; secret.
+    pub key: Arc<SecretKey>,
+}
+
+/// Values of rows that enter the key at a time.
+const CHUNK: usize = 1 << 16;
+
+impl Privacy {
+    /// Calibrates the noise and starts the run.
+    pub(crate) fn start(&self, data: &Examples, settings: &Settings, seed: Seed) -> Result<PrivateRun, Error> {
+        let steps = settings.steps(data.len());
+        let rate = settings.batch_size as f64 / data.len() as f64;
+        let mechanism = SubsampledGaussian::calibrated(self.target, self.delta, rate, steps, self.clipping_norm)?;
+        let key = self.run_key(data, settings, seed);
+        let adversary = key.derive("adversary", &[]);
+        Ok(PrivateRun { steps: mechanism.start(data.len(), steps, key.derive("steps", &[]))?, adversary })
+    }
+
+    fn run_key(&self, data: &Examples, settings: &Settings, seed: Seed) -> SecretKey {
+        let shape: Vec<u8> = data.inputs().shape().axes().iter().flat_map(|axis| (*axis as u64).to_le_bytes()).collect();
+        let counts = [data.len() as u64, data.classes() as u64].map(u64::to_le_bytes).concat();
+        let settings = format!("{settings:?} {self:?}");
+        let mut key = self.key.derive("training run", &[&shape, &counts, settings.as_bytes(), &seed.0.to_le_bytes()]);
+        for values in data.inputs().values().chunks(CHUNK) {
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            key = key.derive("rows", &[&bytes]);
+        }
+        for labels in data.labels().chunks(CHUNK) {
+            let bytes: Vec<u8> = labels.iter().flat_map(|label| (*label as u64).to_le_bytes()).collect();
+            key = key.derive("labels", &[&bytes]);
+        }
+        key
+    }
+}
+
+/// A private training under way.
+#[derive(Debug)]
+pub(crate) struct PrivateRun {
+    pub(crate) steps: PrivateSteps,
+    adversary: SecretKey,
+}
+
+impl PrivateRun {
+    /// A secret, uniform seed for the adversary at one step: 64 fair coins under the run's key.
+    pub(crate) fn adversary_seed(&self, step: u64) -> Result<Seed, Error> {
+        let coins = SubsampledGaussian::new(0.5, 1.0, 1.0)?;
+        let key = self.adversary.derive("seed", &[&step.to_le_bytes()]);
+        let heads = coins.start(64, 1, key)?.draw()?;
+        Ok(Seed(heads.indices().iter().fold(0, |seed, coin| seed | 1 << coin)))
+    }
+}

@@ -1,0 +1,98 @@
+//! How to train.
+
+use serde::{Deserialize, Serialize};
+use underpin_core::{Record, Value};
+
+use crate::{Architecture, DeviceKind, Error};
+
+/// The rule that turns gradients into steps.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Optimiser {
+    /// Stochastic gradient descent.
+    Sgd {
+        /// Step size; finite, above 0.
+        learning_rate: f64,
+        /// Share of the last velocity that is kept, in `[0, 1)`; 0 is none.
+        momentum: f64,
+    },
+    /// Adam (Kingma and Ba 2015) with β₁ = 0.9, β₂ = 0.999.
+    Adam {
+        /// Step size; finite, above 0.
+        learning_rate: f64,
+    },
+}
+
+/// What is trained, and how; the same settings, data, seed and key give the same model on the same device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The network.
+    pub architecture: Architecture,
+    /// Passes over the data; in private training, the expected number of times a row is drawn.
+    pub epochs: u32,
+    /// Rows of a batch; in private training, the expected number.
+    pub batch_size: usize,
+    /// The optimiser.
+    pub optimiser: Optimiser,
+    /// Share of the steps, in `[0, 1]`, over which an adversary's perturbations grow from nothing to their full size.
+    ///
+    /// Without an adversary it has no effect.
+    pub warm_up: f64,
+    /// Where it runs.
+    pub device: DeviceKind,
+}
+
+impl Settings {
+    /// Number of steps for `rows` rows: each epoch takes `rows / batch_size`, rounded up.
+    pub fn steps(&self, rows: usize) -> u64 {
+        u64::from(self.epochs) * rows.div_ceil(self.batch_size.max(1)) as u64
+    }
+
+    /// Refuses settings out of range, and too few rows.
+    pub(crate) fn check(&self, rows: usize) -> Result<(), Error> {
+        let refuse = |name, value, allowed| Err(Error::Setting { name, value, allowed });
+        let (rate, momentum) = match self.optimiser {
+            Optimiser::Sgd { learning_rate, momentum } => (learning_rate, momentum),
+            Optimiser::Adam { learning_rate } => (learning_rate, 0.0),
+        };
+        if !(rate.is_finite() && rate > 0.0) {
+            return refuse("learning_rate", rate, "(0, inf)");
+        }
+        if !(0.0..1.0).contains(&momentum) {
+            return refuse("momentum", momentum, "[0, 1)");
+        }
+        if !(0.0..=1.0).contains(&self.warm_up) {
+            return refuse("warm_up", self.warm_up, "[0, 1]");
+        }
+        if self.epochs == 0 {
+            return refuse("epochs", 0.0, "[1, inf)");
+        }
+        if self.batch_size == 0 {
+            return refuse("batch_size", 0.0, "[1, inf)");
+        }
+        if rows < self.batch_size {
+            return Err(Error::TooFewRows { rows, batch_size: self.batch_size });
+        }
+        Ok(())
+    }
+
+    /// Writes itself down as `training.*`.
+    pub(crate) fn record(&self, record: &mut Record, rows: usize) {
+        let mut set = |name: &str, value: Value| record.set(format!("training.{name}"), value);
+        set("architecture", format!("{:?}", self.architecture).into());
+        set("epochs", u64::from(self.epochs).into());
+        set("batch_size", self.batch_size.into());
+        set("steps", self.steps(rows).into());
+        set("device", self.device.word().into());
+        let (name, rate, momentum) = match self.optimiser {
+            Optimiser::Sgd { learning_rate, momentum } => ("sgd", learning_rate, Some(momentum)),
+            Optimiser::Adam { learning_rate } => ("adam", learning_rate, None),
+        };
+        set("optimiser", name.into());
+        set("learning_rate", rate.into());
+        if let Some(momentum) = momentum {
+            set("momentum", momentum.into());
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What a recording leaves: per-example gradients, layer by layer.
+
+use burn::module::{Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor};
+
+use super::host;
+
+/// A parameter that a layer has a gradient for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Parameter {
+    pub(crate) id: ParamId,
+    pub(crate) shape: Vec<usize>,
+}
+
+impl Parameter {
+    fn of<const D: usize>(parameter: &Param<Tensor<D>>) -> Self {
+        Self { id: parameter.id, shape: parameter.val().dims().to_vec() }
+    }
+
+    /// A layer's weight, then its bias if it has one.
+    pub(crate) fn of_layer<const D: usize>(weight: &Param<Tensor<D>>, bias: Option<&Param<Tensor<1>>>) -> Vec<Self> {
+        std::iter::once(Self::of(weight)).chain(bias.map(Self::of)).collect()
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// The gradients of one layer's parameters, one per example, in whatever form is cheapest.
+pub(crate) trait ExampleGradients: Send + Sync {
+    /// Adds each example's squared norm over all parameters to `norms`, `[example]`.
+    ///
+    /// At least the squared norm of what [`ExampleGradients::add_weighted`] adds with weight 1, up to rounding there.
+    fn add_squared_norms(&mut self, norms: &mut [f64]);
+
+    /// Adds the sum over examples of weight times gradient to `sum`; weights of 0 take no part, NaN or not.
+    ///
+    /// No more than `block` examples are summed in single precision; their totals are summed in double.
+    fn add_weighted(&self, weights: &[f32], block: usize, sum: &mut [f64]);
+}
+
+/// A gradient over all parameters that the tape saw, in the order in which it saw them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gradient {
+    parameters: Vec<Parameter>,
+    values: Vec<f64>,
+}
+
+impl Gradient {
+    pub(crate) fn zero(parameters: Vec<Parameter>) -> Self {
+        let size = parameters.iter().map(Parameter::size).sum();
+        Self { parameters, values: vec![0.0; size] }
+    }
+
+    pub(crate) fn values_mut(&mut self) -> &mut [f64] {
+        &mut self.values
+    }
+
+    /// Adds another gradient over the same parameters.
+    ///
+    /// # Errors
+    ///
+    /// [`underpin_core::Error::Length`] when it is over others.
+    pub fn add(&mut self, other: &Self) -> Result<(), underpin_core::Error> {
+        let (expected, found) = (self.values.len(), other.values.len());
+        if self.parameters != other.parameters {
+            return Err(underpin_core::Error::Length { name: "gradient", expected, found });
+        }
+        self.values.iter_mut().zip(&other.values).for_each(|(value, other)| *value += other);
+        Ok(())
+    }
+
+    /// All values, parameter by parameter, row-major.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// The same parameters with other values: after noise was added, or a division.
+    ///
+    /// # Errors
+    ///
+    /// [`underpin_core::Error::Length`] when there are not as many.
+    pub fn with_values(&self, values: Vec<f64>) -> Result<Self, underpin_core::Error> {
+        if values.len() == self.values.len() {
+            Ok(Self { parameters: self.parameters.clone(), values })
+        } else {
+            let (expected, found) = (self.values.len(), values.len());
+            Err(underpin_core::Error::Length { name: "gradient", expected, found })
+        }
+    }
+
+    /// Hands the gradient to any burn optimiser, on the plain `device` of the model.
+    #[allow(clippy::cast_possible_truncation, reason = "a gradient is applied in the model's precision")]
+    pub fn into_params(self, device: &Device) -> GradientsParams {
+        let mut params = GradientsParams::new();
+        let mut rest = self.values.as_slice();
+        for Parameter { id, shape } in self.parameters {
+            let (values, after) = rest.split_at(shape.iter().product());
+            rest = after;
+            let values = values.iter().map(|value| *value as f32).collect();
+            register(&mut params, id, values, &shape, device);
+        }
+        params
+    }
+}
+
+fn register(params: &mut GradientsParams, id: ParamId, values: Vec<f32>, shape: &[usize], device: &Device) {
+    match *shape {
+        [a] => params.register(id, host::tensor(values, [a], device)),
+        [a, b] => params.register(id, host::tensor(values, [a, b], device)),
+        [a, b, c] => params.register(id, host::tensor(values, [a, b, c], device)),
+        [a, b, c, d] => params.register(id, host::tensor(values, [a, b, c, d], device)),
+        [a, b, c, d, e] => params.register(id, host::tensor(values, [a, b, c, d, e], device)),
+        _ => unreachable!("invariant: the tape's layers have weights of rank 1 to 5"),
+    }
+}
