@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod discrete;
 mod error;
 mod fixed;
 mod key;
@@ -8,6 +9,7 @@ mod rounded;
 mod steps;
 mod subsampled;
 
+pub use discrete::{DiscreteGaussian, DiscreteLaplace};
 pub use error::Error;
 pub use key::{SecretKey, SecretStream};
 pub use steps::{Batch, PrivateSteps};

@@ -242,3 +242,7 @@ fn grid(mechanism: &SubsampledGaussian, coordinates: usize) -> Result<f64, Error
 fn exp2(exponent: u32) -> f64 {
     2f64.powi(exponent.cast_signed())
 }
+
+#[cfg(test)]
+#[path = "steps_tests.rs"]
+mod tests;

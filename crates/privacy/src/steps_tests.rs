@@ -1,0 +1,188 @@
+//! The numbered guarantees of [`PrivateSteps`].
+
+use rand::SeedableRng;
+
+use super::*;
+
+fn run(rate: f64, noise: f64, rows: usize, key: u8) -> PrivateSteps {
+    SubsampledGaussian::new(rate, noise, 1.0).unwrap().start(rows, 1 << 40, SecretKey::new([key; 32])).unwrap()
+}
+
+#[test]
+fn a_drawn_batch_is_counted() {
+    let mut run = run(0.5, 1.0, 8, 1);
+    let delta = Delta::new(1e-5).unwrap();
+    assert_eq!(run.epsilon(delta).unwrap().upper, 0.0);
+    drop(run.draw().unwrap());
+    assert_eq!(run.steps(), 1);
+    let one = run.epsilon(delta).unwrap().upper;
+    assert!(one > 0.0);
+    let batch = run.draw().unwrap();
+    assert!(run.release(batch, &mut [f32::NAN]).is_err());
+    assert_eq!(run.steps(), 2);
+    assert!(run.epsilon(delta).unwrap().upper > one);
+}
+
+#[test]
+fn no_step_past_the_last() {
+    let mechanism = SubsampledGaussian::new(0.5, 1.0, 1.0).unwrap();
+    let mut run = mechanism.start(4, 2, SecretKey::new([1; 32])).unwrap();
+    assert!(run.draw().is_ok() && run.draw().is_ok());
+    assert_eq!(run.draw().unwrap_err(), Error::StepsExhausted { max_steps: 2 });
+    assert_eq!(run.steps(), 2);
+    assert!(mechanism.start(0, 2, SecretKey::new([1; 32])).is_err());
+    assert!(mechanism.start(4, 0, SecretKey::new([1; 32])).is_err());
+    assert!(mechanism.start(1 << 40, 2, SecretKey::new([1; 32])).is_err());
+}
+
+#[test]
+fn foreign_batches_are_refused() {
+    let (mut one, mut other) = (run(0.5, 1.0, 8, 1), run(0.5, 1.0, 8, 2));
+    let batch = one.draw().unwrap();
+    assert_eq!(other.release(batch, &mut [0.0]).unwrap_err(), Error::ForeignBatch);
+}
+
+#[test]
+fn what_was_not_clipped_is_refused() {
+    let mut run = run(1.0, 1.0, 3, 1);
+    let mut refused = |sum: &mut [f32]| {
+        let batch = run.draw().unwrap();
+        let before = sum.to_vec();
+        let error = run.release(batch, sum).unwrap_err();
+        assert!(sum.iter().zip(&before).all(|(a, b)| a.to_bits() == b.to_bits()), "the sum is left as it was");
+        error
+    };
+    assert!(matches!(refused(&mut [0.0, f32::NAN]), Error::NotFinite { position: 1, .. }));
+    assert!(matches!(refused(&mut [f32::INFINITY]), Error::NotFinite { position: 0, .. }));
+    assert!(matches!(refused(&mut [2.0, -2.5]), Error::NotClipped { rows: 3, .. }));
+    let batch = run.draw().unwrap();
+    assert!(run.release(batch, &mut [-3.0]).is_ok());
+}
+
+#[test]
+fn an_empty_batch_gives_noise() {
+    let mut run = run(1e-9, 1.0, 10, 1);
+    let batch = run.draw().unwrap();
+    assert!(batch.indices().is_empty());
+    let mut sum = [0.0f32; 64];
+    run.release(batch, &mut sum).unwrap();
+    assert!(sum.iter().all(|value| value.is_finite() && *value != 0.0));
+}
+
+/// Each row's count over the steps against its binomial law: six standard deviations, false alarms below 1e-6 for
+/// 200 rows; and the batch size's mean and variance likewise.
+#[test]
+fn rows_are_drawn_independently_at_the_rate() {
+    let (rows, steps, rate) = (200, 5_000, 0.07);
+    let mut run = run(rate, 1.0, rows, 9);
+    let mut counts = vec![0u64; rows];
+    let mut sizes = Vec::new();
+    for _ in 0..steps {
+        let batch = run.draw().unwrap();
+        assert!(batch.indices().is_sorted_by(|a, b| a < b));
+        batch.indices().iter().for_each(|row| counts[*row] += 1);
+        sizes.push(batch.indices().len() as f64);
+    }
+    let deviation = (f64::from(steps) * rate * (1.0 - rate)).sqrt();
+    for count in counts {
+        assert!((count as f64 - f64::from(steps) * rate).abs() < 6.0 * deviation, "{count}");
+    }
+    let (mean, variance) = (rows as f64 * rate, rows as f64 * rate * (1.0 - rate));
+    let found = sizes.iter().map(|size| (size - mean).powi(2)).sum::<f64>() / f64::from(steps);
+    // A near-normal square deviates by sqrt(2/n).
+    assert!((found / variance - 1.0).abs() < 5.5 * (2.1 / f64::from(steps)).sqrt(), "{found} {variance}");
+    let mut all = super::tests::run(1.0, 1.0, 5, 1);
+    assert_eq!(all.draw().unwrap().indices(), [0, 1, 2, 3, 4]);
+}
+
+/// Standard deviation of the released noise within six of its own: false alarms below 1e-8.
+#[test]
+fn noise_has_the_accounted_spread() {
+    let mechanism = SubsampledGaussian::new(0.25, 1.7, 3.0).unwrap();
+    let mut run = mechanism.start(40, 1, SecretKey::new([4; 32])).unwrap();
+    let batch = run.draw().unwrap();
+    let mut sum = vec![0.0f32; 100_000];
+    run.release(batch, &mut sum).unwrap();
+    let spread = (sum.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>() / 1e5).sqrt();
+    let expected = 1.7 * 3.0 * (1.0 + SUM_ERROR) / 10.0;
+    assert!((spread / expected - 1.0).abs() < 6.0 / (2e5f64).sqrt(), "{spread} {expected}");
+}
+
+#[test]
+fn the_same_key_gives_the_same_run() {
+    let released = |key| {
+        let mut run = run(0.5, 1.0, 16, key);
+        let batch = run.draw().unwrap();
+        let indices = batch.indices().to_vec();
+        let mut sum = [0.0; 4];
+        run.release(batch, &mut sum).unwrap();
+        (indices, sum)
+    };
+    assert_eq!(released(1), released(1));
+    assert_ne!(released(1).1, released(2).1);
+}
+
+/// The noise multiplier relative to the largest distance of neighbouring integer sums is never below the accounted one.
+#[test]
+fn the_grid_covers_the_sensitivity() {
+    for noise in [0.05, 0.7, 1.0, 4.0, 300.0] {
+        for clipping_norm in [1e-9, 0.1, 1.0, 7e5] {
+            for coordinates in [1usize, 26_010, 1_000_000] {
+                let mechanism = SubsampledGaussian::new(0.01, noise, clipping_norm).unwrap();
+                let grid = grid(&mechanism, coordinates).unwrap();
+                let distance = (1.0 + SUM_ERROR) * clipping_norm / grid + ROUNDING * (coordinates as f64).sqrt();
+                assert!(exp2(SIGMA_BITS) / distance >= noise, "{noise} {clipping_norm} {coordinates}");
+                assert!(exp2(SIGMA_BITS) / distance <= noise * (1.0 + 1e-9));
+            }
+        }
+    }
+    assert!(grid(&SubsampledGaussian::new(0.01, 1e6, 1.0).unwrap(), 1_000_000).is_err());
+}
+
+#[test]
+fn a_spent_noise_share_bounds_nothing() {
+    let mut run = run(0.01, 1.0, 1000, 1);
+    run.steps = 10;
+    let delta = Delta::new(1e-9).unwrap();
+    run.released = 1 << 50;
+    assert!(run.epsilon(delta).unwrap().upper.is_finite());
+    run.released = 1 << 63;
+    assert!(run.epsilon(delta).unwrap().upper.is_infinite());
+}
+
+/// Mironov 2012: noise drawn in double precision and added to a double tells which of two answers it was added to,
+/// since some sums are reachable from one answer only. On the integer grid every sum is reachable from both.
+#[test]
+fn low_bits_tell_nothing() {
+    // Naive: Box-Muller in double precision with 2^53 equidistant uniforms, added to 0 or to 1.
+    let mut rng = rand_chacha::ChaCha20Rng::from_seed([2; 32]);
+    let mut gaussian = || {
+        let mut uniform = || (rng.next_u64() >> 11) as f64 / exp2(53) + f64::EPSILON / 4.0;
+        let (u, v) = (uniform(), uniform());
+        (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+    };
+    // Small noise on the answer 0 has bits below 2^-52; on the answer 1, of magnitude near 1, it cannot.
+    let fine = |value: f64| (value * exp2(52)).fract() != 0.0;
+    let draws = 20_000;
+    let at_0 = (0..draws).filter(|_| fine(0.0 + gaussian())).count();
+    let at_1 =
+        (0..draws).map(|_| 1.0 + gaussian()).filter(|value| (0.5..2.0).contains(value) && fine(*value * 2.0)).count();
+    assert!(at_0 > draws / 4 && at_1 == 0, "one look tells the naive answers apart: {at_0} {at_1}");
+
+    // Ours: what is released is a fixed function of an integer, whichever sum it came from. Near zero single precision
+    // is finer than the grid, so a value off the grid would show.
+    let mechanism = SubsampledGaussian::new(1.0, 1.0, 1.0).unwrap();
+    let scale = grid(&mechanism, draws).unwrap();
+    for answer in [0.0f32, 1.0 / 257.0] {
+        let mut run = mechanism.start(1, 1, SecretKey::new([2; 32])).unwrap();
+        let batch = run.draw().unwrap();
+        let mut sum = vec![answer; draws];
+        run.release(batch, &mut sum).unwrap();
+        let small: Vec<f32> = sum.into_iter().filter(|value| value.abs() < 1.0 / 16.0).collect();
+        assert!(small.len() > 500);
+        for value in small {
+            let integer = (f64::from(value) / scale).round();
+            assert_eq!((integer * scale) as f32, value, "{value} is not on the grid");
+        }
+    }
+}
