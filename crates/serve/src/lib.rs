@@ -3,6 +3,8 @@
 mod clients;
 mod error;
 mod file;
+#[cfg(feature = "http")]
+mod http;
 mod ledger;
 mod limit;
 mod perturb;
@@ -12,9 +14,11 @@ mod standing;
 
 pub use clients::{ApiKey, Client, ClientBook, ClientState};
 pub use error::Error;
+#[cfg(feature = "http")]
+pub use http::{Guards, HttpLimits, ModelInfo, Service, serve};
 pub use ledger::{QueryLedger, Receipt};
 pub use limit::{Limited, QueryLimit};
-pub use perturb::{OutputPerturbation, Perturb};
+pub use perturb::{OutputPerturbation, Perturb, Scale};
 pub use quota::{Clock, Quota, Rate};
 pub use recorder::{Recorder, read_sketch};
 pub use standing::{Revocable, Standing};
