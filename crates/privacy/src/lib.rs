@@ -4,6 +4,7 @@ mod discrete;
 mod error;
 mod fixed;
 mod key;
+mod pld;
 mod rdp;
 mod rounded;
 mod steps;

@@ -1,0 +1,294 @@
+//! Composition by the fast Fourier transform, under exponential tilting, every error counted.
+
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use libm::{exp, expm1, log, log1p, log2, sqrt};
+use realfft::RealFftPlanner;
+use rustfft::num_complex::Complex;
+
+use super::losses::{Losses, Side};
+
+/// Largest transform; a composition that needs a longer one is not worked out.
+const LONGEST: usize = 1 << 21;
+/// Share of δ that the mass beyond the window may cost.
+const CUT: f64 = 1e-5;
+/// δ below which the losses are tilted: above, the transform's absolute error of some 1e-14 is small enough.
+const TILTED_BELOW: f64 = 1e-9;
+
+static PLANNER: LazyLock<Mutex<RealFftPlanner<f64>>> = LazyLock::new(|| Mutex::new(RealFftPlanner::new()));
+
+/// One event's losses, and how often it happens.
+pub(crate) type Part<'a> = (&'a Losses, u64);
+
+/// The distribution of the sum of many losses, on a window of the lattice.
+///
+/// With `M` the moment generating function, each loss is tilted to `mass * exp(order * loss) / M(order)`, the tilted
+/// masses are folded on `0..n`, transformed, raised to their powers, multiplied and transformed back. What is wrong
+/// with a value so found:
+///
+/// - mass outside the window is folded into it: bounded by Chernoff (`folded`), added to nothing above (folding only
+///   adds), subtracted below; what lies above the window is charged in full to the upper bound (`beyond`);
+/// - rounding of the transforms and powers: `rounding` a lattice point, added above, subtracted below;
+/// - rounding of the tilted masses: a relative error of the whole, a factor above and below.
+pub(crate) struct Composed {
+    side: Side,
+    /// Loss of the window's first point.
+    start: f64,
+    width: f64,
+    order: f64,
+    /// `mass * exp(-order * (loss - start))`: times `exp(log_scale)` the mass itself.
+    masses: Vec<f64>,
+    log_scale: f64,
+    /// Upper: δ to be added. Lower: δ that is certain.
+    extra: f64,
+    /// Lower: tilted mass that may have been folded in.
+    folded: f64,
+    loss_error: f64,
+}
+
+impl Composed {
+    /// Composes `parts`, all on lattices of one width, with a window for asking about δ near `delta`.
+    ///
+    /// None when the window is longer than 2^21 points.
+    pub(crate) fn new(parts: &[Part<'_>], side: Side, delta: f64) -> Option<Self> {
+        let cumulants = Cumulants(parts);
+        let width = parts.first()?.0.width;
+        let guess = cumulants.guess();
+        let order = if delta >= TILTED_BELOW {
+            0.0
+        } else {
+            least(guess * sqrt(-2.0 * log(delta)), |order| (cumulants.at(order) - log(delta)) / order).0
+        };
+        let tilt = cumulants.at(order);
+        let log_folded = log(CUT) + if order > 0.0 { log(1e-2) } else { log(delta) };
+        let reach = guess * sqrt(-2.0 * log_folded);
+        let (above, end) = least(reach, |more| (cumulants.at(order + more) - tilt - log_folded) / more);
+        let (beneath, start) = least(reach, |less| (cumulants.at(order - less) - tilt - log_folded) / less);
+        let origin: f64 = parts.iter().map(|(losses, times)| losses.origin * *times as f64).sum();
+        let first = ((-start - origin) / width).floor();
+        let needed = ((end - origin) / width).ceil() - first + 1.0;
+        if !(needed <= LONGEST as f64 && first.abs() < 1e15) {
+            return None;
+        }
+        let length = transform_length(needed as usize);
+        let (first, origin) = (first as i64, origin);
+        let end = origin + (first + length as i64) as f64 * width;
+        let start = origin + first as f64 * width;
+        // Tilted mass above and below the window, and true mass above it.
+        let over = exp(cumulants.at(order + above) - tilt - above * end);
+        let under = exp(cumulants.at(order - beneath) - tilt + beneath * start);
+        let beyond = exp(cumulants.at(order + above) - (order + above) * end);
+        let (values, rounding, relative) = transform(parts, order, length)?;
+        let sign = if side == Side::Upper { 1.0 } else { -1.0 };
+        let mut masses = Vec::with_capacity(length);
+        let decay = exp(-order * width);
+        let mut weight = exp(sign * relative);
+        for point in 0..length as i64 {
+            let value = values[(first + point).rem_euclid(length as i64) as usize];
+            masses.push((value + sign * rounding).max(0.0) * weight);
+            weight *= decay;
+        }
+        Some(Self {
+            side,
+            start,
+            width,
+            order,
+            masses,
+            log_scale: tilt - order * start,
+            extra: if side == Side::Upper { cumulants.infinite() + beyond } else { cumulants.infinite() },
+            folded: over + under,
+            loss_error: parts.iter().map(|(losses, times)| *times as f64 * losses.loss_error).sum::<f64>()
+                + 8.0 * f64::EPSILON * (start.abs() + end.abs()),
+        })
+    }
+
+    /// ε at `delta`: never too small for an upper, never too large for a lower composition.
+    pub(crate) fn epsilon(&self, delta: f64) -> f64 {
+        let target = (delta - self.extra) * exp(-self.log_scale);
+        if target <= 0.0 {
+            return if self.side == Side::Upper { f64::INFINITY } else { self.end() };
+        }
+        let (keep, lose) = (exp(-self.width), -expm1(-self.width));
+        let (mut mass, mut curve) = (0.0, 0.0);
+        for point in (0..self.masses.len()).rev() {
+            // `curve` is Σ mass_j (1 - exp(point - j)) over the points above.
+            curve = keep * curve + lose * mass;
+            let asked = target + self.folded_at(point);
+            if curve >= asked {
+                let inside = log1p((curve - asked) / (mass - curve));
+                return self.shifted(self.start + point as f64 * self.width + inside);
+            }
+            mass += self.masses[point];
+        }
+        if self.side == Side::Upper { self.shifted(self.start) } else { 0.0 }
+    }
+
+    /// δ at `epsilon`: never too small for an upper, never too large for a lower composition.
+    pub(crate) fn delta(&self, epsilon: f64) -> f64 {
+        let sign = if self.side == Side::Upper { -1.0 } else { 1.0 };
+        let position = (epsilon + sign * self.loss_error - self.start) / self.width;
+        if position < 0.0 && self.side == Side::Upper {
+            return 1.0;
+        }
+        let point = (position.max(0.0) as usize).min(self.masses.len() - 1);
+        let mass: f64 = self.masses[point + 1..].iter().sum();
+        let (keep, lose) = (exp(-self.width), -expm1(-self.width));
+        let (mut above, mut curve) = (0.0, 0.0);
+        for at in (point..self.masses.len()).rev() {
+            curve = keep * curve + lose * above;
+            above += self.masses[at];
+        }
+        let inside = (position - point as f64).clamp(0.0, 1.0) * self.width;
+        let found = curve - (mass - curve) * expm1(inside) - self.folded_at(point);
+        (found.max(0.0) * exp(self.log_scale) + self.extra).min(1.0)
+    }
+
+    fn folded_at(&self, point: usize) -> f64 {
+        if self.side == Side::Upper { 0.0 } else { self.folded * exp(-self.order * point as f64 * self.width) }
+    }
+
+    fn shifted(&self, epsilon: f64) -> f64 {
+        let error = self.loss_error + 4.0 * f64::EPSILON * epsilon.abs();
+        (if self.side == Side::Upper { epsilon + error } else { epsilon - error }).max(0.0)
+    }
+
+    fn end(&self) -> f64 {
+        self.start + self.masses.len() as f64 * self.width
+    }
+}
+
+/// Cumulant generating function of the sum.
+struct Cumulants<'a>(&'a [Part<'a>]);
+
+impl Cumulants<'_> {
+    fn at(&self, order: f64) -> f64 {
+        self.0.iter().map(|(losses, times)| *times as f64 * losses.log_moment(order)).sum()
+    }
+
+    /// One over the standard deviation of the sum: where a search for an order starts.
+    fn guess(&self) -> f64 {
+        let variance: f64 = self.0.iter().map(|(losses, times)| *times as f64 * losses.variance()).sum();
+        1.0 / sqrt(variance.max(1e-30))
+    }
+
+    /// δ of what only `P` can give: `1 - Π (1 - infinite)^times`.
+    fn infinite(&self) -> f64 {
+        -expm1(self.0.iter().map(|(losses, times)| *times as f64 * log1p(-losses.infinite.min(1.0))).sum())
+    }
+}
+
+/// The positive argument near `start` at which a function that falls and then rises is least, to a tenth, and its value.
+fn least(start: f64, f: impl Fn(f64) -> f64) -> (f64, f64) {
+    let (mut at, mut value) = (start, f(start));
+    for factor in [2.0, 1.4, 1.15] {
+        for factor in [factor, 1.0 / factor] {
+            let mut moved = false;
+            for _ in 0..60 {
+                let next = f(at * factor);
+                if !(next < value) {
+                    break;
+                }
+                (at, value, moved) = (at * factor, next, true);
+            }
+            if moved {
+                break;
+            }
+        }
+    }
+    (at, value)
+}
+
+/// The next length that transforms fast: a power of two, or three times one.
+fn transform_length(needed: usize) -> usize {
+    let two = needed.next_power_of_two().max(64);
+    let three = two / 4 * 3;
+    if three >= needed { three } else { two }
+}
+
+/// Masses of the tilted sum folded on `0..length`, the error of each, and the relative error of all.
+fn transform(parts: &[Part<'_>], order: f64, length: usize) -> Option<(Vec<f64>, f64, f64)> {
+    let (forward, inverse) = {
+        let mut planner = PLANNER.lock().unwrap_or_else(PoisonError::into_inner);
+        (planner.plan_fft_forward(length), planner.plan_fft_inverse(length))
+    };
+    // Normwise relative error of a transform in the L2 norm: below 5 units of 2^-53 a stage (Higham 2002, Theorem 24.2).
+    let stages = 8.0 * f64::EPSILON * (log2(length as f64) + 2.0);
+    let mut product = vec![Complex::new(1.0, 0.0); length / 2 + 1];
+    let mut errors = vec![0.0; length / 2 + 1];
+    let mut spectrum = product.clone();
+    let mut relative = 0.0;
+    for (losses, times) in parts {
+        let log_moment = losses.log_moment(order);
+        let mut masses = vec![0.0; length];
+        let mut steepest: f64 = 0.0;
+        for (index, mass) in &losses.atoms {
+            let exponent = order * losses.loss(*index) - log_moment;
+            steepest = steepest.max(exponent.abs());
+            masses[index.rem_euclid(length as i64) as usize] += mass * exp(exponent);
+        }
+        relative += *times as f64 * f64::EPSILON * (8.0 + 2.0 * steepest);
+        let norm = sqrt(masses.iter().map(|mass| mass * mass).sum());
+        let error = stages * sqrt(length as f64) * norm;
+        forward.process(&mut masses, &mut spectrum).ok()?;
+        let power = Power::new(*times, error);
+        for ((total, total_error), value) in product.iter_mut().zip(&mut errors).zip(&spectrum) {
+            let (raised, raised_error) = power.of(*value);
+            let (before, size) = (total.norm(), raised.norm());
+            *total_error = *total_error * (size + raised_error) + before * (raised_error + 4.0 * f64::EPSILON * size);
+            *total *= raised;
+        }
+    }
+    product[0].im = 0.0;
+    if length % 2 == 0 {
+        product[length / 2].im = 0.0;
+    }
+    let mut values = vec![0.0; length];
+    inverse.process(&mut product, &mut values).ok()?;
+    let unit = 1.0 / length as f64;
+    values.iter_mut().for_each(|value| *value *= unit);
+    let norm = sqrt(values.iter().map(|value| value * value).sum());
+    let rounding = 2.0 * unit * errors.iter().sum::<f64>() + 2.0 * stages * norm;
+    Some((values, rounding, relative))
+}
+
+/// Raises values of a characteristic function, each known to `error`, to a power.
+struct Power {
+    times: u64,
+    error: f64,
+    /// Squared size below which the power is below `exp(-50)` and taken for 0.
+    least: f64,
+}
+
+impl Power {
+    fn new(times: u64, error: f64) -> Self {
+        Self { times, error, least: (exp(-50.0 / times as f64) - error).max(0.0).powi(2) }
+    }
+
+    /// The power, and its error: `n e (|z| + e)^(n-1)` and a relative `8 n` ulps of the squarings.
+    fn of(&self, value: Complex<f64>) -> (Complex<f64>, f64) {
+        let square = value.norm_sqr();
+        let times = self.times as f64;
+        if self.times == 1 {
+            return (value, self.error);
+        }
+        if square < self.least {
+            return (Complex::new(0.0, 0.0), 2e-22);
+        }
+        let (mut result, mut base, mut left) = (Complex::new(1.0, 0.0), value, self.times);
+        while left > 0 {
+            if left & 1 == 1 {
+                result *= base;
+            }
+            base *= base;
+            left >>= 1;
+        }
+        let size = sqrt(square);
+        // (|z| + e)^(n-1) <= |z|^(n-1) exp((n - 1) e / |z|), and |z| > 0 here unless n is below 50 / ln(1/|z|).
+        let grown = if size > 1e-9 {
+            result.norm() / size * exp(times * self.error / size)
+        } else {
+            exp((times - 1.0) * log(size + self.error))
+        };
+        (result, times * self.error * grown + 8.0 * times * f64::EPSILON * result.norm())
+    }
+}
