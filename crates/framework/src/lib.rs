@@ -1,1 +1,2 @@
 //! underpin
+pub mod seal;
