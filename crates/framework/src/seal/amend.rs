@@ -1,0 +1,119 @@
+//! What happens to a run after it was sealed: renewal, reassessment, revocation.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::{Act, Error, Flaw, Head, Log, PublicKey, Revocation, SigningKey, disk, files, folder, sha256, sign};
+
+/// No log is larger.
+pub(super) const LOG_LIMIT: u64 = 64 << 20;
+
+const PENDING: &str = ".pending";
+
+/// Puts an act on record and adds or replaces the files it wrote, all or nothing.
+///
+/// The files are laid down hidden beside those they replace; then the log, which lists their digests, is replaced in
+/// one step; then they get their names. A crash before that step changes nothing, one after it is made good by
+/// [`recover`]; until then the run does not verify. Readers never see the steps between: they wait for the lock.
+///
+/// # Errors
+///
+/// [`Error::Untrusted`] when `key` is not in `trusted`, [`Error::Busy`] when another process writes, [`Error::Name`],
+/// [`Error::Io`], and [`Error::Fault`] when the log is not sound or the act is not allowed ([`Flaw::Unrevoked`]).
+pub fn amend(
+    folder: &Path,
+    trusted: &[PublicKey],
+    key: &SigningKey,
+    act: Act,
+    written: &BTreeMap<&str, Vec<u8>>,
+) -> Result<Head, Error> {
+    let id = key.public().id();
+    if !trusted.iter().any(|trusted| trusted.id() == id) {
+        return Err(Error::Untrusted { key: id });
+    }
+    for name in written.keys() {
+        folder::check_name(name)?;
+        if *name == files::LOG {
+            return Err(Error::Name { name: (*name).to_owned() });
+        }
+    }
+    let _lock = disk::lock(folder)?;
+    let mut log = complete(folder, trusted)?;
+    let digests = written.iter().map(|(name, bytes)| ((*name).to_owned(), sha256(bytes))).collect();
+    log.append(act, digests, key)?;
+    // What the readers would refuse is not written.
+    Log::read(log.bytes().to_vec(), trusted).map_err(|flaw| flaw.of(files::LOG))?;
+    let staged = written.iter().map(|(name, bytes)| (*name, &bytes[..])).chain([(files::LOG, log.bytes())]);
+    for (name, bytes) in staged {
+        disk::put(&pending(folder, name), bytes)?;
+    }
+    disk::sync_folder(folder)?;
+    settle(folder, files::LOG)?;
+    disk::sync_folder(folder)?;
+    written.keys().try_for_each(|name| settle(folder, name))?;
+    disk::sync_folder(folder)?;
+    Ok(log.head())
+}
+
+/// Revokes a run's clearance for good.
+///
+/// # Errors
+///
+/// As [`amend`]; [`Flaw::Unrevoked`] when it is revoked already.
+pub fn revoke(
+    folder: &Path,
+    trusted: &[PublicKey],
+    key: &SigningKey,
+    at: u64,
+    who: &str,
+    reason: &str,
+) -> Result<Head, Error> {
+    let bytes = disk::read(&folder.join(files::LOG), LOG_LIMIT).map_err(|flaw| flaw.of(files::LOG))?;
+    let log = Log::read(bytes, trusted).map_err(|flaw| flaw.of(files::LOG))?;
+    // The log names the model, so a run whose model file is gone or changed can still be revoked.
+    let model = log.files().get(files::MODEL).copied().ok_or_else(|| Flaw::Unlisted.of(files::MODEL))?;
+    let revocation = Revocation { model, at, reason: reason.to_owned() };
+    let bytes = sign(&revocation, &revocation.subjects(), key)?;
+    let details = [("reason".to_owned(), reason.into())].into();
+    let act = Act { at, who: who.to_owned(), what: "revoked".to_owned(), details };
+    amend(folder, trusted, key, act, &[(files::REVOCATION, bytes)].into())
+}
+
+/// Makes good what a crash of [`amend`] left behind. Does nothing when there is nothing to do.
+///
+/// # Errors
+///
+/// [`Error::Busy`], [`Error::Io`], and [`Error::Fault`] when the log is not sound.
+pub fn recover(folder: &Path, trusted: &[PublicKey]) -> Result<(), Error> {
+    let _lock = disk::lock(folder)?;
+    complete(folder, trusted).map(drop)
+}
+
+/// Gives pending files that the log lists their names, and takes the others away.
+fn complete(folder: &Path, trusted: &[PublicKey]) -> Result<Log, Error> {
+    let bytes = disk::read(&folder.join(files::LOG), LOG_LIMIT).map_err(|flaw| flaw.of(files::LOG))?;
+    let log = Log::read(bytes, trusted).map_err(|flaw| flaw.of(files::LOG))?;
+    let listed = log.files();
+    for hidden in folder::names(folder)? {
+        let Some(name) = hidden.strip_prefix('.').and_then(|name| name.strip_suffix(PENDING)) else { continue };
+        let path = pending(folder, name);
+        let digest = disk::digest_durably(&path).map_err(|flaw| flaw.of(&hidden))?;
+        if listed.get(name) == Some(&digest) {
+            settle(folder, name)?;
+        } else {
+            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        }
+    }
+    disk::sync_folder(folder)?;
+    Ok(log)
+}
+
+fn settle(folder: &Path, name: &str) -> Result<(), Error> {
+    let path = folder.join(name);
+    fs::rename(pending(folder, name), &path).map_err(Error::io("replace", &path))
+}
+
+fn pending(folder: &Path, name: &str) -> std::path::PathBuf {
+    folder.join(format!(".{name}{PENDING}"))
+}

@@ -1,0 +1,289 @@
+//! What cannot be done, and what is wrong with what was found.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use underpin_core::Digest;
+
+/// What sealing refuses or cannot do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", .path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A run would be written over something.
+    #[error("{} exists and is not an empty folder; name one that does not exist yet", .path.display())]
+    Occupied {
+        /// The path asked for.
+        path: PathBuf,
+    },
+    /// Another process writes there.
+    #[error("{} is being written by another process", .path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A private key that others can read is no longer private.
+    #[error("the private key {0} can be read or written by others (mode {mode:03o}); allowed: 600. Make a new one if \
+             others may have read it, else `chmod 600 {0}`", .path.display())]
+    Exposed {
+        /// The key file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A text is not a key.
+    #[error("not a {kind} for ECDSA P-256: {reason}")]
+    Key {
+        /// What was expected.
+        kind: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file is not a key.
+    #[error("{} is {fault}", .path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with its text.
+        fault: Box<Error>,
+    },
+    /// The operating system gave no randomness.
+    #[error("no randomness from the operating system: {0}")]
+    Randomness(getrandom::Error),
+    /// A name that no file of a run may have.
+    #[error("{name:?} cannot name a file of a run; allowed: 1 to 100 of A-Z a-z 0-9 . _ -, the first no dot or dash")]
+    Name {
+        /// Rejected name.
+        name: String,
+    },
+    /// A file that every run has was not written.
+    #[error("the run has no {name}")]
+    Missing {
+        /// Name of the file.
+        name: &'static str,
+    },
+    /// What was to be signed would not read back as it is; most likely it holds NaN where a number must be finite.
+    #[error("a {predicate} does not read back as it was written: {reason}")]
+    NotReadable {
+        /// Its predicate type.
+        predicate: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// A signature by this key would make the run fail for everyone who trusts only the others.
+    #[error("the signing key {key} is not among the trusted keys")]
+    Untrusted {
+        /// Id of the key.
+        key: Digest,
+    },
+    /// The policy cannot be used.
+    #[error("policy, line {line}, column {column}: {message}")]
+    Policy {
+        /// Line, from 1.
+        line: usize,
+        /// Column in characters, from 1.
+        column: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// What is on disk is not sound.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl Error {
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+}
+
+/// The first thing found wrong with a run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: {flaw}")]
+pub struct Fault {
+    /// The file it is found in, within the run folder.
+    pub file: String,
+    /// What is wrong.
+    pub flaw: Flaw,
+}
+
+/// What is wrong with a file of a run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Flaw {
+    /// It cannot be read.
+    #[error("cannot be read: {reason}")]
+    Unreadable {
+        /// Why.
+        reason: String,
+    },
+    /// Another process is writing to the run.
+    #[error("is being written by another process")]
+    Busy,
+    /// It should be there.
+    #[error("is missing")]
+    Missing,
+    /// It should not be there: the log does not list it.
+    #[error("is not listed in the accountability log")]
+    Unlisted,
+    /// It is a folder, a link or a device.
+    #[error("is not a plain file")]
+    NotAFile,
+    /// It is larger than is ever read.
+    #[error("is larger than the {limit} bytes allowed")]
+    TooLarge {
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// The folder holds more files than a run ever has.
+    #[error("holds more than the {limit} files allowed")]
+    TooMany {
+        /// Files allowed.
+        limit: usize,
+    },
+    /// Its bytes are not those that were signed for.
+    #[error("was changed: its SHA-256 is {found}, {by} says {expected}")]
+    Digest {
+        /// Who names the digest.
+        by: &'static str,
+        /// The digest signed for.
+        expected: Digest,
+        /// The digest of what is there.
+        found: Digest,
+    },
+    /// It does not parse.
+    #[error("is malformed: {reason}")]
+    Malformed {
+        /// Where and why.
+        reason: String,
+    },
+    /// It parses, but is not written in the one way in which such a file is written.
+    #[error("is not in canonical form")]
+    NotCanonical,
+    /// It does not have exactly one signature.
+    #[error("has {found} signatures; allowed: 1")]
+    Signatures {
+        /// How many it has.
+        found: usize,
+    },
+    /// It is signed by a key that is not trusted.
+    #[error("is signed by the key {key}, which is not trusted")]
+    Untrusted {
+        /// Id of the key, as the file gives it.
+        key: String,
+    },
+    /// The signature does not fit the bytes.
+    #[error("has a wrong signature for the key {key}")]
+    Signature {
+        /// Id of the key.
+        key: Digest,
+    },
+    /// It is a sound statement of another kind.
+    #[error("is a statement of type {found:?}; expected {expected:?}")]
+    Kind {
+        /// The type that belongs here.
+        expected: &'static str,
+        /// The type it has.
+        found: String,
+    },
+    /// It speaks of other files than it should.
+    #[error("speaks of {name} under a digest that is not that of this run")]
+    Subject {
+        /// Name of the file.
+        name: String,
+    },
+    /// A line of the log is wrong.
+    #[error("line {line}: {flaw}")]
+    Line {
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        flaw: Box<Flaw>,
+    },
+    /// An entry of the log does not follow the one before it.
+    #[error("does not follow the entry before it")]
+    Chain,
+    /// The log does not go on from where it was last seen.
+    #[error("does not go on from where it was last seen: entries were taken away or changed")]
+    Rewound,
+    /// A revoked run was given a new clearance, or its revocation was changed.
+    #[error("a revocation was changed; it is final")]
+    Unrevoked,
+    /// The evidence was made under another policy.
+    #[error("was made under the policy {found}; policy.toml is {expected}")]
+    OtherPolicy {
+        /// Digest of the policy's bytes.
+        expected: Digest,
+        /// Digest it names.
+        found: Digest,
+    },
+    /// A field disagrees with the rest of the run.
+    #[error("{field} is not that of this run")]
+    Disagrees {
+        /// The field.
+        field: &'static str,
+    },
+    /// A verdict does not follow from the evidence.
+    #[error("the verdict of bar {bar} does not follow from the evidence")]
+    Verdict {
+        /// Position of the bar in the policy, from 1.
+        bar: usize,
+    },
+    /// A clearance although a bar is not met.
+    #[error("clears although bar {bar} is not met: {unmet}")]
+    Unmet {
+        /// Position of the bar in the policy, from 1.
+        bar: usize,
+        /// Why it is not met.
+        unmet: String,
+    },
+    /// Every bar is met, yet there is no clearance.
+    #[error("is missing although the evidence meets every bar")]
+    NoClearance,
+    /// The clearance lasts longer than its policy allows.
+    #[error("lasts longer than the {days} days its policy allows")]
+    TooLong {
+        /// Days allowed.
+        days: u32,
+    },
+    /// The clearance does not hold yet.
+    #[error("holds only from {from} (Unix seconds); it is {now}")]
+    NotYet {
+        /// When it begins.
+        from: u64,
+        /// The time given.
+        now: u64,
+    },
+    /// The clearance has expired.
+    #[error("expired at {at} (Unix seconds); it is {now}")]
+    Expired {
+        /// When it ended.
+        at: u64,
+        /// The time given.
+        now: u64,
+    },
+    /// The clearance was revoked.
+    #[error("revokes the clearance since {at} (Unix seconds): {reason}")]
+    Revoked {
+        /// When.
+        at: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Flaw {
+    /// The fault of `file`.
+    pub fn of(self, file: impl Into<String>) -> Fault {
+        Fault { file: file.into(), flaw: self }
+    }
+}

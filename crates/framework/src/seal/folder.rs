@@ -1,0 +1,213 @@
+//! The folder that a run leaves behind: all of it, or nothing.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use underpin_core::Digest;
+
+use super::{Act, Error, Head, Log, SigningKey, disk, sha256, verify};
+
+/// Names of the files of a run.
+pub mod files {
+    /// The policy, byte for byte as it was given.
+    pub const POLICY: &str = "policy.toml";
+    /// What the data are, and the Merkle root of the ledger.
+    pub const MANIFEST: &str = "data.manifest.json";
+    /// The fate of every row.
+    pub const LEDGER: &str = "ledger.jsonl";
+    /// The rows that were rejected.
+    pub const QUARANTINE: &str = "quarantine.parquet";
+    /// The weights.
+    pub const MODEL: &str = "model.safetensors";
+    /// The measurements, signed.
+    pub const EVIDENCE: &str = "evidence.dsse.json";
+    /// The clearance, signed; there only when every bar was met.
+    pub const CLEARANCE: &str = "clearance.dsse.json";
+    /// The revocation, signed; there only when the clearance was revoked.
+    pub const REVOCATION: &str = "revocation.dsse.json";
+    /// The key that the evidence is signed by.
+    pub const SIGNER: &str = "signer.pub.pem";
+    /// The report, for people.
+    pub const REPORT: &str = "report.html";
+    /// The model card, for people; there only when cleared.
+    pub const MODEL_CARD: &str = "model-card.md";
+    /// Who did what, and when.
+    pub const LOG: &str = "accountability.jsonl";
+
+    /// Those that every run has.
+    pub const REQUIRED: [&str; 6] = [SIGNER, LOG, POLICY, MANIFEST, MODEL, EVIDENCE];
+}
+
+/// Refuses names that could leave the folder, hide in it or be read as an option.
+pub(super) fn check_name(name: &str) -> Result<(), Error> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if (1..=100).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with(['.', '-']) {
+        Ok(())
+    } else {
+        Err(Error::Name { name: name.to_owned() })
+    }
+}
+
+/// A run folder in the making.
+///
+/// It is written as the hidden sibling `.NAME.partial` and gets its name when it is complete, sealed and verified: a
+/// run that is interrupted, killed or fails leaves nothing under its name. What a killed run left behind is cleared
+/// away by the next run of the same name; two at the same time are kept apart by a lock.
+#[derive(Debug)]
+pub struct RunFolder {
+    target: PathBuf,
+    partial: PathBuf,
+    log: Log,
+    _lock: File,
+    kept: Kept,
+}
+
+/// What becomes of the hidden folder on drop.
+#[derive(Debug, PartialEq, Eq)]
+enum Kept {
+    No,
+    Yes,
+}
+
+impl RunFolder {
+    /// Begins a run folder that will appear at `path`. Folders above it are made.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Occupied`] when `path` is anything but absent or an empty folder, [`Error::Busy`] when another process
+    /// is writing a run of this name, [`Error::Io`] when nothing can be written there.
+    pub fn create(path: &Path) -> Result<Self, Error> {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            return Err(Error::Name { name: path.display().to_string() });
+        };
+        refuse_occupied(path)?;
+        let partial = path.with_file_name(format!(".{name}.partial"));
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            fs::create_dir_all(parent).map_err(Error::io("create the folder", parent))?;
+        }
+        match fs::create_dir(&partial) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(Error::io("write in", &folder_above(path))(error));
+            }
+            _ => {}
+        }
+        let lock = disk::lock(&partial)?;
+        let folder = Self { target: path.to_owned(), partial, log: Log::default(), _lock: lock, kept: Kept::No };
+        folder.clear()?;
+        Ok(folder)
+    }
+
+    /// Where to write the file `name`, for writers that need a path.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Name`] when no file of a run may have that name.
+    pub fn path(&self, name: &str) -> Result<PathBuf, Error> {
+        check_name(name)?;
+        Ok(self.partial.join(name))
+    }
+
+    /// Writes a file that does not exist yet; its digest.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Name`] or [`Error::Io`].
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<Digest, Error> {
+        disk::put(&self.path(name)?, bytes)?;
+        Ok(sha256(bytes))
+    }
+
+    /// Puts an act on record.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::append`].
+    pub fn record(&mut self, act: Act, key: &SigningKey) -> Result<(), Error> {
+        self.log.append(act, BTreeMap::new(), key)
+    }
+
+    /// Seals the run and gives it its name: writes the signer's key and the log, whose last entry, `act`, lists every
+    /// other file. What would not verify is not published.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`] for a file that every run has, [`Error::Fault`] when the run would not verify,
+    /// [`Error::Occupied`] when something has appeared at its place meanwhile, [`Error::Io`]. Nothing is left behind.
+    pub fn finish(mut self, act: Act, key: &SigningKey) -> Result<Head, Error> {
+        self.write(files::SIGNER, key.public().to_pem().as_bytes())?;
+        let mut listed = BTreeMap::new();
+        for name in names(&self.partial)? {
+            check_name(&name)?;
+            let digest = disk::digest_durably(&self.partial.join(&name)).map_err(|flaw| flaw.of(&name))?;
+            listed.insert(name, digest);
+        }
+        let missing = files::REQUIRED.into_iter().find(|name| *name != files::LOG && !listed.contains_key(*name));
+        if let Some(name) = missing {
+            return Err(Error::Missing { name });
+        }
+        self.log.append(act, listed, key)?;
+        self.write(files::LOG, self.log.bytes())?;
+        disk::sync_folder(&self.partial)?;
+        verify::read(&self.partial, &[key.public()])?;
+        refuse_occupied(&self.target)?;
+        // A folder takes the place of an empty folder only; anything else makes this fail.
+        fs::rename(&self.partial, &self.target).map_err(Error::io("create", &self.target))?;
+        self.kept = Kept::Yes;
+        disk::sync_folder(&folder_above(&self.target))?;
+        Ok(self.log.head())
+    }
+
+    fn clear(&self) -> Result<(), Error> {
+        for entry in fs::read_dir(&self.partial).map_err(Error::io("read", &self.partial))? {
+            let path = entry.map_err(Error::io("read", &self.partial))?.path();
+            let is_folder = path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
+            let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(Error::io("remove", &path))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        if self.kept == Kept::No
+            && let Err(error) = fs::remove_dir_all(&self.partial)
+        {
+            tracing::warn!(path = %self.partial.display(), %error, "an unfinished run could not be removed");
+        }
+    }
+}
+
+/// Names of what is in a folder, in order.
+pub(super) fn names(folder: &Path) -> Result<Vec<String>, Error> {
+    let read = || Error::io("read", folder);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(read())? {
+        let name = entry.map_err(read())?.file_name();
+        names.push(name.to_string_lossy().into_owned());
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn refuse_occupied(path: &Path) -> Result<(), Error> {
+    let occupied = || Error::Occupied { path: path.to_owned() };
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::io("read", path)(error)),
+        Ok(metadata) if !metadata.is_dir() => Err(occupied()),
+        Ok(_) => match names(path)?.is_empty() {
+            true => Ok(()),
+            false => Err(occupied()),
+        },
+    }
+}
+
+fn folder_above(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}

@@ -1,0 +1,57 @@
+//! Evidence on disk: keys, signatures, the run folder, its log, and the check that all of it holds together.
+//!
+//! ```text
+//! RunFolder::create ─write, record→ finish ─→ folder on disk ─verify→ Verified (serve, report)
+//!                                                  ↑ amend, revoke     ↓ Standing (a running server)
+//! ```
+//!
+//! Everything signed is a DSSE v1 envelope over an in-toto Statement v1, ECDSA P-256 over SHA-256, so that other
+//! in-toto tools can check it with `signer.pub.pem`.
+//!
+//! # Guarantees
+//!
+//! 1. Flipping any byte of any file of a run folder makes [`verify`] fail: `every_flipped_byte_is_found`.
+//! 2. A file that the log does not list, or that is gone, makes it fail: `files_not_listed_or_gone_are_found`.
+//! 3. What is verified is what is handed out; no file is read twice: `what_is_handed_out_is_what_was_verified`.
+//! 4. A run that is not finished is not there under its name: `an_unfinished_run_is_not_there`.
+//! 5. Hostile bytes neither pass nor panic: `hostile_bytes_never_pass`.
+//!
+//! # Limits
+//!
+//! Who holds the signing key can sign anything. Who can write to the folder can put an older state of the *whole*
+//! folder back; only a reader who remembers the log's [`Head`] sees that ([`Standing`] does).
+
+mod amend;
+mod clearance;
+mod disk;
+mod envelope;
+mod error;
+mod folder;
+mod keys;
+mod log;
+pub mod policy;
+mod standing;
+mod statement;
+mod verify;
+
+pub use amend::{amend, recover, revoke};
+pub use clearance::{ClearanceDocument, PolicyName, Revocation};
+pub use envelope::{Envelope, PAYLOAD_TYPE, pre_authentication_encoding};
+pub use error::{Error, Fault, Flaw};
+pub use folder::{RunFolder, files};
+pub use keys::{PublicKey, SigningKey};
+pub use log::{Act, Entry, Head, Log};
+pub use standing::Standing;
+pub use statement::{Predicate, Signed, open, sign};
+pub use verify::{Outcome, Run, Verified, inspect, verify};
+
+use sha2::{Digest as _, Sha256};
+use underpin_core::Digest;
+
+/// The name of `bytes`: their SHA-256.
+pub fn sha256(bytes: &[u8]) -> Digest {
+    Digest::new(Sha256::digest(bytes).into())
+}
+
+#[cfg(test)]
+mod tests;

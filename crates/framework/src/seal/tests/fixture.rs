@@ -1,0 +1,141 @@
+//! A small run, sealed for real.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use underpin_core::{Control, Evidence, Interval, Limit, Measurement, Phase, Policy, Record, Seed, Subject, System};
+
+use crate::seal::*;
+
+/// When the sample run was measured and cleared, and a time at which its clearance holds.
+pub(crate) const ISSUED: u64 = 1_800_000_000;
+pub(crate) const NOW: u64 = ISSUED + 3_600;
+pub(crate) const DAYS: u64 = 90;
+
+pub(crate) const MODEL: &[u8] = b"weights: \x00\x01\x02\xff of a model, as good as any other bytes";
+pub(crate) const MANIFEST: &[u8] = b"{\"rows\":1797}";
+
+/// A key that is the same in every test.
+pub(crate) fn key(number: u8) -> SigningKey {
+    use p256::pkcs8::EncodePrivateKey;
+    let scalar = p256::SecretKey::from_slice(&[number; 32]).unwrap();
+    SigningKey::from_pem(&scalar.to_pkcs8_pem(p256::pkcs8::LineEnding::LF).unwrap()).unwrap()
+}
+
+pub(crate) fn act(at: u64, what: &str) -> Act {
+    Act { at, who: "alice".into(), what: what.into(), details: [("rows".to_owned(), 1797_u64.into())].into() }
+}
+
+/// Measurements that meet every bar of `policy`, just.
+pub(crate) fn meeting(policy: &Policy) -> Vec<Measurement> {
+    let mut measurements: Vec<Measurement> = Vec::new();
+    for bar in policy.bars() {
+        let (Limit::AtLeast(limit) | Limit::AtMost(limit)) = bar.limit;
+        measurements.push(Measurement {
+            about: bar.about,
+            quantity: bar.quantity,
+            system: System::Defended,
+            access: bar.access,
+            phase: Phase::Deployment,
+            attack: bar.attack.clone().unwrap_or_else(|| "some".into()),
+            value: limit,
+            interval: Interval { lower: limit, upper: limit, confidence: bar.confidence },
+            n: bar.min_samples,
+            chance: None,
+            queries: Some(1000),
+            radius: bar.perturbation.map(|perturbation| perturbation.radius),
+            norm: bar.perturbation.map(|perturbation| perturbation.norm),
+            parameters: BTreeMap::new(),
+            controls: vec![Control { target: "weak".into(), value: 1.0, at_least: Some(0.5), at_most: None }],
+        });
+    }
+    measurements
+}
+
+pub(crate) fn evidence(text: &[u8], measurements: Vec<Measurement>) -> Evidence {
+    let subject = |name: &str, bytes: &[u8]| Subject { name: name.into(), digest: sha256(bytes) };
+    Evidence {
+        subjects: vec![subject(files::MODEL, MODEL), subject(files::MANIFEST, MANIFEST), subject(files::POLICY, text)],
+        policy: sha256(text),
+        seed: Seed(7),
+        revision: "0123abcd".into(),
+        versions: [("underpin".to_owned(), "0.1.0".to_owned())].into(),
+        measured_at: ISSUED - 60,
+        record: Record { measurements, ..Record::default() },
+    }
+}
+
+pub(crate) fn clearance(policy: &Policy, evidence: &Evidence, signed: &[u8]) -> ClearanceDocument {
+    ClearanceDocument {
+        policy: PolicyName { name: policy.name().into(), digest: evidence.policy },
+        evidence: sha256(signed),
+        model: sha256(MODEL),
+        verdicts: policy.judge(evidence.policy, evidence),
+        issued_at: ISSUED,
+        expires_at: ISSUED + DAYS * 86_400,
+        seed: evidence.seed,
+        revision: evidence.revision.clone(),
+    }
+}
+
+/// A run to be; change a part, then seal it.
+pub(crate) struct Sample {
+    pub(crate) policy: Vec<u8>,
+    pub(crate) evidence: Evidence,
+    /// Changes the clearance before it is signed; none leaves it out.
+    pub(crate) clear: Option<fn(&mut ClearanceDocument)>,
+    pub(crate) key: SigningKey,
+}
+
+impl Sample {
+    pub(crate) fn cleared() -> Self {
+        let text = policy::BASELINE.as_bytes().to_vec();
+        let (parsed, _) = policy::read(&text).unwrap();
+        Self { evidence: evidence(&text, meeting(&parsed)), policy: text, clear: Some(|_| {}), key: key(1) }
+    }
+
+    pub(crate) fn refused() -> Self {
+        let mut sample = Self { clear: None, ..Self::cleared() };
+        sample.evidence.record.measurements[0].value = 0.1;
+        sample
+    }
+
+    /// All files but key and log, in a folder that is not finished.
+    pub(crate) fn begin(&self, path: &Path) -> RunFolder {
+        let mut folder = RunFolder::create(path).unwrap();
+        let (parsed, _) = policy::read(&self.policy).unwrap();
+        let signed = sign(&self.evidence, &self.evidence.subjects, &self.key).unwrap();
+        folder.write(files::POLICY, &self.policy).unwrap();
+        folder.record(act(ISSUED - 100, "fixed the policy"), &self.key).unwrap();
+        folder.write(files::MANIFEST, MANIFEST).unwrap();
+        folder.write(files::LEDGER, b"{\"row\":0}\n").unwrap();
+        folder.write(files::QUARANTINE, b"PAR1").unwrap();
+        folder.write(files::MODEL, MODEL).unwrap();
+        folder.write(files::EVIDENCE, &signed).unwrap();
+        folder.write(files::REPORT, b"<!doctype html><p>cleared").unwrap();
+        folder.write("picture.svg", b"<svg/>").unwrap();
+        if let Some(change) = self.clear {
+            let mut clearance = clearance(&parsed, &self.evidence, &signed);
+            change(&mut clearance);
+            folder.write(files::CLEARANCE, &clearance.sign(&self.key).unwrap()).unwrap();
+        }
+        folder.record(act(ISSUED, "judged"), &self.key).unwrap();
+        folder
+    }
+
+    pub(crate) fn seal(&self, path: &Path) -> Result<Head, Error> {
+        self.begin(path).finish(act(ISSUED + 1, "sealed"), &self.key)
+    }
+}
+
+/// A cleared run on disk, and its folder.
+pub(crate) fn sealed() -> (tempfile::TempDir, PathBuf) {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("run");
+    Sample::cleared().seal(&path).unwrap();
+    (place, path)
+}
+
+pub(crate) fn trusted() -> [PublicKey; 1] {
+    [key(1).public()]
+}
