@@ -1,1 +1,3 @@
 //! underpin
+
+pub mod report;
