@@ -1,0 +1,238 @@
+//! Line charts as inline drawings.
+
+use maud::{Markup, html};
+
+const WIDTH: f64 = 440.0;
+const HEIGHT: f64 = 300.0;
+const LEFT: f64 = 52.0;
+const RIGHT: f64 = 14.0;
+const TOP: f64 = 12.0;
+const BOTTOM: f64 = 46.0;
+
+/// Most points that are drawn with a mark each.
+const MARKED: usize = 24;
+
+/// An axis from `low` to `high`; on a logarithmic one both are positive.
+#[derive(Clone, Debug)]
+pub(super) struct Axis {
+    pub(super) title: String,
+    pub(super) scale: Scale,
+    low: f64,
+    high: f64,
+}
+
+/// How a value becomes a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scale {
+    Linear,
+    Log,
+}
+
+/// A curve as it is drawn.
+#[derive(Debug)]
+pub(super) struct Curve<'a> {
+    pub(super) label: String,
+    /// Hue, 0 to 5.
+    pub(super) hue: usize,
+    /// Whether it is drawn dashed with hollow marks, as the undefended system is.
+    pub(super) stroke: Stroke,
+    pub(super) points: &'a [(f64, f64)],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stroke {
+    Solid,
+    Dashed,
+}
+
+impl Axis {
+    /// A linear axis over `values` and `low`, widened to round ends.
+    pub(super) fn linear(title: &str, values: impl Iterator<Item = f64>, low: f64) -> Self {
+        let (low, high) = values.fold((low, low), |(low, high), value| (low.min(value), high.max(value)));
+        let high = if high > low { high } else { low + 1.0 };
+        let step = step(high - low);
+        Self {
+            title: title.to_owned(),
+            scale: Scale::Linear,
+            low: (low / step + 1e-9).floor() * step,
+            high: (high / step - 1e-9).ceil() * step,
+        }
+    }
+
+    /// An axis from 0 to 1.
+    pub(super) fn unit(title: &str) -> Self {
+        Self { title: title.to_owned(), scale: Scale::Linear, low: 0.0, high: 1.0 }
+    }
+
+    /// A logarithmic axis over the positive ones of `values`, from one power of ten to another.
+    pub(super) fn log(title: &str, values: impl Iterator<Item = f64>) -> Self {
+        let positive = values.filter(|value| *value > 0.0);
+        let (low, high) = positive.fold((f64::INFINITY, 0.0_f64), |(low, high), x| (low.min(x), high.max(x)));
+        let (low, high) = if low.is_finite() { (low.log10().floor(), high.log10().ceil()) } else { (-1.0, 0.0) };
+        let low = low.max(high - 12.0).min(high - 1.0);
+        Self { title: title.to_owned(), scale: Scale::Log, low: 10_f64.powf(low), high: 10_f64.powf(high) }
+    }
+
+    /// Place of a value between the ends, 0 to 1; what lies outside is put on the nearer end.
+    fn place(&self, value: f64) -> f64 {
+        let share = match self.scale {
+            Scale::Linear => (value - self.low) / (self.high - self.low),
+            Scale::Log if value <= 0.0 => 0.0,
+            Scale::Log => (value / self.low).ln() / (self.high / self.low).ln(),
+        };
+        share.clamp(0.0, 1.0)
+    }
+
+    fn ticks(&self) -> Vec<(f64, String)> {
+        match self.scale {
+            Scale::Linear => {
+                let step = step(self.high - self.low);
+                let decimals = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
+                let count = ((self.high - self.low) / step).round() as usize;
+                let value = |at: usize| self.low + at as f64 * step;
+                (0..=count).map(|at| (value(at), format!("{:.decimals$}", value(at) + 0.0))).collect()
+            }
+            Scale::Log => {
+                let (from, to) = (self.low.log10().round() as i32, self.high.log10().round() as i32);
+                let every = usize::try_from((to - from) / 6 + 1).unwrap_or(1);
+                (from..=to).step_by(every).map(|power| (10_f64.powi(power), decade(power))).collect()
+            }
+        }
+    }
+}
+
+fn decade(power: i32) -> String {
+    match power {
+        -3..=0 => format!("{:.*}", usize::try_from(-power).unwrap_or(0), 10_f64.powi(power)),
+        1..=3 => format!("{:.0}", 10_f64.powi(power)),
+        _ => format!("1e{power}"),
+    }
+}
+
+/// A round step that cuts `span` into about five.
+fn step(span: f64) -> f64 {
+    let rough = span / 5.0;
+    let power = 10_f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|factor| factor * power).find(|step| *step >= rough * 0.999);
+    step.unwrap_or(10.0 * power)
+}
+
+/// A chart of `curves`; `reference` is a dotted line, as that of guessing.
+pub(super) fn chart(id: &str, title: &str, x: &Axis, y: &Axis, curves: &[Curve<'_>], reference: &[(f64, f64)]) -> Markup {
+    let across = |value| LEFT + x.place(value) * (WIDTH - LEFT - RIGHT);
+    let down = |value| HEIGHT - BOTTOM - y.place(value) * (HEIGHT - BOTTOM - TOP);
+    let place = |point: &(f64, f64)| (across(point.0), down(point.1));
+    html! {
+        figure.chart {
+            figcaption { (title) }
+            svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-labelledby={ (id) "-t " (id) "-d" } {
+                title id={ (id) "-t" } { (title) }
+                desc id={ (id) "-d" } { (description(x, y, curves)) }
+                @for (value, text) in x.ticks() {
+                    line.grid x1=(n(across(value))) x2=(n(across(value))) y1=(n(TOP)) y2=(n(HEIGHT - BOTTOM)) {}
+                    text.tick x=(n(across(value))) y=(n(HEIGHT - BOTTOM + 17.0)) text-anchor="middle" { (text) }
+                }
+                @for (value, text) in y.ticks() {
+                    line.grid x1=(n(LEFT)) x2=(n(WIDTH - RIGHT)) y1=(n(down(value))) y2=(n(down(value))) {}
+                    text.tick x=(n(LEFT - 7.0)) y=(n(down(value) + 4.0)) text-anchor="end" { (text) }
+                }
+                @if !reference.is_empty() { polyline.reference points=(path(reference.iter().map(place))) {} }
+                @for curve in curves {
+                    g.curve.{ "hue" (curve.hue % 6) }.dashed[curve.stroke == Stroke::Dashed] {
+                        polyline points=(path(curve.points.iter().map(place))) {}
+                        @if curve.points.len() <= MARKED {
+                            @for (left, top) in curve.points.iter().map(place) { (mark(curve.hue, left, top)) }
+                        }
+                    }
+                }
+                text.title x=(n(f64::midpoint(LEFT, WIDTH - RIGHT))) y=(n(HEIGHT - 7.0)) text-anchor="middle" { (x.title) }
+                text.title text-anchor="middle" transform={ "translate(13 " (n(f64::midpoint(TOP, HEIGHT - BOTTOM))) ") rotate(-90)" } { (y.title) }
+            }
+            ul.keys {
+                @for curve in curves {
+                    li {
+                        svg width="30" height="12" aria-hidden="true" {
+                            g.curve.{ "hue" (curve.hue % 6) }.dashed[curve.stroke == Stroke::Dashed] {
+                                line x1="1" x2="29" y1="6" y2="6" {}
+                                @if curve.points.len() <= MARKED { (mark(curve.hue, 15.0, 6.0)) }
+                            }
+                        }
+                        " " (curve.label)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A mark whose shape goes with the hue, so that colour does not tell alone.
+fn mark(hue: usize, x: f64, y: f64) -> Markup {
+    html! {
+        @match hue % 3 {
+            0 => circle cx=(n(x)) cy=(n(y)) r="3.6" {},
+            1 => rect x=(n(x - 3.3)) y=(n(y - 3.3)) width="6.6" height="6.6" {},
+            _ => path d={ "M" (n(x)) " " (n(y - 4.4)) " l4.2 7.4 h-8.4 Z" } {},
+        }
+    }
+}
+
+fn description(x: &Axis, y: &Axis, curves: &[Curve<'_>]) -> String {
+    let ends = |curve: &Curve<'_>| match (curve.points.first(), curve.points.last()) {
+        (Some(first), Some(last)) => {
+            let number = super::words::number;
+            let (from, to) = (number(first.0), number(last.0));
+            format!("{}: {} at {from} to {} at {to}", curve.label, number(first.1), number(last.1))
+        }
+        _ => format!("{}: no point", curve.label),
+    };
+    let curves: Vec<_> = curves.iter().map(ends).collect();
+    format!("{} against {}. {}.", y.title, x.title, curves.join("; "))
+}
+
+/// Places to a tenth; a place like the one before it is left out.
+fn path(points: impl Iterator<Item = (f64, f64)>) -> String {
+    let mut places: Vec<String> = points.map(|(x, y)| format!("{},{}", n(x), n(y))).collect();
+    places.dedup();
+    places.join(" ")
+}
+
+fn n(value: f64) -> String {
+    format!("{value:.1}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(axis: &Axis) -> Vec<String> {
+        axis.ticks().into_iter().map(|(_, text)| text).collect()
+    }
+
+    #[test]
+    fn ticks_are_round_and_cover_the_values() {
+        assert_eq!(texts(&Axis::unit("")), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(texts(&Axis::linear("", [0.3].into_iter(), 0.0)), ["0.00", "0.10", "0.20", "0.30"]);
+        assert_eq!(texts(&Axis::linear("", [5000.0].into_iter(), 0.0)), ["0", "1000", "2000", "3000", "4000", "5000"]);
+        assert_eq!(texts(&Axis::log("", [0.004, 1.0].into_iter())), ["0.001", "0.01", "0.1", "1"]);
+    }
+
+    #[test]
+    fn axes_without_a_span_still_have_one() {
+        for axis in [
+            Axis::linear("", std::iter::empty(), 0.0),
+            Axis::log("", std::iter::empty()),
+            Axis::log("", [0.0, 1.0].into_iter()),
+            Axis::log("", [1e-300, 1.0].into_iter()),
+        ] {
+            assert!(axis.high > axis.low && axis.ticks().len() >= 2, "{axis:?}");
+            assert!(axis.ticks().len() <= 16, "{axis:?}");
+        }
+    }
+
+    #[test]
+    fn zero_and_what_lies_outside_stand_on_the_edge() {
+        let log = Axis::log("", [0.01, 1.0].into_iter());
+        assert_eq!((log.place(0.0), log.place(1.0), log.place(9.0)), (0.0, 1.0, 1.0));
+        assert!((log.place(0.1) - 0.5).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,169 @@
+//! The page: head, sections in reading order, foot.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
+
+use super::table::{Row, Standing};
+use super::{
+    Report, compare, curves, detail, matrix, picture, safety, sanitisation, scores, table, verdict, words,
+};
+
+const STYLE: &str = include_str!("style.css");
+
+/// One self-contained static page: no script, nothing fetched, light and dark, for screen and print.
+///
+/// # Guarantees
+///
+/// 1. Text from the run is escaped wherever it stands, and the page forbids script and fetching by its own content
+///    security policy: `hostile_text_is_escaped`.
+/// 2. The safety evaluation is shown only when the report says "cleared": `safety_shows_only_when_cleared`.
+/// 3. Every bar of the policy is shown: `every_bar_is_on_the_page`.
+///
+/// # Edge cases
+///
+/// Numbers that are not finite are written as such and left out of charts, which say so. What was not measured or
+/// not given is said to be absent.
+pub fn html(report: &Report<'_>) -> String {
+    let rows = table(report);
+    let state = if report.is_cleared() { "cleared" } else { "refused" };
+    let page = markup! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy"
+                    content="default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'";
+                meta name="color-scheme" content="light dark";
+                title { (report.data.name) ": " (state) " under " (report.policy.name()) " (Underpin report)" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                a.skip href="#bars" { "Skip to the bars" }
+                (compare::hatch())
+                header.top {
+                    p.brand { strong { "Underpin" } " assurance report" }
+                    p.soft { "Measured " (words::moment(report.evidence.measured_at)) }
+                }
+                main {
+                    (verdict::banner(report, &rows))
+                    (contents(report))
+                    (section("scores", "Scores", scores::section(report)))
+                    (section("matrix", "Threat, access and phase", matrix::section(&rows)))
+                    (section("bars", "Bars and measurements", bars(&rows)))
+                    (section("compare", "Undefended against defended", compare::section(&rows)))
+                    (section("curves", "Curves", curves::section(&report.evidence.record)))
+                    (section("data", "Collection", sanitisation::section(report)))
+                    (section("inversion", "Reconstructions", picture::reconstructions(report.reconstructions)))
+                    @if let Some(record) = report.safety() {
+                        (section("safety", "Safety and alignment", safety::section(report.policy, record)))
+                    }
+                    (section("training", "Settings", detail::settings(&report.evidence.record)))
+                    (section("measurements", "Every measurement", detail::measurements(report)))
+                    (section("policy", "The policy", detail::policy(report)))
+                    (section("catalogues", "Catalogues", detail::catalogues()))
+                    (section("provenance", "Provenance", detail::provenance(report)))
+                }
+                footer { p.soft { (LIMITS) } }
+            }
+        }
+    };
+    page.into_string()
+}
+
+const LIMITS: &str = "An attack's result is what that attack reached at that budget; a stronger one may reach more. \
+    Only ε is a proven bound. A clearance holds for the digests above, under the policy above, until it expires.";
+
+fn section(id: &str, title: &str, content: Markup) -> Markup {
+    markup! { section id=(id) aria-labelledby={ (id) "-title" } { h2 id={ (id) "-title" } { (title) } (content) } }
+}
+
+fn contents(report: &Report<'_>) -> Markup {
+    let places = [
+        ("scores", "Scores"),
+        ("matrix", "Matrix"),
+        ("bars", "Bars"),
+        ("compare", "Comparison"),
+        ("curves", "Curves"),
+        ("data", "Collection"),
+        ("inversion", "Reconstructions"),
+        ("safety", "Safety"),
+        ("training", "Settings"),
+        ("measurements", "Measurements"),
+        ("policy", "Policy"),
+        ("catalogues", "Catalogues"),
+        ("provenance", "Provenance"),
+    ];
+    let shown = |id: &str| id != "safety" || report.safety().is_some();
+    markup! {
+        nav aria-label="Contents" {
+            ul { @for (id, title) in places.iter().filter(|(id, _)| shown(id)) { li { a href={ "#" (id) } { (title) } } } }
+        }
+    }
+}
+
+fn bars(rows: &[Row<'_>]) -> Markup {
+    markup! {
+        p.lead {
+            "A bar is met only by the unfavourable end of the interval. Intervals are rounded outwards. "
+            "A dash means not measured, or no bar."
+        }
+        (stacked("Each measurement of the defended system, its undefended twin, and the bar that judges it",
+            &super::HEADINGS,
+            rows.iter().map(|row| {
+                let cells = row.cells();
+                let last = cells.len() - 1;
+                cells.iter().enumerate().map(|(at, cell)| match at {
+                    5 | 6 | 7 => markup! { span.number { (cell) } },
+                    at if at == last => standing(&row.standing),
+                    _ => markup! { (cell) },
+                }).collect()
+            }).collect()))
+    }
+}
+
+/// A verdict: a sign and a word, never colour alone.
+pub(super) fn standing(standing: &Standing) -> Markup {
+    let (class, sign) = match standing {
+        Standing::Met => ("met", "✓"),
+        Standing::Unmet(_) => ("unmet", "✕"),
+        Standing::Unjudged => ("unjudged", "·"),
+    };
+    markup! { span.standing.(class) { span aria-hidden="true" { (sign) } " " (standing.words()) } }
+}
+
+/// A table that restacks, row by row, where it is too narrow for columns. The first cell of a row heads it.
+pub(super) fn stacked(caption: &str, headings: &[&str], rows: Vec<Vec<Markup>>) -> Markup {
+    markup! {
+        table.stacked role="table" {
+            caption { (caption) }
+            thead role="rowgroup" {
+                tr role="row" { @for heading in headings { th scope="col" role="columnheader" { (heading) } } }
+            }
+            tbody role="rowgroup" {
+                @for row in &rows {
+                    tr role="row" {
+                        @for (at, (heading, cell)) in headings.iter().zip(row).enumerate() {
+                            @if at == 0 { th scope="row" role="rowheader" { (cell) } }
+                            @else { td role="cell" data-label=(heading) { span { (cell) } } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Names and what they stand for.
+pub(super) fn facts(facts: &[(&str, Markup)]) -> Markup {
+    markup! { dl.facts { @for (name, fact) in facts { div { dt { (name) } dd { (fact) } } } } }
+}
+
+/// A part that opens on demand.
+pub(super) fn folded(summary: &str, content: &Markup) -> Markup {
+    markup! { details { summary { (summary) } div.folded { (content) } } }
+}
+
+/// What is said where there is nothing to show.
+pub(super) fn absent(text: &str) -> Markup {
+    markup! { p.absent { (text) } }
+}

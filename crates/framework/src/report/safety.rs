@@ -1,0 +1,67 @@
+//! What a clearance opened: safety, and alignment with the policy's intent.
+
+use maud::{Markup, html};
+use underpin_core::{About, Confusion, Intent, Limit, Measurement, Policy, Quantity, Record, Value};
+
+use super::page::{absent, stacked};
+use super::{curves, detail, words};
+
+pub(super) fn section(policy: &Policy, record: &Record) -> Markup {
+    let of = |about| record.measurements.iter().filter(move |one| one.about == about).collect::<Vec<_>>();
+    html! {
+        p.lead { "Evaluated after the clearance, and only because of it. These numbers hold without an adversary." }
+        h3 { "Safety" }
+        (list("Safety", &of(About::Safety), &Intent::default()))
+        h3 { "Alignment with the policy's intent" }
+        p { @if policy.intent().purpose.is_empty() { "The policy states no purpose." } @else { (policy.intent().purpose) } }
+        (list("Intent", &of(About::Alignment), policy.intent()))
+        @let series: Vec<_> = record.series.iter().collect();
+        @if !series.is_empty() { div.charts { (curves::all(&series)) } }
+        @if !record.parameters.is_empty() { h3 { "Settings of the evaluation" } p { (detail::parameters(&record.parameters)) } }
+    }
+}
+
+fn list(name: &str, measurements: &[&Measurement], intent: &Intent) -> Markup {
+    let rows = measurements.iter().map(|one| {
+        let limit = limit(intent, one);
+        vec![
+            html! { (words::title(one.quantity.word())) br; span.soft { (words::meaning(one.quantity)) } },
+            html! { (words::plain(&one.attack)) },
+            html! { span.number { (words::reading(one)) } },
+            html! { span.number { (words::count(one.n)) } },
+            detail::parameters(&one.parameters),
+            match limit {
+                Some(limit) => html! { span.number { (limit) } br; (kept(limit, one)) },
+                None => html! { "-" },
+            },
+        ]
+    });
+    html! {
+        @if measurements.is_empty() { (absent(&format!("{name} was not measured."))) }
+        @else { (stacked(name, &["Measure", "Test", "Value", "n", "Parameters", "Intent"], rows.collect())) }
+    }
+}
+
+fn kept(limit: Limit, one: &Measurement) -> Markup {
+    let (class, text) = if limit.admits(one.unfavourable()) && limit.admits(one.value) {
+        ("met", "✓ kept")
+    } else {
+        ("unmet", "✕ not shown to be kept")
+    };
+    html! { span.standing.(class) { (text) } }
+}
+
+/// What the intent asks of a measurement; of a confusion, by its parameters `truth` and `answer`.
+fn limit(intent: &Intent, one: &Measurement) -> Option<Limit> {
+    match one.quantity {
+        Quantity::ExpectedCost => intent.max_expected_cost.map(Limit::AtMost),
+        Quantity::SelectiveRisk => intent.selective_risk.map(Limit::AtMost),
+        Quantity::OutOfScopeAbstention => intent.out_of_scope_abstention.map(Limit::AtLeast),
+        Quantity::ForbiddenConfusion => {
+            let says = |name: &str, word: &str| matches!(one.parameters.get(name), Some(Value::Text(text)) if text == word);
+            let same = |confusion: &&Confusion| says("truth", &confusion.truth) && says("answer", &confusion.answer);
+            intent.forbidden.iter().find(same).map(|confusion| Limit::AtMost(confusion.weight))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,132 @@
+//! The verdict, large, and what it rests on.
+
+use maud::{Markup, html};
+use underpin_core::Unmet;
+
+use super::page::{facts, stacked};
+use super::table::{Row, Standing};
+use super::{Outcome, Report, words};
+
+pub(super) fn banner(report: &Report<'_>, rows: &[Row<'_>]) -> Markup {
+    let cleared = report.is_cleared();
+    let (class, word) = if cleared { ("cleared", "CLEARED") } else { ("refused", "REFUSED") };
+    html! {
+        section.verdict.(class) id="verdict" aria-labelledby="verdict-title" {
+            div.headline {
+                (sign(cleared))
+                div { h1 id="verdict-title" { (word) } p.sentence { (sentence(report)) } }
+            }
+            (facts(&subject(report)))
+        }
+        @if !cleared { (unmet(rows)) }
+    }
+}
+
+/// A tick in a disc or a cross in an octagon: shape, not colour, tells them apart.
+fn sign(cleared: bool) -> Markup {
+    html! {
+        svg.sign viewBox="0 0 48 48" width="56" height="56" aria-hidden="true" {
+            @if cleared {
+                circle cx="24" cy="24" r="22" {}
+                path d="M13.5 25 L21 32.5 L35 16.5" {}
+            } @else {
+                path.plate d="M15 2 H33 L46 15 V33 L33 46 H15 L2 33 V15 Z" {}
+                path d="M16 16 L32 32 M32 16 L16 32" {}
+            }
+        }
+    }
+}
+
+fn sentence(report: &Report<'_>) -> Markup {
+    let all = report.policy.bars().len();
+    let failing = report.verdicts.iter().filter(|verdict| !verdict.is_met()).count();
+    let policy = report.policy.name();
+    html! {
+        strong { (report.data.name) } ": "
+        @match report.outcome {
+            Outcome::Cleared { expires_at, .. } if report.is_cleared() => {
+                "every one of the " (all) " bars of the policy “" (policy) "” is met. Valid until "
+                (words::day(expires_at)) "."
+            }
+            Outcome::Cleared { .. } => {
+                "a clearance was claimed, but the verdicts do not bear it out: " (failing) " of the " (all)
+                " bars of the policy “" (policy) "” are not met, or some were not judged exactly once."
+            }
+            Outcome::Refused => {
+                (failing) " of the " (all) " bars of the policy “" (policy) "” "
+                (if failing == 1 { "is" } else { "are" }) " not met. No clearance was given."
+            }
+        }
+    }
+}
+
+fn subject(report: &Report<'_>) -> Vec<(&'static str, Markup)> {
+    let mut list = vec![
+        ("Data", html! { (report.data.name) ", " (words::count(report.data.kept)) " rows" }),
+        ("Measured", html! { (words::moment(report.evidence.measured_at)) }),
+    ];
+    match report.outcome {
+        Outcome::Cleared { expires_at, key, .. } if report.is_cleared() => {
+            list.push(("Expires", html! { (words::moment(expires_at)) }));
+            list.push(("Signed by", html! { code { (key) } }));
+        }
+        _ => list.push(("Clearance", html! { "none" })),
+    }
+    list.push(("Policy", html! { (report.policy.name()) " " code title=(report.evidence.policy) { (short(&report.evidence.policy.to_string())) } }));
+    for (name, word) in [("model", "Model"), ("data", "Data manifest")] {
+        let subject = report.evidence.subjects.iter().find(|subject| subject.name.starts_with(name));
+        list.push((word, match subject {
+            Some(subject) => html! { code title=(subject.digest) { (short(&subject.digest.to_string())) } },
+            None => html! { "no digest in the evidence" },
+        }));
+    }
+    list
+}
+
+fn short(digest: &str) -> String {
+    format!("{}…", digest.get(..16).unwrap_or(digest))
+}
+
+/// The bars that are not met, each with what was measured.
+fn unmet(rows: &[Row<'_>]) -> Markup {
+    let failing = rows.iter().filter_map(|row| match &row.standing {
+        Standing::Unmet(unmet) => Some((row, unmet)),
+        _ => None,
+    });
+    let cells = failing.map(|(row, unmet)| {
+        let [about, _, access, attack, quantity, ..] = row.cells();
+        vec![
+            html! { (about) },
+            html! { (quantity) },
+            html! { (attack) @if attack != "-" { ", " } (access) },
+            html! { span.number { (measured(row, unmet)) } },
+            html! { span.number { (row.bar.map_or_else(String::new, |bar| bar.limit.to_string())) } },
+            super::page::standing(&row.standing),
+        ]
+    });
+    let cells: Vec<_> = cells.collect();
+    html! {
+        @if !cells.is_empty() {
+            section.card aria-labelledby="unmet-title" {
+                h2 id="unmet-title" { "Bars not met" }
+                (stacked("What was measured, beside what the bar asks for",
+                    &["Threat", "Measure", "Attack and access", "Measured", "Bar", "Verdict"], cells))
+            }
+        }
+    }
+}
+
+/// What the bar looked at, where it failed.
+fn measured(row: &Row<'_>, unmet: &Unmet) -> String {
+    let Some(measurement) = row.defended else { return "nothing".to_owned() };
+    let reading = words::reading(measurement);
+    match (unmet, row.bar) {
+        (Unmet::TooFewSamples, Some(bar)) => {
+            format!("{reading}, n = {} of {}", words::count(measurement.n), words::count(bar.min_samples))
+        }
+        (Unmet::Confidence, Some(bar)) => {
+            format!("{reading} at confidence {} of {}", measurement.interval.confidence, bar.confidence)
+        }
+        _ => reading,
+    }
+}

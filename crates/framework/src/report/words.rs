@@ -1,0 +1,221 @@
+//! Numbers, dates and names as they are written for people.
+
+use underpin_core::{Access, Interval, Measurement, Quantity, Value};
+
+/// Which way a number may be off after rounding.
+#[derive(Clone, Copy, PartialEq)]
+enum Rounding {
+    Nearest,
+    Down,
+    Up,
+}
+
+/// A number to about three digits: the nearest.
+pub(super) fn number(value: f64) -> String {
+    written(value, Rounding::Nearest)
+}
+
+/// An interval to about three digits, rounded outwards so that it never looks narrower than it is.
+pub(super) fn interval(interval: &Interval) -> String {
+    format!("[{}, {}]", written(interval.lower, Rounding::Down), written(interval.upper, Rounding::Up))
+}
+
+/// A measurement's value and its interval.
+pub(super) fn reading(measurement: &Measurement) -> String {
+    format!("{} {}", number(measurement.value), interval(&measurement.interval))
+}
+
+/// The end of a measurement's interval that a bar judges, rounded to the unfavourable side.
+pub(super) fn unfavourable(measurement: &Measurement) -> String {
+    let rounding = match measurement.direction() {
+        underpin_core::Direction::Higher => Rounding::Down,
+        underpin_core::Direction::Lower => Rounding::Up,
+    };
+    written(measurement.unfavourable(), rounding)
+}
+
+fn written(value: f64, rounding: Rounding) -> String {
+    let size = value.abs();
+    if value.is_nan() {
+        "not a number".to_owned()
+    } else if value.is_infinite() {
+        if value > 0.0 { "∞".to_owned() } else { "-∞".to_owned() }
+    } else if size != 0.0 && !(1e-3..1e6).contains(&size) {
+        scientific(value, rounding)
+    } else {
+        fixed(value, if size >= 1000.0 { 0 } else { 3 }, rounding)
+    }
+}
+
+fn scientific(value: f64, rounding: Rounding) -> String {
+    let exponent = value.abs().log10().floor();
+    let mantissa = value / 10_f64.powf(exponent);
+    if mantissa.is_finite() {
+        format!("{}e{exponent}", fixed(mantissa, 2, rounding))
+    } else {
+        format!("{value:e}")
+    }
+}
+
+fn fixed(value: f64, decimals: usize, rounding: Rounding) -> String {
+    let text = format!("{value:.decimals$}");
+    let nearest = text.parse().unwrap_or(value);
+    let step = 10_f64.powi(-i32::try_from(decimals).unwrap_or(0));
+    let text = match rounding {
+        Rounding::Down if nearest > value => format!("{:.decimals$}", nearest - step),
+        Rounding::Up if nearest < value => format!("{:.decimals$}", nearest + step),
+        _ => text,
+    };
+    match text.strip_prefix('-') {
+        Some(zero) if zero.bytes().all(|byte| matches!(byte, b'0' | b'.')) => zero.to_owned(),
+        _ => text,
+    }
+}
+
+/// A whole number, its thousands apart.
+pub(super) fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A share of a whole, in percent; nothing of nothing is 0 %.
+pub(super) fn percent(part: u64, whole: u64) -> String {
+    format!("{:.1} %", 100.0 * part as f64 / whole.max(1) as f64)
+}
+
+/// A parameter.
+pub(super) fn value(value: &Value) -> String {
+    match value {
+        Value::Flag(true) => "yes".to_owned(),
+        Value::Flag(false) => "no".to_owned(),
+        Value::Count(value) => count(*value),
+        Value::Number(value) => value.to_string(),
+        Value::Text(text) => text.clone(),
+    }
+}
+
+/// A point in time, seconds since 1970 UTC, to the minute.
+pub(super) fn moment(seconds: u64) -> String {
+    let minutes = seconds / 60 % 1440;
+    format!("{} {:02}:{:02} UTC", day(seconds), minutes / 60, minutes % 60)
+}
+
+/// A day in UTC, by Hinnant's `civil_from_days`.
+pub(super) fn day(seconds: u64) -> String {
+    let days = seconds / 86_400 + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let (month, shift) = if shifted < 10 { (shifted + 3, 0) } else { (shifted - 9, 1) };
+    format!("{:04}-{month:02}-{:02}", era * 400 + year + shift, of_year - (153 * shifted + 2) / 5 + 1)
+}
+
+/// A word of the vocabulary, spelt for people: `membership_inference` is membership inference.
+pub(super) fn plain(word: &str) -> String {
+    word.replace('_', " ")
+}
+
+/// The same with a capital.
+pub(super) fn title(word: &str) -> String {
+    let plain = plain(word);
+    let mut letters = plain.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// What the adversary holds.
+pub(super) fn access(access: Option<Access>) -> String {
+    access.map_or_else(|| "none needed".to_owned(), |access| plain(access.word()))
+}
+
+/// What a quantity says, in one line.
+pub(super) fn meaning(quantity: Quantity) -> &'static str {
+    match quantity {
+        Quantity::CleanAccuracy => "Share of unperturbed inputs read right.",
+        Quantity::AccuracyLoss => "Clean accuracy of the undefended model less that of the defended one.",
+        Quantity::RobustAccuracy => "Share of inputs read right before and after the attack.",
+        Quantity::AttackSuccessRate => "Share of the attack's trials that succeed.",
+        Quantity::PoisonAccuracyDrop => "Accuracy lost to poisoned rows.",
+        Quantity::MembershipAdvantage => "True- less false-positive rate of telling members from others.",
+        Quantity::MembershipAuc => "Area under the membership attack's ROC curve; guessing gives 0.5.",
+        Quantity::TprAtFpr => "Members found by the attack at a fixed, low false-positive rate.",
+        Quantity::Epsilon => "Differential-privacy loss ε at the stated δ: a proven bound on every attack.",
+        Quantity::InversionScore => {
+            "Likeness of a reconstruction to unseen members of its class: 0 as an arbitrary input, 1 as the class mean."
+        }
+        Quantity::Fidelity => "Share of inputs on which a stolen copy agrees with its victim.",
+        Quantity::FidelityGain => "Fidelity beyond that of the same copy trained without the victim's answers.",
+        Quantity::DetectionRate => "Share of planted faults that are caught.",
+        Quantity::FalsePositiveRate => "Share of clean rows that are flagged.",
+        Quantity::CalibrationError => "Mean gap between stated confidence and observed accuracy.",
+        Quantity::ShiftAccuracy => "Accuracy on inputs that shifted naturally.",
+        Quantity::WorstGroupAccuracy => "Accuracy on the group that fares worst.",
+        Quantity::Coverage => "Share of inputs answered when abstaining to keep a stated risk.",
+        Quantity::SelectiveRisk => "Share of errors among the inputs answered.",
+        Quantity::ExpectedCost => "Mean cost of an answer under the policy's cost matrix.",
+        Quantity::ForbiddenConfusion => "Share of answers that are confusions the policy forbids.",
+        Quantity::OutOfScopeAbstention => "Share of out-of-scope inputs abstained on.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use underpin_core::Confidence;
+
+    #[test]
+    fn numbers_keep_three_digits_and_words_stand_for_what_is_none() {
+        for (value, text) in [
+            (0.0, "0.000"),
+            (-0.0, "0.000"),
+            (0.84159, "0.842"),
+            (-0.0004, "-4.00e-4"),
+            (1e-5, "1.00e-5"),
+            (12_345.6, "12346"),
+            (3.2e8, "3.20e8"),
+            (f64::NAN, "not a number"),
+            (f64::INFINITY, "∞"),
+            (f64::NEG_INFINITY, "-∞"),
+        ] {
+            assert_eq!(number(value), text);
+        }
+        assert_eq!(number(f64::MIN_POSITIVE / 8.0).contains('e'), true);
+    }
+
+    #[test]
+    fn intervals_round_outwards_and_only_where_they_must() {
+        let confidence = Confidence::new(0.95).unwrap();
+        let shown = |lower, upper| interval(&Interval { lower, upper, confidence });
+        assert_eq!(shown(0.8996, 0.90041), "[0.899, 0.901]");
+        assert_eq!(shown(0.57, 0.07), "[0.570, 0.070]");
+        assert_eq!(shown(-0.0126, 0.000_123_4), "[-0.013, 1.24e-4]");
+        assert_eq!(shown(f64::NEG_INFINITY, 2.3), "[-∞, 2.300]");
+    }
+
+    #[test]
+    fn days_follow_the_calendar() {
+        for (seconds, text) in [
+            (0, "1970-01-01 00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59 UTC"),
+            (951_782_400, "2000-02-29 00:00 UTC"),
+            (4_107_542_400, "2100-03-01 00:00 UTC"),
+            (1_795_454_191, "2026-11-23 17:16 UTC"),
+        ] {
+            assert_eq!(moment(seconds), text);
+        }
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!(count(1797), "1\u{202f}797");
+        assert_eq!(count(12), "12");
+        assert_eq!(count(123_456), "123\u{202f}456");
+    }
+}
