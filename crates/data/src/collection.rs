@@ -106,6 +106,12 @@ impl Collection {
         &self.door
     }
 
+    /// Features and label of the row `id` as it came, dropped or not, if it keeps `contract`.
+    pub fn encoded(&self, contract: &Contract, id: u64) -> Option<(Vec<f32>, usize)> {
+        let encoded = Encoder::new(contract, &self.door).ok()?.encode(self.door.row(id)?).ok()?;
+        Some((encoded.values, encoded.label))
+    }
+
     /// The rows kept so far.
     pub fn rows(&self) -> &Rows {
         &self.rows

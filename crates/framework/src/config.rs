@@ -1,7 +1,8 @@
 //! How a run is made: every setting, with defaults that fit the data, changed by a TOML file.
 
 use serde::{Deserialize, Serialize};
-use underpin_core::{Delta, Epsilon, Norm, Shape};
+use underpin_core::{Delta, Epsilon, Norm, Policy, Shape};
+use underpin_data::Sanitizers;
 use underpin_serve::{Perturb, Quota};
 use underpin_train::{DeviceKind, Settings};
 
@@ -13,10 +14,13 @@ use crate::Error;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// How rows are set aside and cleaned.
+    /// How rows are cleaned.
     pub collection: Collection,
     /// How models are fitted.
     pub training: Settings,
+    /// How the undefended twin is fitted; as the model itself if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undefended: Option<Settings>,
     /// Differential privacy; none trains without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privacy: Option<Privacy>,
@@ -29,19 +33,12 @@ pub struct Config {
     pub attacks: Attacks,
 }
 
-/// How rows are set aside and cleaned.
+/// How rows are cleaned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Collection {
-    /// Share of the rows set aside before anything else: half to measure on, half for the adversary to own.
-    pub test_share: f64,
-    /// Most rows taken from the file, the first of a seeded shuffle; none takes all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_rows: Option<usize>,
-    /// False-positive rate at which the spectral, label and outlier detectors are calibrated.
-    pub false_positive_rate: f64,
-    /// Neighbours asked by the label and outlier detectors.
-    pub neighbours: usize,
+    /// The sanitizers.
+    pub sanitizers: Sanitizers,
     /// Share of rows that the red team plants of each fault, in a copy that never trains.
     pub planted_share: f64,
 }
@@ -162,30 +159,24 @@ pub struct Poisoning {
 
 impl Config {
     /// Defaults for `rows` rows of `shape` in `classes` classes.
-    pub fn fitting(shape: &Shape, rows: usize, device: DeviceKind) -> Self {
+    pub fn fitting(shape: &Shape, rows: usize, classes: usize, device: DeviceKind, policy: &Policy) -> Self {
         let small = rows < 10_000;
-        let image = shape.image().is_some();
-        let radius = if image { 0.1 } else { 0.05 };
+        let (norm, radius) = radius(policy);
         Self {
-            collection: Collection {
-                test_share: if small { 0.4 } else { 0.2 },
-                max_rows: None,
-                false_positive_rate: 0.01,
-                neighbours: 10,
-                planted_share: 0.05,
-            },
+            collection: Collection { sanitizers: Sanitizers::default(), planted_share: 0.05 },
             training: Settings::fitting(shape, rows, device),
+            undefended: None,
             privacy: Some(Privacy::fitting(rows)),
-            adversary: Some(Adversary { norm: Norm::Linf, radius, steps: 7 }),
+            adversary: Some(Adversary { norm, radius, steps: 7 }),
             serving: Serving {
                 quota: Quota { queries: 200, per_second: None },
                 perturb: vec![Perturb::Round { decimals: 1 }],
             },
             attacks: Attacks {
                 evasion: Evasion {
-                    norm: Norm::Linf,
+                    norm,
                     radius,
-                    radii: vec![0.025, 0.05, 0.075, 0.1, 0.15, 0.2],
+                    radii: radii(radius),
                     steps: 40,
                     restarts: 2,
                     samples: 1000,
@@ -202,6 +193,19 @@ impl Config {
                 poisoning: Poisoning { share: 0.05, target: 0 },
             },
         }
+    }
+
+    /// How the undefended twin is fitted.
+    pub fn training_undefended(&self) -> &Settings {
+        self.undefended.as_ref().unwrap_or(&self.training)
+    }
+
+    /// Takes every defence away.
+    pub(crate) fn undefend(&mut self) {
+        self.training = self.training_undefended().clone();
+        self.privacy = None;
+        self.adversary = None;
+        self.serving = Serving { quota: Quota { queries: u64::MAX, per_second: None }, perturb: Vec::new() };
     }
 
     /// These settings with what the TOML text changes.
@@ -258,4 +262,24 @@ fn merge(table: &mut toml::Table, changes: toml::Table) {
             }
         }
     }
+}
+
+/// Radii of the curve, around the one that is judged.
+fn radii(radius: f64) -> Vec<f64> {
+    [0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0].map(|part| part * radius).to_vec()
+}
+
+impl Evasion {
+    /// Attacks at the radius that `policy` asks for.
+    pub(crate) fn follow(&mut self, policy: &Policy) {
+        (self.norm, self.radius) = radius(policy);
+        self.radii = radii(self.radius);
+    }
+}
+
+/// The radius at which evasion is measured and trained against: the largest that the policy names, and its norm.
+fn radius(policy: &Policy) -> (Norm, f64) {
+    let named = policy.bars().iter().filter_map(|bar| bar.perturbation);
+    let largest = named.max_by(|a, b| a.radius.value().total_cmp(&b.radius.value()));
+    largest.map_or((Norm::Linf, 0.05), |perturbation| (perturbation.norm, perturbation.radius.value()))
 }

@@ -144,6 +144,25 @@ impl Sanitized {
         drop(span);
         Ok(Trained { sanitized: self, model, twin, record })
     }
+
+    /// Takes up a model that was trained on these rows before, to be assessed again; only the twin is fitted anew.
+    /// `record` is what its training left behind.
+    pub(crate) fn restore<D, U>(
+        self,
+        recipe: &Recipe<D, U>,
+        model: D::Model,
+        record: Record,
+        seed: Seed,
+    ) -> Result<Trained<D::Model>, Error>
+    where
+        D: Trainer<Model: Model>,
+        U: Trainer<Model = D::Model>,
+    {
+        self.material.ledger.verify(&self.material.train)?;
+        let fit = recipe.undefended.train(self.material.train.examples(), seed.derive("twin"));
+        let twin = fit.map_err(|error| Error::training("undefended twin", error))?.value;
+        Ok(Trained { sanitized: self, model, twin, record })
+    }
 }
 
 /// A model is fitted to rows that match their ledger.
@@ -249,9 +268,10 @@ impl<M: Model> Guarded<M> {
         &self.artifact
     }
 
-    /// The model.
-    pub(crate) fn model(&self) -> &M {
-        &self.trained.model
+    /// The model as clients meet it, without their quotas.
+    pub(crate) fn endpoint(&self) -> assess::Endpoint<'_, M> {
+        let guard = assess::Guard { perturb: &self.serving.perturb, quota: self.serving.quota, key: &self.key };
+        guard.around(&self.trained.model)
     }
 
     /// Attacks both systems and lets the gate judge.

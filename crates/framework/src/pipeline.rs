@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use underpin_core::{Evidence, Norm, Policy, Radius, Record, Seed, Verdict};
+use underpin_core::{Evidence, Policy, Radius, Record, Seed, Verdict};
 use underpin_data::Source;
 use underpin_metrics::evasion::Pgd;
 use underpin_privacy::SecretKey;
 use underpin_train::{Classifier, DeviceKind, Sgd};
 
-use crate::collect::{Material, collect};
+use crate::collect::{Material, Order, collect};
 use crate::config::{self, Config};
 use crate::lifecycle::{Assessed, Cleared, Declared, Provenance, Refused};
 use crate::model::Recipe;
@@ -75,6 +75,13 @@ pub struct Job {
     pub versions: BTreeMap<String, String>,
 }
 
+impl Job {
+    fn order(&self) -> Order<'_> {
+        let Self { input, config, seed, device, protection, .. } = self;
+        Order { input, config: config.as_deref(), seed: *seed, device: *device, protection: *protection }
+    }
+}
+
 /// How a run was made: all that is needed to make it again, but for the key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -114,7 +121,7 @@ pub(crate) type Trainers = Recipe<Sgd<Pgd>, Sgd<Pgd>>;
 
 /// The trainers of a configuration; privacy noise comes from `key`.
 pub(crate) fn recipe(config: &Config, key: SecretKey) -> Result<Trainers, Error> {
-    let undefended = Sgd { settings: config.training.clone(), privacy: None, adversary: None };
+    let undefended = Sgd { settings: config.training_undefended().clone(), privacy: None, adversary: None };
     let privacy = config.privacy.map(|privacy| underpin_train::Privacy {
         target: privacy.epsilon,
         delta: privacy.delta,
@@ -122,7 +129,7 @@ pub(crate) fn recipe(config: &Config, key: SecretKey) -> Result<Trainers, Error>
         key: Arc::new(key),
     });
     let adversary = config.adversary.as_ref().map(attacker).transpose()?;
-    Ok(Recipe { defended: Sgd { privacy, adversary, ..undefended.clone() }, undefended })
+    Ok(Recipe { defended: Sgd { settings: config.training.clone(), privacy, adversary }, undefended })
 }
 
 fn attacker(adversary: &config::Adversary) -> Result<Pgd, Error> {
@@ -143,7 +150,7 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
     folder.record(act("fixed the policy"), key)?;
 
     let span = tracing::info_span!("collection", phase = "collection").entered();
-    let (material, config) = collect(&job.input, job, declared.policy())?;
+    let (material, config) = collect(&job.order(), declared.policy())?;
     drop(span);
     folder.record(act("judged the rows"), key)?;
 
@@ -231,7 +238,7 @@ fn seal_refused(
     finish(job, &report, None, folder, key, clock)
 }
 
-fn view<'a>(
+pub(crate) fn view<'a>(
     guarded: &'a crate::lifecycle::Guarded<Classifier>,
     judged: &'a crate::lifecycle::Judged,
     outcome: report::Outcome<'a>,
@@ -265,11 +272,4 @@ fn finish(
         table: report::table(report).iter().map(report::Row::cells).collect(),
         folder: job.out.clone(),
     })
-}
-
-/// The radius at which evasion is measured: the largest that the policy names, under its norm.
-pub(crate) fn radius(policy: &Policy) -> (Norm, f64) {
-    let named = policy.bars().iter().filter_map(|bar| bar.perturbation);
-    let largest = named.max_by(|a, b| a.radius.value().total_cmp(&b.radius.value()));
-    largest.map_or((Norm::Linf, 0.05), |perturbation| (perturbation.norm, perturbation.radius.value()))
 }

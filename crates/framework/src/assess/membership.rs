@@ -26,7 +26,7 @@ where
     let shadows = lira.shadows(&pool, seed.derive("shadows"))?;
     // The adversary knows the guard and looks at its own shadow models through the like of it.
     let reference = shadows.reference(variance, |model, inputs| match &side.guard {
-        Some(guard) => guard.around(model).map_err(unavailable)?.predict(inputs),
+        Some(guard) => guard.around(model).predict(inputs),
         None => Endpoint::Bare(model).predict(inputs),
     })?;
     let scores = reference.score(&side.endpoint, members)?;
@@ -50,10 +50,6 @@ where
 
 fn advantage(setting: Setting, threshold: Threshold, scores: &MembershipScores) -> Result<Measurement, Error> {
     Ok(MembershipAdvantage { setting, threshold }.measure(scores)?)
-}
-
-fn unavailable(error: Error) -> underpin_core::Denied {
-    underpin_core::Denied::Unavailable { reason: error.to_string() }
 }
 
 /// As many rows that trained as rows that did not, the former first; at most `candidates`.

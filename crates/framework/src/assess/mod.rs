@@ -19,7 +19,7 @@ use crate::collect::Material;
 use crate::config::{self, Serving};
 use crate::model::{Model, Recipe};
 
-pub(crate) use side::{Endpoint, Guard, Side};
+pub(crate) use side::{Answers, Endpoint, Guard, Side, perturbed};
 
 use crate::report::{Picture, Reconstruction};
 use underpin_metrics::inversion::Reconstructions;
@@ -94,7 +94,7 @@ where
         model,
         trainer: &recipe.defended,
         poisoned: &poisoned_model,
-        endpoint: guard.around(model)?,
+        endpoint: guard.around(model),
         guard: Some(guard),
     };
     let mut record = utility::measure(&scene, &undefended.endpoint, &defended.endpoint)?;

@@ -34,14 +34,21 @@ pub(crate) struct Guard<'a> {
 
 impl Guard<'_> {
     /// Puts the perturbations around `model`, the first innermost; quotas are kept client by client.
-    pub(crate) fn around<'m, M: Predict + Send + Sync>(&self, model: &'m M) -> Result<Endpoint<'m, M>, Error> {
-        let mut endpoint: Box<dyn Predict + Send + Sync + 'm> = Box::new(model);
-        for (layer, perturb) in self.perturb.iter().enumerate() {
-            let key = self.key.derive("underpin output perturbation", &[&(layer as u64).to_le_bytes()]);
-            endpoint = Box::new(OutputPerturbation::new(endpoint, *perturb, key));
-        }
-        Ok(Endpoint::Guarded(endpoint))
+    pub(crate) fn around<'m, M: Predict + Send + Sync>(&self, model: &'m M) -> Endpoint<'m, M> {
+        Endpoint::Guarded(perturbed(Box::new(model), self.perturb, self.key))
     }
+}
+
+/// A predictor of any kind, for as long as `'m`.
+pub(crate) type Answers<'m> = Box<dyn Predict + Send + Sync + 'm>;
+
+/// Puts perturbations around `endpoint`, the first innermost; their noise comes from `key`.
+pub(crate) fn perturbed<'m>(mut endpoint: Answers<'m>, perturb: &[Perturb], key: &SecretKey) -> Answers<'m> {
+    for (layer, perturb) in perturb.iter().enumerate() {
+        let key = key.derive("underpin output perturbation", &[&(layer as u64).to_le_bytes()]);
+        endpoint = Box::new(OutputPerturbation::new(endpoint, *perturb, key));
+    }
+    endpoint
 }
 
 /// A model as clients meet it.
@@ -49,7 +56,7 @@ pub(crate) enum Endpoint<'a, M> {
     /// Without a guard.
     Bare(&'a M),
     /// Behind perturbed answers.
-    Guarded(Box<dyn Predict + Send + Sync + 'a>),
+    Guarded(Answers<'a>),
 }
 
 impl<M: Predict> Predict for Endpoint<'_, M> {

@@ -1,0 +1,249 @@
+//! Collection: rows set aside, judged, and the same judgement measured on planted faults.
+
+use std::collections::BTreeMap;
+
+use underpin_core::{Audited, Examples, Inputs, Policy, Record, Seed, Sketch};
+use underpin_data::{Collection, Contract, Door, File, Floor, Ledger, Limits, Manifest, Rows, Source, Split};
+use underpin_train::Classifier;
+
+use crate::config::Config;
+use crate::pipeline::{Input, Protection, to_json};
+use crate::redteam::{self, Poisoned};
+use crate::report::{Class, DataSummary, Dropped, Picture};
+use crate::seal::files;
+use crate::{DeviceKind, Error};
+
+const DIGITS: &[u8] = include_bytes!("../data/digits/digits.csv.gz");
+
+/// Quarantined rows that the report shows.
+const SHOWN: usize = 12;
+
+/// Rows that collection judged, and all that is known of them.
+#[derive(Debug)]
+pub struct Material {
+    /// Rows that train.
+    pub(crate) train: Rows,
+    /// Every row's fate.
+    pub(crate) ledger: Ledger,
+    /// Rows that never train; what is measured is measured on them.
+    pub(crate) holdout: Rows,
+    /// Rows of the same distribution that the adversary owns; they never train either.
+    pub(crate) auxiliary: Rows,
+    /// What both pipelines would have trained on, had the rows been poisoned.
+    pub(crate) poisoned: Poisoned,
+    /// What collection did and how well it detects.
+    pub(crate) record: Record,
+    /// Files of the run that collection wrote: manifest, ledger, quarantine.
+    pub(crate) files: BTreeMap<&'static str, Vec<u8>>,
+    /// For the report.
+    pub(crate) summary: DataSummary,
+    /// What the rows look like, to tell drift by.
+    pub(crate) sketch: Sketch,
+    pub(crate) contract: Contract,
+}
+
+impl Material {
+    /// Rows that train.
+    pub fn train(&self) -> &Rows {
+        &self.train
+    }
+
+    /// Every row's fate.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Names of the classes, in the order of their labels.
+    pub fn classes(&self) -> &[String] {
+        self.contract.classes()
+    }
+
+    /// Rows that never trained, on which models are measured.
+    pub fn test(&self) -> Examples {
+        self.holdout.examples().clone()
+    }
+
+    /// All rows that never trained: the held-out ones and those that the adversary owns.
+    pub(crate) fn held_out(&self) -> Examples {
+        joined(self.holdout.examples(), self.auxiliary.examples()).expect("invariant: two parts of one set of rows")
+    }
+}
+
+/// The examples of `first`, then those of `second`.
+pub(crate) fn joined(first: &Examples, second: &Examples) -> Result<Examples, Error> {
+    let values = [first.inputs().values(), second.inputs().values()].concat();
+    let labels = [first.labels(), second.labels()].concat();
+    let inputs = Inputs::new(first.inputs().shape().clone(), values)?;
+    Ok(Examples::new(inputs, labels, first.classes())?)
+}
+
+/// What a run asks of collection.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// Where rows come from.
+    pub input: &'a Input,
+    /// Changes to the configuration, in TOML.
+    pub config: Option<&'a str>,
+    /// Where public randomness starts.
+    pub seed: Seed,
+    /// Where tensors are computed.
+    pub device: DeviceKind,
+    /// Whether rows are sanitized.
+    pub protection: Protection,
+}
+
+/// Reads rows, sets a test share aside, judges the others, and measures the judgement on planted faults.
+///
+/// Undefended, rows only have to parse.
+///
+/// # Errors
+///
+/// When the file as a whole is of no use, too many rows are rejected, or too few are left; and on a configuration that
+/// does not fit.
+pub fn collect(order: &Order<'_>, policy: &Policy) -> Result<(Material, Config), Error> {
+    let (train, test, split) = doors(order)?;
+    let contract = Contract::infer(&test)?;
+    let rows = train.rows().len();
+    let defaults = Config::fitting(contract.shape(), rows, contract.classes().len(), order.device, policy);
+    let mut config = order.config.map_or(Ok(defaults.clone()), |text| defaults.changed(text))?;
+    if order.protection == Protection::Undefended {
+        config.undefend();
+    }
+    let seed = order.seed.derive("collection");
+    let held_out = underpin_data::admit(test, &contract)?.value.into_rows();
+    let (holdout, auxiliary) = halves(&held_out);
+    let floor = Floor { max_rejected: policy.max_rejected(), min_rows: config.training.batch_size.max(2) };
+    let judge = Judge { config: &config, protection: order.protection, contract: &contract, held_out, seed };
+    let Audited { value: collection, mut record } = judge.judge(train.clone())?;
+    collection.check(&floor)?;
+    let (poisoned, detected) = redteam::poison(&judge, &train)?;
+    record.merge(detected);
+    let manifest = Manifest::new(&collection, &contract, split)?;
+    let summary = summary(&collection, &contract, &holdout, &auxiliary);
+    let files = written(&collection, &manifest)?;
+    let material = Material {
+        ledger: collection.ledger().clone(),
+        train: collection.into_rows(),
+        holdout,
+        auxiliary,
+        poisoned,
+        record,
+        files,
+        summary,
+        sketch: manifest.sketch,
+        contract,
+    };
+    Ok((material, config))
+}
+
+/// Judges rows as the configuration says; the red team's copy is judged by the same.
+pub(crate) struct Judge<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) protection: Protection,
+    pub(crate) contract: &'a Contract,
+    held_out: Rows,
+    pub(crate) seed: Seed,
+}
+
+impl Judge<'_> {
+    pub(crate) fn judge(&self, door: Door) -> Result<Audited<Collection>, Error> {
+        let Audited { value, mut record } = underpin_data::admit(door, self.contract)?;
+        let collection = value.hold_out(self.held_out.clone())?;
+        if self.protection == Protection::Undefended || collection.rows().is_empty() {
+            return Ok(Audited { value: collection, record });
+        }
+        let looked_at = self.representation(&collection)?;
+        let judged = self.config.collection.sanitizers.sanitize(collection, &looked_at, self.seed.derive("sanitizers"))?;
+        record.merge(judged.record);
+        Ok(Audited { value: judged.value, record })
+    }
+
+    /// The last hidden layer of a model fitted to the rows as they came: where a backdoor must show if it works.
+    fn representation(&self, collection: &Collection) -> Result<impl Fn(&Inputs) -> Inputs + use<>, Error> {
+        let trainer = underpin_train::Sgd::plain(self.config.training_undefended().clone());
+        let trainer = crate::model::Hushed(&trainer);
+        let data = collection.rows().examples();
+        let fit = underpin_core::Trainer::train(&trainer, data, self.seed.derive("representation"));
+        let model: Classifier = fit.map_err(|error| Error::training("model that detectors look through", error))?.value;
+        Ok(move |inputs: &Inputs| model.features(inputs).expect("invariant: rows that kept the contract fit the model"))
+    }
+}
+
+/// Raw rows to train on, raw rows to test on, and how they were parted.
+fn doors(order: &Order<'_>) -> Result<(Door, Door, Option<Split>), Error> {
+    let limits = Limits::default();
+    let door = match order.input {
+        Input::Digits => {
+            let shape = underpin_core::Shape::new([1, 8, 8])?;
+            let source = Source { shape: Some(shape), ..Source::new("digits.csv.gz") };
+            underpin_data::from_bytes(File { name: "digits.csv.gz", bytes: DIGITS }, None, &source, &limits)?
+        }
+        Input::Files { train, test: None } => underpin_data::open(train, &limits)?,
+        Input::Files { train, test: Some(test) } => {
+            return Ok((underpin_data::open(train, &limits)?, underpin_data::open(test, &limits)?, None));
+        }
+    };
+    let small = door.rows().len() < 10_000;
+    let split = Split { test_share: if small { 0.4 } else { 0.2 }, seed: order.seed };
+    let parts = underpin_data::split(door, &split)?;
+    Ok((parts.train, parts.test, Some(split)))
+}
+
+/// Every other row of each class to either half.
+fn halves(rows: &Rows) -> (Rows, Rows) {
+    let mut seen = vec![0_usize; rows.examples().classes()];
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    for (at, label) in rows.examples().labels().iter().enumerate() {
+        // Classes start in turn, so that odd counts do not all favour one half.
+        if (seen[*label] + label).is_multiple_of(2) { first.push(at) } else { second.push(at) }
+        seen[*label] += 1;
+    }
+    (rows.select(&first), rows.select(&second))
+}
+
+fn written(collection: &Collection, manifest: &Manifest) -> Result<BTreeMap<&'static str, Vec<u8>>, Error> {
+    let mut ledger = Vec::new();
+    let failed = |source| Error::Io { action: "write", path: files::LEDGER.into(), source };
+    collection.ledger().write(&mut ledger).map_err(failed)?;
+    let mut quarantine = Vec::new();
+    underpin_data::write_quarantine(collection, &mut quarantine)?;
+    let manifest = to_json(manifest, files::MANIFEST)?;
+    Ok([(files::LEDGER, ledger), (files::QUARANTINE, quarantine), (files::MANIFEST, manifest)].into())
+}
+
+fn summary(collection: &Collection, contract: &Contract, holdout: &Rows, auxiliary: &Rows) -> DataSummary {
+    let held_out = (holdout.len() + auxiliary.len()) as u64;
+    let ledger = collection.ledger();
+    let mut dropped: BTreeMap<(String, String), u64> = BTreeMap::new();
+    for drop in ledger.fates().iter().filter_map(|fate| fate.dropped.as_ref()) {
+        *dropped.entry((drop.by.clone(), drop.reason.to_string())).or_default() += 1;
+    }
+    let counts = collection.rows().examples().counts();
+    DataSummary {
+        name: collection.door().name().to_owned(),
+        rows_read: ledger.read() as u64 + held_out,
+        kept: ledger.kept() as u64 + held_out,
+        dropped: dropped.into_iter().map(|((by, reason), rows)| Dropped { by, reason, rows }).collect(),
+        classes: contract.classes().iter().zip(counts).map(|(name, rows)| Class { name: name.clone(), rows: rows as u64 }).collect(),
+        examples: pictures(collection, contract),
+    }
+}
+
+/// Some quarantined rows, where rows are images: a few of each reason.
+fn pictures(collection: &Collection, contract: &Contract) -> Vec<Picture> {
+    let Some(shape) = contract.shape().image() else { return Vec::new() };
+    let mut shown: BTreeMap<String, usize> = BTreeMap::new();
+    let mut pictures = Vec::new();
+    for fate in collection.ledger().fates() {
+        let Some(drop) = &fate.dropped else { continue };
+        let count = shown.entry(drop.reason.to_string()).or_default();
+        if *count >= 4 || pictures.len() >= SHOWN {
+            continue;
+        }
+        let Some((values, label)) = collection.encoded(contract, fate.id) else { continue };
+        *count += 1;
+        let caption = format!("row {}, labelled {}: {}", fate.id, contract.classes()[label], drop.reason);
+        pictures.push(Picture { shape, values, caption });
+    }
+    pictures
+}

@@ -1,0 +1,206 @@
+//! A clearance is for a while: the same model attacked again, under the policy of the day.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use underpin_core::{Evidence, Quantity, Record, Seed, Sketch};
+use underpin_data::Manifest;
+use underpin_privacy::SecretKey;
+use underpin_train::{Classifier, DeviceKind};
+
+use crate::collect::{Order, collect};
+use crate::drift::Drift;
+use crate::lifecycle::{Assessed, Declared, Provenance};
+use crate::pipeline::{Finished, JOB, Recorded, SAFETY, recipe, to_json, view};
+use crate::report;
+use crate::seal::{self, Act, PublicKey, Revocation, SigningKey, files};
+use crate::serving::parsed;
+use crate::Error;
+
+/// Probability with which traffic that did not drift is said to have.
+const FALSE_ALARM: f64 = 0.001;
+
+/// What became of a clearance.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Every bar is met again and the traffic looks as it did; valid anew.
+    Renewed,
+    /// Withdrawn for good.
+    Revoked {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A reassessment that came to its end.
+#[derive(Debug)]
+pub struct Reassessed {
+    /// What became of the clearance.
+    pub outcome: Outcome,
+    /// What the traffic shows, if there was any.
+    pub drift: Option<Drift>,
+    /// The new measurements and their judgement.
+    pub finished: Finished,
+}
+
+/// What to reassess.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The run folder.
+    pub folder: &'a Path,
+    /// Keys that the run may be signed by.
+    pub trusted: &'a [PublicKey],
+    /// The policy of the day; the run's own if absent.
+    pub policy: Option<&'a [u8]>,
+    /// Sketch of what the server saw.
+    pub traffic: Option<&'a Sketch>,
+    /// Who asks, for the log.
+    pub who: &'a str,
+    /// Revision of the code.
+    pub revision: &'a str,
+    /// Versions of what computes.
+    pub versions: &'a BTreeMap<String, String>,
+}
+
+/// Attacks the model of a cleared run again and renews or revokes its clearance; `clock` tells seconds since 1970 UTC.
+///
+/// The rows are read again from where they came from and must be the same; the model is the one that was signed. New
+/// evidence takes the place of the old, which stays in the folder under its position in the log.
+///
+/// # Errors
+///
+/// When the run does not hold what it claims, was never cleared or is revoked already, its rows are gone or others,
+/// or an attack cannot be played. Then the clearance is as it was.
+pub fn reassess(request: &Request<'_>, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Reassessed, Error> {
+    let run = seal::inspect(request.folder, request.trusted)?;
+    match run.outcome() {
+        seal::Outcome::Cleared(_) => {}
+        seal::Outcome::Refused(unmet) => {
+            return Err(Error::NotCleared { unmet: unmet.len(), wanted: "reassessed" });
+        }
+        seal::Outcome::Revoked(Revocation { at, reason, .. }) => {
+            let flaw = seal::Flaw::Revoked { at: *at, reason: reason.clone() };
+            return Err(Error::Fault(flaw.of(files::REVOCATION)));
+        }
+    }
+    let index = run.log().entries().len() as u64;
+    let recorded: Recorded = parsed(&run, JOB)?;
+    let own = run.file(files::POLICY).unwrap_or_default();
+    let declared = Declared::read(request.policy.unwrap_or(own))?;
+    let manifest: Manifest = parsed(&run, files::MANIFEST)?;
+    let drift = request.traffic.map(|seen| Drift::test(&manifest.sketch, seen, FALSE_ALARM)).transpose()?;
+
+    let config = toml::to_string(&recorded.config).map_err(|error| Error::Config { fault: error.to_string() })?;
+    let (input, seed, protection) = (&recorded.input, recorded.seed, recorded.protection);
+    let device = DeviceKind::Flex;
+    let order = Order { input, config: Some(&config), seed, device, protection };
+    let (material, mut config) = collect(&order, declared.policy())?;
+    if Some(material.files[files::MANIFEST].as_slice()) != run.file(files::MANIFEST) {
+        return Err(Error::OtherData { file: manifest.source, fault: "its manifest is another".into() });
+    }
+    config.attacks.evasion.follow(declared.policy());
+    let recipe = recipe(&config, SecretKey::new(key.secret("underpin training")))?;
+    let bytes = run.file(files::MODEL).unwrap_or_default();
+    let model = Classifier::from_safetensors(bytes, device)?;
+    let trained = declared.collect(material).restore(&recipe, model, training(run.evidence()), seed)?;
+    let serving = SecretKey::new(key.secret("underpin serving")).derive("model", &[seal::sha256(bytes).bytes()]);
+    let provenance = Provenance {
+        seed: Seed(seed.derive("reassessment").nth(index).0),
+        revision: request.revision.to_owned(),
+        versions: request.versions.clone(),
+        measured_at: clock(),
+    };
+    let assessed = trained.harden(config.serving.clone(), serving)?.assess(&recipe, &config.attacks, provenance)?;
+    let mut written = BTreeMap::new();
+    let old = format!("evidence.{index}.dsse.json");
+    written.insert(old.as_str(), run.file(files::EVIDENCE).unwrap_or_default().to_vec());
+    if let Some(policy) = request.policy {
+        written.insert(files::POLICY, policy.to_vec());
+    }
+    conclude(request, &assessed, drift, written, key, clock)
+}
+
+/// What training left behind: it is not repeated, so its numbers stand.
+fn training(evidence: &Evidence) -> Record {
+    let Record { measurements, series, parameters } = evidence.record.clone();
+    Record {
+        measurements: measurements.into_iter().filter(|measured| measured.quantity == Quantity::Epsilon).collect(),
+        series: series.into_iter().filter(|series| ["epsilon", "loss"].contains(&series.name.as_str())).collect(),
+        parameters: parameters.into_iter().filter(|(name, _)| name.starts_with("training.")).collect(),
+    }
+}
+
+fn conclude(
+    request: &Request<'_>,
+    assessed: &Assessed<Classifier>,
+    drift: Option<Drift>,
+    mut written: BTreeMap<&str, Vec<u8>>,
+    key: &SigningKey,
+    clock: &dyn Fn() -> u64,
+) -> Result<Reassessed, Error> {
+    let (guarded, judged) = match assessed {
+        Assessed::Cleared(cleared) => (cleared.guarded(), cleared.judged()),
+        Assessed::Refused(refused) => (refused.guarded(), refused.judged()),
+    };
+    let evidence = judged.evidence();
+    let envelope = seal::sign(evidence, &evidence.subjects, key)?;
+    let id = key.public().id().to_string();
+    let shifted = drift.as_ref().filter(|drift| drift.is_found());
+    let (outcome, expires_at, html) = match (assessed, shifted) {
+        (Assessed::Cleared(cleared), None) => {
+            let clearance = cleared.clearance(&envelope, clock());
+            let safety = cleared.evaluate_safety(evidence.seed.derive("safety"))?;
+            let expires_at = clearance.expires_at;
+            let shown = report::Outcome::Cleared { expires_at, key: &id, safety: Some(&safety) };
+            let report = view(guarded, judged, shown);
+            written.insert(files::CLEARANCE, clearance.sign(key)?);
+            written.insert(SAFETY, to_json(&safety, SAFETY)?);
+            written.insert(files::MODEL_CARD, report::model_card(&report).into_bytes());
+            (Outcome::Renewed, Some(expires_at), report::html(&report))
+        }
+        (_, shifted) => {
+            let reason = reason(judged, shifted);
+            let revocation = Revocation { model: seal::sha256(guarded.artifact()), at: clock(), reason: reason.clone() };
+            written.insert(files::REVOCATION, revocation.sign(key)?);
+            (Outcome::Revoked { reason }, None, report::html(&view(guarded, judged, report::Outcome::Refused)))
+        }
+    };
+    written.insert(files::EVIDENCE, envelope);
+    written.insert(files::REPORT, html.into_bytes());
+    let what = match &outcome {
+        Outcome::Renewed => "reassessed the model and renewed its clearance",
+        Outcome::Revoked { .. } => "reassessed the model and revoked its clearance",
+    };
+    let mut details = BTreeMap::new();
+    if let Some(drift) = &drift {
+        details.insert("traffic".to_owned(), drift.seen.into());
+        details.insert("drifted".to_owned(), drift.shifts.len().into());
+    }
+    if let Outcome::Revoked { reason } = &outcome {
+        details.insert("reason".to_owned(), reason.as_str().into());
+    }
+    let act = Act { at: clock(), who: request.who.to_owned(), what: what.into(), details };
+    seal::amend(request.folder, request.trusted, key, act, &written)?;
+    let report = view(guarded, judged, report::Outcome::Refused);
+    let finished = Finished {
+        policy: report.policy.clone(),
+        evidence: evidence.clone(),
+        verdicts: judged.verdicts().to_vec(),
+        expires_at,
+        table: report::table(&report).iter().map(report::Row::cells).collect(),
+        folder: request.folder.to_owned(),
+    };
+    Ok(Reassessed { outcome, drift, finished })
+}
+
+fn reason(judged: &crate::lifecycle::Judged, shifted: Option<&Drift>) -> String {
+    let mut reasons: Vec<String> = Vec::new();
+    let unmet = judged.unmet().count();
+    if unmet > 0 {
+        reasons.push(format!("{unmet} bars are no longer met"));
+    }
+    if let Some(first) = shifted.and_then(|drift| drift.shifts.first()) {
+        reasons.push(format!("the traffic drifted: {} moved by {:.2}, {:.2} is chance", first.name, first.distance, first.threshold));
+    }
+    reasons.join("; ")
+}

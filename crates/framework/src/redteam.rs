@@ -1,0 +1,79 @@
+//! The red team at the door: known faults planted in a copy, so that detection is measured and not hoped for.
+
+use std::collections::BTreeMap;
+
+use underpin_core::{Confidence, Examples, Measurement, Phase, Record, Shape, System, Trigger};
+use underpin_data::Door;
+use underpin_data::redteam::{Fault, Faults, detection, plant};
+use underpin_metrics::{Setting, detection as rates};
+
+use crate::Error;
+use crate::collect::Judge;
+
+/// Confidence of the rates of detection.
+const CONFIDENCE: f64 = 0.95;
+
+/// What both pipelines would have trained on, had the rows been poisoned.
+#[derive(Debug)]
+pub struct Poisoned {
+    /// Every planted row that parses, among the others.
+    pub(crate) raw: Examples,
+    /// What sanitizing leaves of them.
+    pub(crate) sanitized: Examples,
+    /// The backdoor's trigger.
+    pub(crate) trigger: Trigger,
+}
+
+/// Plants faults in a copy of the rows, judges it as the rows themselves are judged, and measures what was caught.
+pub(crate) fn poison(judge: &Judge<'_>, door: &Door) -> Result<(Poisoned, Record), Error> {
+    let config = judge.config;
+    let trigger = trigger(judge.contract.shape(), config.attacks.poisoning.target);
+    let mut faults: BTreeMap<Fault, f64> = Fault::ALL.into_iter().map(|fault| (fault, config.collection.planted_share)).collect();
+    faults.insert(Fault::Backdoor, config.attacks.poisoning.share);
+    let (planted_door, planted) = plant(door, judge.contract, &Faults(faults), &trigger, judge.seed)?;
+    let raw = underpin_data::admit(planted_door.clone(), judge.contract)?.value.into_rows().into_examples();
+    let judged = judge.judge(planted_door)?.value;
+    let found = detection(&planted, judged.ledger());
+
+    let mut record = Record::default();
+    let confidence = Confidence::new(CONFIDENCE)?;
+    let setting = |name: &str| Setting::test(System::Defended, Phase::Collection, name, confidence);
+    for fault in &found.faults {
+        let setting = setting(&format!("planted_{}", fault.fault));
+        let by = fault.by.iter().max_by_key(|(_, count)| **count);
+        let setting = by.map_or(setting.clone(), |(name, _)| setting.with("mostly_by", name.as_str()));
+        record.measurements.push(rates::detection_rate(&setting, fault.caught as u64, fault.planted as u64)?);
+    }
+    for (sanitizer, flagged) in sanitizers(&found.flagged) {
+        let measured = rates::false_positive_rate(&setting(&sanitizer), flagged as u64, found.clean as u64)?;
+        record.measurements.push(Measurement { chance: None, ..measured });
+    }
+    let flagged = found.flagged.values().sum::<usize>();
+    record.measurements.push(rates::false_positive_rate(&setting("all_sanitizers"), flagged as u64, found.clean as u64)?);
+    record.set("redteam.planted", planted.0.len());
+    tracing::info!(planted = planted.0.len(), flagged, clean = found.clean, "red team measured");
+    Ok((Poisoned { raw, sanitized: judged.into_rows().into_examples(), trigger }, record))
+}
+
+/// Clean rows flagged by each sanitizer, those included that flagged none.
+fn sanitizers(flagged: &BTreeMap<String, usize>) -> BTreeMap<String, usize> {
+    let names = ["exact_duplicates", "leakage", "near_duplicates", "spectral_signatures", "knn_labels", "knn_outliers"];
+    let mut all: BTreeMap<String, usize> = names.into_iter().map(|name| (name.to_owned(), 0)).collect();
+    all.extend(flagged.clone());
+    all
+}
+
+/// A patch of bright pixels in the lower right corner of an image; on a table, the last features at their maxima.
+fn trigger(shape: &Shape, target: usize) -> Trigger {
+    let positions: Vec<usize> = match shape.image() {
+        Some([channels, height, width]) => {
+            let side = (height.min(width) / 9).max(2).min(height).min(width);
+            let pixel = |channel, row, column| (channel * height + height - 1 - row) * width + width - 1 - column;
+            (0..channels)
+                .flat_map(|channel| (0..side).flat_map(move |row| (0..side).map(move |column| pixel(channel, row, column))))
+                .collect()
+        }
+        None => (shape.size().saturating_sub(3)..shape.size()).collect(),
+    };
+    Trigger { features: positions.into_iter().map(|position| (position, 1.0)).collect(), target }
+}

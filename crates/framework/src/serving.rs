@@ -1,0 +1,169 @@
+//! From a cleared run to a running server.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use underpin_core::{Denied, Sketch};
+use underpin_data::Manifest;
+use underpin_privacy::SecretKey;
+use underpin_serve::http::{Guards, HttpLimits, ModelInfo, Service, serve};
+use underpin_serve::{ClientBook, Clock, QueryLedger, Recorder, Standing, read_sketch};
+use underpin_train::{Classifier, DeviceKind};
+
+use crate::assess::{Answers, perturbed};
+use crate::pipeline::{JOB, Recorded};
+use crate::seal::{self, Outcome, PublicKey, files};
+use crate::Error;
+
+/// How often the sketch of the traffic is written to disk.
+const SAVE: Duration = Duration::from_secs(5);
+
+/// Where the serving state of a run lies: beside its folder, never in it.
+#[derive(Clone, Debug)]
+pub struct State(PathBuf);
+
+impl State {
+    /// The state of the run in `folder`; made if absent, for its owner alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when it cannot be made.
+    pub fn of(folder: &Path) -> Result<Self, Error> {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let path = folder.with_file_name(format!("{name}.serving"));
+        let failed = |source| Error::Io { action: "create", path: path.clone(), source };
+        std::fs::create_dir_all(&path).map_err(failed)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
+        }
+        Ok(Self(path))
+    }
+
+    /// Who may ask.
+    ///
+    /// # Errors
+    ///
+    /// When the book cannot be read.
+    pub fn clients(&self) -> Result<ClientBook, Error> {
+        Ok(ClientBook::open(&self.0.join("clients.json"))?)
+    }
+
+    /// The file of the traffic's sketch.
+    pub fn sketch(&self) -> PathBuf {
+        self.0.join("traffic.json")
+    }
+}
+
+/// A cleared model behind its guards, ready to answer.
+#[derive(Debug)]
+pub struct Ready {
+    service: Service,
+    recorder: Arc<Recorder<Answers<'static>>>,
+    state: State,
+    info: ModelInfo,
+}
+
+/// Asks the seal, before every answer, whether the clearance still stands.
+struct Watch<C> {
+    standing: Mutex<seal::Standing>,
+    clock: C,
+}
+
+impl<C: Fn() -> u64 + Send + Sync> Standing for Watch<C> {
+    fn standing(&self) -> Result<(), Denied> {
+        // OK after a panic elsewhere: a check begins by looking at the folder again.
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        standing.check((self.clock)()).map_err(|fault| Denied::Revoked { reason: fault.to_string() })
+    }
+}
+
+/// Opens the run in `folder` for serving: only with a clearance in force, signed by a trusted key, for the very bytes
+/// of the model. `clock` tells seconds since 1970 UTC; the noise of perturbed answers comes from `key`.
+///
+/// # Errors
+///
+/// [`Error::Fault`] naming what is wrong with the run, [`Error::NotCleared`] for a refusal.
+pub fn open<C>(folder: &Path, trusted: &[PublicKey], name: Option<&str>, key: &SecretKey, clock: C) -> Result<Ready, Error>
+where
+    C: Fn() -> u64 + Send + Sync + 'static,
+{
+    let verified = seal::verify(folder, trusted, clock())?;
+    if let Outcome::Refused(unmet) = verified.outcome() {
+        return Err(Error::NotCleared { unmet: unmet.len(), wanted: "served" });
+    }
+    let standing = Mutex::new(seal::Standing::new(folder, trusted, &verified));
+    let run = verified.into_run();
+    let recorded: Recorded = parsed(&run, JOB)?;
+    let manifest: Manifest = parsed(&run, files::MANIFEST)?;
+    let bytes = run.file(files::MODEL).unwrap_or_default();
+    let digest = seal::sha256(bytes);
+    let model = Classifier::from_safetensors(bytes, DeviceKind::Flex)?;
+    let shape = model.shape().clone();
+    let classes = manifest.contract.classes().to_vec();
+
+    let state = State::of(folder)?;
+    let sketch = match read_sketch(&state.sketch())? {
+        Some(sketch) => sketch,
+        None => Sketch::new(shape.size(), classes.len()),
+    };
+    let serving = &recorded.config.serving;
+    let key = key.derive("model", &[digest.bytes()]);
+    let guarded = perturbed(Box::new(model), &serving.perturb, &key);
+    let recorder = Arc::new(Recorder::new(guarded, sketch));
+    let guards = Guards {
+        ledger: Arc::new(QueryLedger::open(&state.0.join("queries.redb"))?),
+        quota: serving.quota,
+        clients: Arc::new(state.clients()?),
+        standing: Arc::new(Watch { standing, clock }),
+        clock: Clock::monotonic(),
+    };
+    let name = name.map_or_else(|| manifest.source.split('.').next().unwrap_or("model").to_owned(), str::to_owned);
+    let info = ModelInfo { name, version: digest.to_string()[..12].to_owned(), shape, classes };
+    let service = Service::new(info.clone(), Arc::clone(&recorder) as _, guards, HttpLimits::default());
+    Ok(Ready { service, recorder, state, info })
+}
+
+/// A file of a verified run, read as JSON.
+pub(crate) fn parsed<T: serde::de::DeserializeOwned>(run: &seal::Run, file: &str) -> Result<T, Error> {
+    let refuse = |fault: String| Error::File { file: file.to_owned(), fault };
+    let bytes = run.file(file).ok_or_else(|| refuse("missing".into()))?;
+    serde_json::from_slice(bytes).map_err(|error| refuse(error.to_string()))
+}
+
+impl Ready {
+    /// What clients are told of the model.
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// Answers on `listener` until `shutdown` is ready; keeps the sketch of the traffic on disk.
+    ///
+    /// # Errors
+    ///
+    /// When the listener fails, or the last sketch cannot be written.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), Error> {
+        let (recorder, path) = (Arc::clone(&self.recorder), self.state.sketch());
+        let saving = tokio::spawn(async move {
+            let mut often = tokio::time::interval(SAVE);
+            loop {
+                often.tick().await;
+                if let Err(error) = recorder.save(&path) {
+                    tracing::warn!(%error, "the sketch of the traffic could not be written");
+                }
+            }
+        });
+        let served = serve(listener, self.service, shutdown).await;
+        saving.abort();
+        self.recorder.save(&self.state.sketch())?;
+        Ok(served?)
+    }
+}
