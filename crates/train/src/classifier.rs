@@ -152,3 +152,7 @@ pub(crate) fn losses(logits: Tensor<2>, labels: &[usize]) -> Tensor<1> {
     let chosen = host::tensor(chosen, [examples, classes], &logits.device().inner());
     (activation::log_softmax(logits, 1) * chosen).sum_dim(1).squeeze_dim(1)
 }
+
+#[cfg(test)]
+#[path = "classifier_tests.rs"]
+mod tests;

@@ -10,6 +10,7 @@ mod private;
 mod record;
 mod settings;
 mod sgd;
+mod store;
 mod tape;
 
 pub use adversary::NoAdversary;

@@ -212,3 +212,7 @@ impl Shuffled {
         batch
     }
 }
+
+#[cfg(test)]
+#[path = "sgd_tests.rs"]
+mod tests;

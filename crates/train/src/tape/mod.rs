@@ -212,3 +212,6 @@ impl Recording {
         gradient
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+use std::sync::Arc;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use underpin_core::{
+    Attack, Delta, Denied, Epsilon, Examples, Inputs, LossGradient, Norm, Perturbed, Predict, Quantity, Radius, Seed,
+    Shape, Trainer, Value,
+};
+use underpin_privacy::SecretKey;
+
+use crate::{Architecture, Classifier, DeviceKind, Error, Optimiser, Privacy, Settings, Sgd};
+
+/// Three classes around three corners of the unit square, in images of 4×4 whose halves repeat the two coordinates.
+fn corners(rows: usize, seed: u64) -> Examples {
+    let mut rng = ChaCha12Rng::seed_from_u64(seed);
+    let mut values = Vec::new();
+    let labels: Vec<usize> = (0..rows).map(|row| row % 3).collect();
+    for label in &labels {
+        let corner = [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75]][*label];
+        for half in corner {
+            values.extend((0..8).map(|_| half + 0.3 * (rng.random::<f32>() - 0.5)));
+        }
+    }
+    Examples::new(Inputs::new(Shape::new([1, 4, 4]).unwrap(), values).unwrap(), labels, 3).unwrap()
+}
+
+fn settings(architecture: Architecture) -> Settings {
+    let optimiser = Optimiser::Adam { learning_rate: 0.02 };
+    Settings { architecture, epochs: 8, batch_size: 16, optimiser, warm_up: 0.25, device: DeviceKind::Flex }
+}
+
+fn mlp() -> Settings {
+    settings(Architecture::Mlp { hidden: vec![8] })
+}
+
+fn cnn() -> Settings {
+    settings(Architecture::Cnn { channels: [3, 4], hidden: 8 })
+}
+
+fn privacy(epsilon: f64) -> Privacy {
+    Privacy {
+        target: Epsilon::new(epsilon).unwrap(),
+        delta: Delta::new(1e-5).unwrap(),
+        clipping_norm: 1.0,
+        key: Arc::new(SecretKey::new([7; 32])),
+    }
+}
+
+fn accuracy(model: &Classifier, data: &Examples) -> f64 {
+    let labels = model.predict(data.inputs()).unwrap().labels();
+    labels.iter().zip(data.labels()).filter(|(found, label)| found == label).count() as f64 / data.len() as f64
+}
+
+/// One step of the fast gradient sign method (Goodfellow et al. 2015).
+#[derive(Clone, Debug)]
+struct Fgsm(f32);
+
+impl Attack<Classifier> for Fgsm {
+    type Outcome = Perturbed;
+    type Error = Denied;
+
+    fn run(&self, target: &Classifier, samples: &Examples, _: Seed) -> Result<Perturbed, Denied> {
+        let mut inputs = samples.inputs().clone();
+        let gradient = target.loss_gradient(&inputs, samples.labels())?;
+        for (value, slope) in inputs.values_mut().iter_mut().zip(gradient.values()) {
+            *value = (*value + self.0 * if *slope > 0.0 { 1.0 } else { -1.0 }).clamp(0.0, 1.0);
+        }
+        let radius = Radius::new(f64::from(self.0)).unwrap();
+        Ok(Perturbed { inputs, norm: Norm::Linf, radius, queries: 2 * samples.len() as u64 })
+    }
+}
+
+fn attacked(model: &Classifier, data: &Examples, radius: f32) -> f64 {
+    let inputs = Fgsm(radius).run(model, data, Seed(0)).unwrap().inputs;
+    accuracy(model, &data.with_inputs(inputs).unwrap())
+}
+
+#[test]
+fn every_kind_of_training_learns_on_every_device() {
+    let (data, test) = (corners(240, 1), corners(90, 2));
+    for device in DeviceKind::ALL {
+        for settings in [settings(Architecture::Linear), mlp(), cnn()] {
+            let settings = Settings { device: *device, ..settings };
+            for (privacy, adversary) in
+                [(None, None), (Some(privacy(8.0)), None), (None, Some(Fgsm(0.05))), (Some(privacy(8.0)), Some(Fgsm(0.05)))]
+            {
+                let sgd = Sgd { settings: settings.clone(), privacy, adversary };
+                let trained = sgd.train(&data, Seed(3)).unwrap();
+                let found = accuracy(&trained.value, &test);
+                assert!(found > 0.85, "{sgd:?}: {found}");
+            }
+        }
+    }
+}
+
+#[test]
+fn adversarial_training_resists_its_adversary() {
+    let (data, test) = (corners(240, 1), corners(90, 2));
+    let longer = Settings { epochs: 30, ..mlp() };
+    let plain = Sgd::plain(longer.clone()).train(&data, Seed(3)).unwrap().value;
+    let hard = Sgd { settings: longer, privacy: None, adversary: Some(Fgsm(0.2)) };
+    let hard = hard.train(&data, Seed(3)).unwrap().value;
+    let (weak, strong) = (attacked(&plain, &test, 0.2), attacked(&hard, &test, 0.2));
+    assert!(strong >= weak && strong > 0.8, "plain {weak}, adversarial {strong}");
+    assert_ne!(hard.to_safetensors().unwrap(), plain.to_safetensors().unwrap());
+}
+
+/// Guarantee 1 of `Sgd`.
+#[test]
+fn the_same_seed_gives_the_same_model() {
+    let data = corners(120, 1);
+    for (privacy, adversary) in [(None, None), (Some(privacy(4.0)), Some(Fgsm(0.1)))] {
+        for settings in [mlp(), cnn()] {
+            let sgd = Sgd { settings, privacy: privacy.clone(), adversary: adversary.clone() };
+            let train = |seed| sgd.train(&data, Seed(seed)).unwrap();
+            let (one, again, other) = (train(5), train(5), train(6));
+            assert_eq!(one.record, again.record);
+            assert_eq!(one.value.to_safetensors().unwrap(), again.value.to_safetensors().unwrap());
+            assert_ne!(one.value.to_safetensors().unwrap(), other.value.to_safetensors().unwrap());
+        }
+    }
+}
+
+/// Guarantee 1 of `Privacy`.
+#[test]
+fn epsilon_never_exceeds_the_target() {
+    for target in [0.5, 3.0, 8.0] {
+        let data = corners(150, 1);
+        let sgd = Sgd::<Fgsm> { settings: mlp(), privacy: Some(privacy(target)), adversary: None };
+        let record = sgd.train(&data, Seed(5)).unwrap().record;
+        let [spent] = record.measurements.as_slice() else { panic!("one measurement") };
+        assert_eq!((spent.quantity, spent.n), (Quantity::Epsilon, 150));
+        assert!(spent.interval.upper <= target && spent.interval.upper > 0.95 * target, "{spent}");
+        let [series] = record.series.as_slice() else { panic!("only the series that gives nothing away") };
+        assert_eq!((series.name.as_str(), series.points.len()), ("epsilon", 20));
+        assert!(series.points.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1));
+        assert_eq!(record.parameters["training.steps"], Value::Count(80));
+        assert_eq!(record.parameters["training.sampling_rate"], Value::Number(16.0 / 150.0));
+    }
+}
+
+/// Guarantee 2 of `Privacy`: the adversary's secret seed stands for all that is drawn under the run's key.
+#[test]
+fn runs_that_differ_share_no_noise() {
+    let data = corners(30, 1);
+    let mut labels = data.labels().to_vec();
+    labels.swap(0, 1);
+    let mut inputs = data.inputs().clone();
+    inputs.values_mut()[7] += 1e-6;
+    let relabelled = data.with_labels(labels).unwrap();
+    let moved = data.with_inputs(inputs).unwrap();
+    let other_key = Privacy { key: Arc::new(SecretKey::new([8; 32])), ..privacy(3.0) };
+    let other_clip = Privacy { clipping_norm: 2.0, ..privacy(3.0) };
+    let runs = [
+        privacy(3.0).start(&data, &mlp(), Seed(1)),
+        privacy(3.0).start(&data, &mlp(), Seed(2)),
+        privacy(3.0).start(&relabelled, &mlp(), Seed(1)),
+        privacy(3.0).start(&moved, &mlp(), Seed(1)),
+        privacy(3.0).start(&data, &Settings { epochs: 9, ..mlp() }, Seed(1)),
+        privacy(2.0).start(&data, &mlp(), Seed(1)),
+        other_key.start(&data, &mlp(), Seed(1)),
+        other_clip.start(&data, &mlp(), Seed(1)),
+    ];
+    let seeds: Vec<_> = runs.into_iter().map(|run| run.unwrap().adversary_seed(1).unwrap()).collect();
+    for (at, seed) in seeds.iter().enumerate() {
+        assert!(!seeds[..at].contains(seed), "{at}");
+    }
+    let again = privacy(3.0).start(&data, &mlp(), Seed(1)).unwrap();
+    assert_eq!(again.adversary_seed(1).unwrap(), seeds[0]);
+    assert_ne!(again.adversary_seed(2).unwrap(), seeds[0]);
+}
+
+/// With one row expected per batch, more than a third of the batches are empty.
+#[test]
+fn empty_batches_are_steps() {
+    let sgd = Sgd::<Fgsm> {
+        settings: Settings { batch_size: 1, epochs: 2, ..mlp() },
+        privacy: Some(privacy(8.0)),
+        adversary: Some(Fgsm(0.1)),
+    };
+    let record = sgd.train(&corners(60, 1), Seed(5)).unwrap().record;
+    assert_eq!(record.series[0].points.last().unwrap().0, 120.0);
+}
+
+#[test]
+fn what_cannot_be_trained_is_refused() {
+    let data = corners(60, 1);
+    let train = |settings: Settings, data: &Examples| Sgd::plain(settings).train(data, Seed(1)).unwrap_err();
+    assert!(matches!(train(Settings { batch_size: 61, ..mlp() }, &data), Error::TooFewRows { rows: 60, batch_size: 61 }));
+    assert!(matches!(train(mlp(), &data.select(&[])), Error::TooFewRows { rows: 0, .. }));
+    let ones = data.with_labels(vec![1; 60]).unwrap();
+    assert!(matches!(train(mlp(), &ones), Error::OneClass { rows: 60, class: 1 }));
+    for settings in [
+        Settings { batch_size: 0, ..mlp() },
+        Settings { epochs: 0, ..mlp() },
+        Settings { warm_up: 1.5, ..mlp() },
+        Settings { optimiser: Optimiser::Adam { learning_rate: f64::NAN }, ..mlp() },
+        Settings { optimiser: Optimiser::Sgd { learning_rate: 0.1, momentum: 1.0 }, ..mlp() },
+    ] {
+        assert!(matches!(train(settings.clone(), &data), Error::Setting { .. }), "{settings:?}");
+    }
+    let mut inputs = data.inputs().clone();
+    inputs.values_mut()[17] = f32::NAN;
+    let spoilt = data.with_inputs(inputs).unwrap();
+    assert!(matches!(train(mlp(), &spoilt), Error::Inputs(Denied::NotFinite { example: 1, position: 1, .. })));
+    let fast = Settings { optimiser: Optimiser::Sgd { learning_rate: 1e38, momentum: 0.0 }, ..mlp() };
+    assert!(matches!(train(fast, &data), Error::Diverged { .. }));
+    let private = Sgd::<Fgsm> { settings: mlp(), privacy: Some(privacy(1e-9)), adversary: None };
+    assert!(matches!(private.train(&data, Seed(1)), Err(Error::Privacy(_))));
+}
+
+/// Hands back what no batch can be made of.
+#[derive(Clone, Copy, Debug)]
+enum Broken {
+    TooFew,
+    NotFinite,
+    Failing,
+}
+
+impl Attack<Classifier> for Broken {
+    type Outcome = Perturbed;
+    type Error = Denied;
+
+    fn run(&self, _: &Classifier, samples: &Examples, _: Seed) -> Result<Perturbed, Denied> {
+        let mut inputs = samples.inputs().clone();
+        match self {
+            Self::TooFew => inputs = inputs.select(&[0]),
+            Self::NotFinite => inputs.values_mut()[0] = f32::NAN,
+            Self::Failing => return Err(Denied::Unavailable { reason: "test".into() }),
+        }
+        Ok(Perturbed { inputs, norm: Norm::Linf, radius: Radius::new(0.1).unwrap(), queries: 0 })
+    }
+}
+
+#[test]
+fn a_broken_adversary_stops_training() {
+    let train = |adversary| {
+        let sgd = Sgd { settings: mlp(), privacy: None, adversary: Some(adversary) };
+        sgd.train(&corners(60, 1), Seed(1)).unwrap_err()
+    };
+    assert!(matches!(train(Broken::TooFew), Error::Perturbed { step: 1, .. }));
+    assert!(matches!(train(Broken::NotFinite), Error::Perturbed { step: 1, .. }));
+    assert!(matches!(train(Broken::Failing), Error::Adversary { step: 1, .. }));
+}
+
+/// A batch that goes through in parts adds up to the same.
+#[test]
+fn models_train_in_parallel_as_alone() {
+    use rayon::prelude::*;
+
+    let data = corners(90, 1);
+    let train = |seed| Sgd::plain(cnn()).train(&data, Seed(seed)).unwrap().value.to_safetensors().unwrap();
+    let together: Vec<_> = (0_u64..8).into_par_iter().map(train).collect();
+    assert_eq!(together, (0..8).map(train).collect::<Vec<_>>());
+}

@@ -1,0 +1,203 @@
+//! Models as safetensors files.
+
+use std::collections::BTreeMap;
+
+use burn::store::{ModuleSnapshot, SafetensorsStore};
+use serde::{Deserialize, Serialize};
+use underpin_core::Shape;
+
+use crate::network::Network;
+use crate::{Architecture, Classifier, DeviceKind, Error};
+
+/// The metadata key under which [`Card`] stands, as JSON.
+const KEY: &str = "underpin";
+
+/// The longest header that is read, in bytes.
+const LONGEST: usize = 1 << 20;
+
+/// What the weights alone do not say.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Card {
+    architecture: Architecture,
+    shape: Shape,
+    classes: usize,
+}
+
+#[derive(Debug, Deserialize)]
+struct Header {
+    #[serde(rename = "__metadata__")]
+    metadata: BTreeMap<String, String>,
+    #[serde(flatten)]
+    tensors: BTreeMap<String, Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    dtype: String,
+    shape: Vec<usize>,
+    data_offsets: [usize; 2],
+}
+
+impl Classifier {
+    /// The model as a safetensors file; the header's metadata hold architecture, shape and classes, as JSON.
+    ///
+    /// The same model gives the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`] when the weights cannot be written.
+    pub fn to_safetensors(&self) -> Result<Vec<u8>, Error> {
+        let fault = |fault: String| Error::Model { fault };
+        let Self { architecture, shape, classes, .. } = self.clone();
+        let card = serde_json::to_string(&Card { architecture, shape, classes });
+        let card = card.map_err(|error| fault(error.to_string()))?;
+        let mut store = SafetensorsStore::from_bytes(None).clear_metadata().metadata(KEY, card);
+        self.network.save_into(&mut store).map_err(|error| fault(error.to_string()))?;
+        store.get_bytes().map_err(|error| fault(error.to_string()))
+    }
+
+    /// Reads what [`Classifier::to_safetensors`] wrote.
+    ///
+    /// For untrusted bytes: whatever they hold, memory stays within a small multiple of their length.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`] naming the first thing that is wrong; the errors of [`Classifier::initial`] for an
+    /// architecture that does not fit its shape and classes.
+    pub fn from_safetensors(bytes: &[u8], device: DeviceKind) -> Result<Self, Error> {
+        let (header, data) = split(bytes)?;
+        let card = header.metadata.get(KEY).ok_or_else(|| fault(format!("no metadata {KEY:?}")))?;
+        let card: Card = serde_json::from_str(card).map_err(|error| fault(format!("metadata {KEY:?}: {error}")))?;
+        let layers = card.architecture.layers(&card.shape, card.classes)?;
+        let mut counts = [0; 2];
+        let mut values = Vec::new();
+        let mut expected = 0;
+        for layer in &layers {
+            let (shape, _) = layer.weight();
+            let (kind, count) = if shape.len() == 4 { ("convolutions", 0) } else { ("linears", 1) };
+            let position = counts[count];
+            counts[count] += 1;
+            for (part, shape) in [("weight", shape), ("bias", vec![layer.bias()])] {
+                let name = format!("{kind}.{position}.{part}");
+                let entry = header.tensors.get(&name).ok_or_else(|| fault(format!("no tensor {name:?}")))?;
+                values.extend(entry.values(&name, &shape, data)?);
+                expected += 1;
+            }
+        }
+        if expected != header.tensors.len() || values.len() * 4 != data.len() {
+            return Err(fault("tensors or data beyond those of the architecture".to_owned()));
+        }
+        let network = Network::with_values(&layers, &values, &device.device());
+        let Card { architecture, shape, classes } = card;
+        Ok(Self { network, architecture, shape, classes, device })
+    }
+}
+
+fn fault(fault: String) -> Error {
+    Error::Model { fault }
+}
+
+/// Header and data of a safetensors file: the header's length in 8 bytes, little endian; JSON; values.
+fn split(bytes: &[u8]) -> Result<(Header, &[u8]), Error> {
+    let (length, rest) = bytes.split_first_chunk().ok_or_else(|| fault("shorter than 8 bytes".to_owned()))?;
+    let length = u64::from_le_bytes(*length);
+    let fits = usize::try_from(length).ok().filter(|length| *length <= rest.len().min(LONGEST));
+    let length = fits.ok_or_else(|| fault(format!("header of {length} bytes; at most {LONGEST}, and within the file")))?;
+    let (header, data) = rest.split_at(length);
+    let header = serde_json::from_slice(header).map_err(|error| fault(format!("header: {error}")))?;
+    Ok((header, data))
+}
+
+impl Entry {
+    /// Its values, if they are of the expected shape, inside the data and finite.
+    fn values(&self, name: &str, shape: &[usize], data: &[u8]) -> Result<Vec<f32>, Error> {
+        if self.dtype != "F32" || self.shape != shape {
+            let Self { dtype, shape: found, .. } = self;
+            return Err(fault(format!("tensor {name:?} is {dtype} {found:?}; needed: F32 {shape:?}")));
+        }
+        let [from, to] = self.data_offsets;
+        let size = shape.iter().product::<usize>() * 4;
+        let bytes = data.get(from..to).filter(|bytes| bytes.len() == size);
+        let bytes = bytes.ok_or_else(|| fault(format!("tensor {name:?}: bytes {from}..{to} do not hold it")))?;
+        let (values, _) = bytes.as_chunks();
+        let values: Vec<f32> = values.iter().map(|value| f32::from_le_bytes(*value)).collect();
+        match values.iter().position(|value| !value.is_finite()) {
+            Some(position) => Err(fault(format!("tensor {name:?}: value {position} is not finite"))),
+            None => Ok(values),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use underpin_core::{Inputs, Predict, Seed};
+
+    use super::*;
+
+    fn model(architecture: Architecture) -> Classifier {
+        let shape = Shape::new([1, 8, 8]).unwrap();
+        Classifier::initial(architecture, &shape, 3, DeviceKind::Flex, Seed(5)).unwrap()
+    }
+
+    fn cnn() -> Classifier {
+        model(Architecture::Cnn { channels: [2, 3], hidden: 4 })
+    }
+
+    #[test]
+    fn a_model_survives_its_file() {
+        for architecture in
+            [Architecture::Linear, Architecture::Mlp { hidden: vec![5, 4] }, cnn().architecture().clone()]
+        {
+            let written = model(architecture);
+            let bytes = written.to_safetensors().unwrap();
+            assert_eq!(bytes, written.to_safetensors().unwrap());
+            for device in DeviceKind::ALL {
+                let read = Classifier::from_safetensors(&bytes, *device).unwrap();
+                assert_eq!(read.network.values(), written.network.values());
+                assert_eq!(read.architecture(), written.architecture());
+                assert_eq!((read.shape(), read.classes()), (written.shape(), 3));
+                assert_eq!(read.to_safetensors().unwrap(), bytes);
+                let inputs = Inputs::new(written.shape.clone(), vec![0.3; 128]).unwrap();
+                assert_eq!(read.predict(&inputs).unwrap().len(), 2);
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_fault_is_named() {
+        let good = cnn().to_safetensors().unwrap();
+        let refused = |bytes: &[u8]| Classifier::from_safetensors(bytes, DeviceKind::Flex).unwrap_err().to_string();
+        let edited = |from: &str, to: &str| {
+            assert_eq!(from.len(), to.len());
+            let at = good.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+            let mut bytes = good.clone();
+            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+            refused(&bytes)
+        };
+        assert!(refused(&[]).contains("shorter than 8 bytes"));
+        assert!(refused(&[255; 64]).contains("header of 18446744073709551615 bytes"));
+        assert!(refused(&good[..good.len() - 1]).contains("do not hold it"));
+        assert!(refused(&[good.as_slice(), &[0]].concat()).contains("beyond those of the architecture"));
+        assert!(edited("\"F32\"", "\"F64\"").contains("is F64"));
+        assert!(edited("linears.0.bias", "linears.9.bias").contains("no tensor \"linears.0.bias\""));
+        assert!(edited("underpin", "underpan").contains("no metadata"));
+        let mut infinite = good.clone();
+        let end = infinite.len();
+        infinite[end - 4..].copy_from_slice(&f32::INFINITY.to_le_bytes());
+        assert!(refused(&infinite).contains("is not finite"));
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_are_errors(at in 0_usize..600, value in any::<u8>(), cut in 0_usize..4000) {
+            let mut bytes = cnn().to_safetensors().unwrap();
+            let at = at % bytes.len();
+            bytes[at] = value;
+            bytes.truncate(cut);
+            let _ = Classifier::from_safetensors(&bytes, DeviceKind::Flex);
+        }
+    }
+}
