@@ -157,7 +157,8 @@ impl Cells {
     /// chosen so that the cell's ratio lies on the lattice, whose origin is the ratio of the leftmost cell.
     pub(crate) fn lower(&self) -> Losses {
         let mut below = self.first_cell();
-        let first = below.one.mass / below.zero.mass;
+        let ((zero, error), (one, _)) = (Tail::LEFT_END.to(below.zero), Tail::LEFT_END.to(below.one));
+        let first = one / zero;
         // Ratio of the Gaussians at the loss `origin + index * width`.
         let excess = self.rate.recip() - 1.0;
         let ratio = |index: i64| {
@@ -165,7 +166,7 @@ impl Cells {
             first * exp(loss) + excess * expm1(loss)
         };
         let origin = self.loss_of(first);
-        let mut atoms = vec![(0, below.zero.mass - below.zero.error)];
+        let mut atoms = vec![(0, (zero - error).max(0.0))];
         let mut index = 0;
         let highest = self.last_log_ratio();
         while log(below.ratio) < highest {

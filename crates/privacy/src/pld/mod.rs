@@ -1,5 +1,6 @@
 //! Privacy loss distributions: discretisation, composition, ε and δ.
 
+mod exact;
 mod fourier;
 mod gaussian;
 mod losses;
@@ -7,5 +8,5 @@ mod subsampled;
 
 pub(crate) use fourier::Composed;
 pub(crate) use gaussian::Cells;
-pub(crate) use subsampled::epsilon as subsampled_gaussian;
 pub(crate) use losses::{Losses, Side};
+pub(crate) use subsampled::Repeated;
