@@ -76,6 +76,7 @@ impl Pgd {
         &self,
         target: &T,
         samples: &Examples,
+        goal: Goal,
         seed: Seed,
     ) -> Result<Perturbed, Error> {
         check_samples(samples)?;
@@ -86,7 +87,7 @@ impl Pgd {
         let mut kept = Kept { inputs: samples.inputs().clone(), harm: harm(&clean, samples.labels()) };
         let mut queries = samples.len() as u64;
         for restart in 0..self.restarts {
-            let active: Vec<usize> = (0..samples.len()).filter(|example| !kept.harm[*example].misread).collect();
+            let active: Vec<usize> = (0..samples.len()).filter(|example| goal.is_open(kept.harm[*example])).collect();
             let passes = self.restart(target, samples, &active, seed.nth(restart as u64), &mut kept)?;
             queries += passes * active.len() as u64;
         }
@@ -133,7 +134,22 @@ impl<T: LossGradient + ?Sized> Attack<T> for Pgd {
     type Error = Error;
 
     fn run(&self, target: &T, samples: &Examples, seed: Seed) -> Result<Perturbed, Error> {
-        self.perturb(target, samples, seed)
+        self.perturb(target, samples, Goal::Misread, seed)
+    }
+}
+
+/// When a sample is done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// Once it is misread.
+    Misread,
+    /// Never: another model is to misread it, so every start climbs as far as it can.
+    Loss,
+}
+
+impl Goal {
+    fn is_open(self, harm: Harm) -> bool {
+        self == Self::Loss || !harm.misread
     }
 }
 

@@ -3,11 +3,13 @@
 use underpin_core::{Access, Attack, Confidence, Examples, LossGradient, Perturbed, Predict, Seed, System};
 
 use super::Pgd;
+use super::pgd::Goal;
 use crate::{Error, Setting};
 
 /// Makes adversarial examples on a surrogate and never asks the target; gray box.
 ///
-/// The surrogate is the adversary's own model, by the target's recipe on data of the same distribution.
+/// The surrogate is the adversary's own model, by the target's recipe on data of the same distribution. Every restart
+/// climbs the surrogate's loss to the end, on samples that the surrogate misreads as well: the target may not.
 /// Queries of the target: 0.
 ///
 /// # Source
@@ -33,7 +35,7 @@ impl<S: LossGradient + ?Sized, T: Predict + ?Sized> Attack<T> for Transfer<'_, S
     type Error = Error;
 
     fn run(&self, _: &T, samples: &Examples, seed: Seed) -> Result<Perturbed, Error> {
-        let perturbed = self.attack.perturb(self.surrogate, samples, seed)?;
+        let perturbed = self.attack.perturb(self.surrogate, samples, Goal::Loss, seed)?;
         Ok(Perturbed { queries: 0, ..perturbed })
     }
 }
