@@ -1,4 +1,5 @@
 //! What every guard owes, one row per guard.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;

@@ -53,6 +53,7 @@ impl Model {
 }
 
 impl Predict for Model {
+    #[allow(clippy::float_cmp, reason = "the values are sent as they are compared")]
     fn predict(&self, inputs: &Inputs) -> Result<Outputs, Denied> {
         self.asked.fetch_add(inputs.len() as u64, SeqCst);
         let mut scores = vec![];
