@@ -92,7 +92,10 @@ fn the_same_question_gets_the_same_noise() {
         assert_eq!(ask(1, perturb, 0.0), ask(1, perturb, -0.0));
         assert_ne!(ask(1, perturb, 0.25_f32.next_up()), first);
         assert_ne!(ask(2, perturb, 0.25), first);
-        assert!(first.iter().any(|score| *score != first[0]), "each class has noise of its own: {first:?}");
+        assert!(
+            first.iter().any(|score| score.to_bits() != first[0].to_bits()),
+            "each class has noise of its own: {first:?}"
+        );
     }
     assert_ne!(ask(1, laplace, 0.25), ask(1, gaussian, 0.25));
     assert_ne!(ask(1, gaussian, 0.25), ask(1, Perturb::Gaussian { sigma: scale(0.02) }, 0.25));

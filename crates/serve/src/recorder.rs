@@ -40,7 +40,7 @@ impl<P> Recorder<P> {
     ///
     /// [`Error::File`] when it cannot be written; the old file then stands.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        let json = serde_json::to_vec(&self.sketch()).expect("invariant: a sketch is counts in lists");
+        let json = serde_json::to_vec(&self.sketch()).map_err(not_a_sketch(path))?;
         file::replace(path, &json)
     }
 
@@ -74,6 +74,9 @@ pub fn read_sketch(path: &Path) -> Result<Option<Sketch>, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::file(path)(error)),
     };
-    let not_a_sketch = |source| Error::Format { path: path.to_owned(), what: "a sketch", source };
-    serde_json::from_slice(&bytes).map(Some).map_err(not_a_sketch)
+    serde_json::from_slice(&bytes).map(Some).map_err(not_a_sketch(path))
+}
+
+fn not_a_sketch(path: &Path) -> impl Fn(serde_json::Error) -> Error {
+    move |source| Error::Format { path: path.to_owned(), what: "a sketch", source }
 }

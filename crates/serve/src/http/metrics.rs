@@ -121,7 +121,7 @@ mod tests {
         let metrics = Metrics::default();
         metrics.count(Outcome::Answered, 3, Duration::from_millis(1));
         metrics.count(Outcome::Answered, 2, Duration::from_millis(2));
-        metrics.count(Outcome::QuotaExhausted, 9, Duration::from_secs(60));
+        metrics.count(Outcome::QuotaExhausted, 9, Duration::from_mins(1));
         let text = metrics.text();
         for line in [
             "underpin_requests_total{outcome=\"answered\"} 2",
