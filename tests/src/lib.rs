@@ -1,1 +1,1 @@
-//! tests
+//! Tests that span crates live in `tests/it`.

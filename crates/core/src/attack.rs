@@ -106,6 +106,12 @@ impl<P: Predict + ?Sized> Predict for &P {
     }
 }
 
+impl<P: Predict + ?Sized> Predict for Box<P> {
+    fn predict(&self, inputs: &Inputs) -> Result<Outputs, Denied> {
+        (**self).predict(inputs)
+    }
+}
+
 impl<P: LossGradient + ?Sized> LossGradient for &P {
     fn loss_gradient(&self, inputs: &Inputs, labels: &[usize]) -> Result<Inputs, Denied> {
         (**self).loss_gradient(inputs, labels)

@@ -164,7 +164,7 @@ impl Config {
         let (norm, radius) = radius(policy);
         Self {
             collection: Collection { sanitizers: Sanitizers::default(), planted_share: 0.05 },
-            training: Settings::fitting(shape, rows, device),
+            training: settings(shape, rows, device),
             undefended: None,
             privacy: Some(Privacy::fitting(rows)),
             adversary: Some(Adversary { norm, radius, steps: 7 }),
@@ -188,8 +188,8 @@ impl Config {
                     candidates: 4000,
                     false_positive_rate: 0.01,
                 },
-                inversion: Inversion { steps: 300, queries: 2000 },
-                extraction: Extraction { owned: 50, budgets: vec![50, 100, 200, 500, 1000] },
+                inversion: Inversion { steps: 100, queries: 2000 },
+                extraction: Extraction { owned: 5 * classes, budgets: vec![50, 100, 200, 500, 1000] },
                 poisoning: Poisoning { share: 0.05, target: 0 },
             },
         }
@@ -282,4 +282,16 @@ fn radius(policy: &Policy) -> (Norm, f64) {
     let named = policy.bars().iter().filter_map(|bar| bar.perturbation);
     let largest = named.max_by(|a, b| a.radius.value().total_cmp(&b.radius.value()));
     largest.map_or((Norm::Linf, 0.05), |perturbation| (perturbation.norm, perturbation.radius.value()))
+}
+
+fn settings(shape: &Shape, rows: usize, device: DeviceKind) -> Settings {
+    let _ = shape;
+    Settings {
+        architecture: underpin_train::Architecture::Mlp { hidden: vec![64] },
+        epochs: 40,
+        batch_size: (rows / 8).clamp(8, 256),
+        optimiser: underpin_train::Optimiser::Adam { learning_rate: 0.01 },
+        warm_up: 0.3,
+        device,
+    }
 }

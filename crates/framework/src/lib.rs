@@ -2,7 +2,7 @@
 
 mod assess;
 mod collect;
-mod config;
+pub mod config;
 mod drift;
 mod error;
 pub mod lifecycle;

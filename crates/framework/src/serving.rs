@@ -9,8 +9,9 @@ use tokio::net::TcpListener;
 use underpin_core::{Denied, Sketch};
 use underpin_data::Manifest;
 use underpin_privacy::SecretKey;
-use underpin_serve::http::{Guards, HttpLimits, ModelInfo, Service, serve};
-use underpin_serve::{ClientBook, Clock, QueryLedger, Recorder, Standing, read_sketch};
+use underpin_serve::{
+    ClientBook, Clock, Guards, HttpLimits, ModelInfo, QueryLedger, Recorder, Service, Standing, read_sketch, serve,
+};
 use underpin_train::{Classifier, DeviceKind};
 
 use crate::assess::{Answers, perturbed};
@@ -60,12 +61,17 @@ impl State {
 }
 
 /// A cleared model behind its guards, ready to answer.
-#[derive(Debug)]
 pub struct Ready {
     service: Service,
     recorder: Arc<Recorder<Answers<'static>>>,
     state: State,
     info: ModelInfo,
+}
+
+impl std::fmt::Debug for Ready {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ready").field("state", &self.state).field("info", &self.info).finish_non_exhaustive()
+    }
 }
 
 /// Asks the seal, before every answer, whether the clearance still stands.

@@ -94,7 +94,7 @@ fn shape(text: &str) -> Result<Shape> {
     }
 }
 
-fn policy(name: &str) -> Result<Vec<u8>> {
+pub(crate) fn policy(name: &str) -> Result<Vec<u8>> {
     match name {
         "baseline" => Ok(seal::policy::BASELINE.as_bytes().to_vec()),
         "strict" => Ok(seal::policy::STRICT.as_bytes().to_vec()),

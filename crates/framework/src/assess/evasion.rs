@@ -1,6 +1,6 @@
 //! Evasion: PGD on the bare model, transfer from a surrogate, Square through the endpoint.
 
-use underpin_core::{Attack, LossGradient, Metric, Perturbed, Predict, Radius, Record, Seed, Trainer};
+use underpin_core::{Attack, LossGradient, Metric, Perturbed, Radius, Record, Seed, Trainer};
 use underpin_metrics::evasion::{Evaded, Pgd, RobustAccuracy, Square, Transfer, accuracy_curve, judge};
 use underpin_metrics::{Setting, controls};
 
@@ -17,6 +17,7 @@ where
     let radius = Radius::new(plan.radius)?;
     let pgd = Pgd::new(plan.norm, radius, plan.steps, plan.restarts);
     let samples = scene.sample(plan.samples, seed.derive("samples"));
+    let shape = samples.inputs().shape();
     let mut record = Record::default();
     let mut add = |setting: Setting, evaded: &Evaded, controls| -> Result<(), Error> {
         let mut measurement = RobustAccuracy { setting }.measure(evaded)?;
@@ -28,7 +29,7 @@ where
 
     let perturbed = pgd.run(side.model, &samples, seed.derive("pgd"))?;
     let evaded = judge(side.model, &samples, &perturbed)?;
-    add(pgd.setting(side.system, scene.confidence), &evaded, controls::pgd(&pgd, seed.derive("controls"))?)?;
+    add(pgd.setting(side.system, scene.confidence), &evaded, controls::pgd(&pgd, shape, seed.derive("controls"))?)?;
 
     // The adversary trains a surrogate of the same architecture by the same recipe on data of its own.
     let surrogate = Hushed(side.trainer).train(scene.material.auxiliary.examples(), seed.derive("surrogate"));
@@ -36,14 +37,14 @@ where
     let transfer = Transfer { surrogate: &surrogate, attack: pgd };
     let perturbed: Perturbed = transfer.run(&side.endpoint, &samples, seed.derive("transfer"))?;
     let evaded = judge(&side.endpoint, &samples, &perturbed)?;
-    add(transfer.setting(side.system, scene.confidence), &evaded, controls::transfer(&pgd, seed.derive("controls"))?)?;
+    add(transfer.setting(side.system, scene.confidence), &evaded, controls::transfer(&pgd, shape, seed.derive("controls"))?)?;
 
     // Each sample is attacked by a client of its own, who spends a whole quota on it.
     let square = Square::new(plan.norm, radius, side.affordable(plan.queries));
     let few = scene.sample(plan.square_samples, seed.derive("square samples"));
     let perturbed = square.run(&side.endpoint, &few, seed.derive("square"))?;
     let evaded = judge(&side.endpoint, &few, &perturbed)?;
-    add(square.setting(side.system, scene.confidence), &evaded, controls::square(&square, seed.derive("controls"))?)?;
+    add(square.setting(side.system, scene.confidence), &evaded, controls::square(&square, shape, seed.derive("controls"))?)?;
 
     let radii = plan.radii.iter().map(|radius| Radius::new(*radius)).collect::<Result<Vec<_>, _>>()?;
     let attack = |radius| Pgd::new(plan.norm, radius, plan.steps, 1);

@@ -1,0 +1,141 @@
+//! What the defences cost, each beside what it is compared with, in one run: `cargo bench`.
+
+#![allow(missing_docs, reason = "criterion's macros make items without documentation")]
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use underpin::seal::{self, policy};
+use underpin::{report, DeviceKind, Input, Order, Protection, collect};
+use underpin_core::{Attack, Delta, Epsilon, Evidence, Examples, Norm, Radius, Record, Sanitizer, Seed, Trainer};
+use underpin_data::{Contract, ExactDuplicates, FalsePositiveRate, File, KnnLabels, Limits, NearDuplicates, Source, Split};
+use underpin_metrics::evasion::Pgd;
+use underpin_privacy::SecretKey;
+use underpin_serve::{QueryLedger, Quota};
+use underpin_train::{Architecture, Optimiser, Privacy, Settings, Sgd};
+
+const DIGITS: &[u8] = include_bytes!("../../crates/framework/data/digits/digits.csv.gz");
+
+fn digits() -> Examples {
+    let (policy, _) = policy::read(policy::BASELINE.as_bytes()).expect("shipped");
+    let (device, protection) = (DeviceKind::Flex, Protection::Undefended);
+    let order = Order { input: &Input::Digits, config: None, seed: Seed(1), device, protection };
+    collect(&order, &policy).expect("shipped rows").0.train().examples().clone()
+}
+
+/// One epoch of ten steps of 100 rows.
+fn settings(architecture: Architecture) -> Settings {
+    let optimiser = Optimiser::Sgd { learning_rate: 0.1, momentum: 0.0 };
+    Settings { architecture, epochs: 1, batch_size: 100, optimiser, warm_up: 0.0, device: DeviceKind::Flex }
+}
+
+fn steps(c: &mut Criterion) {
+    let data = digits().select(&(0..1000).collect::<Vec<_>>());
+    let privacy = Privacy {
+        target: Epsilon::new(8.0).expect("positive"),
+        delta: Delta::new(1e-4).expect("in range"),
+        clipping_norm: 1.0,
+        key: Arc::new(SecretKey::new([1; 32])),
+    };
+    let pgd = Pgd::new(Norm::Linf, Radius::new(0.1).expect("positive"), 7, 1);
+    let mut group = c.benchmark_group("ten steps of 100 digits");
+    for (name, architecture) in [
+        ("mlp", Architecture::Mlp { hidden: vec![64] }),
+        ("cnn", Architecture::Cnn { channels: [8, 16], hidden: 32 }),
+    ] {
+        let plain = Sgd::plain(settings(architecture.clone()));
+        let private = Sgd { privacy: Some(privacy.clone()), ..plain.clone() };
+        let adversarial = Sgd { settings: settings(architecture), privacy: None, adversary: Some(pgd) };
+        group.bench_function(BenchmarkId::new("plain", name), |b| b.iter(|| plain.train(&data, Seed(1))));
+        group.bench_function(BenchmarkId::new("private", name), |b| b.iter(|| private.train(&data, Seed(1))));
+        group.bench_function(BenchmarkId::new("adversarial", name), |b| b.iter(|| adversarial.train(&data, Seed(1))));
+    }
+    group.finish();
+}
+
+fn attack(c: &mut Criterion) {
+    let data = digits();
+    let model = Sgd::plain(settings(Architecture::Mlp { hidden: vec![64] })).train(&data, Seed(1)).expect("trains").value;
+    let pgd = Pgd::new(Norm::Linf, Radius::new(0.1).expect("positive"), 20, 1);
+    let mut group = c.benchmark_group("attack");
+    group.throughput(Throughput::Elements(data.len() as u64));
+    group.bench_function("pgd, 20 steps", |b| b.iter(|| pgd.run(&model, &data, Seed(1))));
+    group.finish();
+}
+
+fn debits(c: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ledger = QueryLedger::open(&folder.path().join("queries.redb")).expect("opens");
+    let quota = Quota { queries: u64::MAX, per_second: None };
+    let mut group = c.benchmark_group("ledger debits");
+    for clients in [1, 16, 64] {
+        group.throughput(Throughput::Elements(clients));
+        group.bench_function(BenchmarkId::from_parameter(clients), |b| {
+            b.iter(|| {
+                std::thread::scope(|scope| {
+                    for client in 0..clients {
+                        let (ledger, quota) = (&ledger, &quota);
+                        scope.spawn(move || ledger.debit(&client.to_string(), 1, quota));
+                    }
+                });
+            });
+        });
+    }
+    group.finish();
+}
+
+fn sanitizers(c: &mut Criterion) {
+    let source = Source::new("digits.csv.gz");
+    let file = File { name: "digits.csv.gz", bytes: DIGITS };
+    let door = underpin_data::from_bytes(file, None, &source, &Limits::default()).expect("reads");
+    let parts = underpin_data::split(door, &Split { test_share: 0.4, seed: Seed(1) }).expect("splits");
+    let contract = Contract::infer(&parts.test).expect("infers");
+    let held_out = underpin_data::admit(parts.test, &contract).expect("admits").value.into_rows();
+    let admitted = underpin_data::admit(parts.train.clone(), &contract).expect("admits").value;
+    let collection = admitted.hold_out(held_out).expect("fits");
+    let rate = FalsePositiveRate::new(0.01).expect("in range");
+    let mut group = c.benchmark_group("sanitizers");
+    group.throughput(Throughput::Elements(parts.train.rows().len() as u64));
+    group.bench_function("contract", |b| b.iter(|| underpin_data::admit(parts.train.clone(), &contract)));
+    group.bench_function("exact duplicates", |b| b.iter(|| ExactDuplicates.sanitize(collection.clone())));
+    group.bench_function("near duplicates", |b| b.iter(|| NearDuplicates::default().sanitize(collection.clone())));
+    let labels = KnnLabels { neighbours: 10, false_positive_rate: rate };
+    group.bench_function("knn labels", |b| b.iter(|| labels.sanitize(collection.clone())));
+    group.finish();
+}
+
+fn page(c: &mut Criterion) {
+    let (policy, digest) = policy::read(policy::BASELINE.as_bytes()).expect("shipped");
+    let evidence = Evidence {
+        subjects: vec![],
+        policy: digest,
+        seed: Seed(1),
+        revision: String::new(),
+        versions: BTreeMap::new(),
+        measured_at: 0,
+        record: Record::default(),
+    };
+    let verdicts = policy.judge(digest, &evidence);
+    let data = report::DataSummary::default();
+    let report = report::Report {
+        evidence: &evidence,
+        policy: &policy,
+        verdicts: &verdicts,
+        outcome: report::Outcome::Refused,
+        data: &data,
+        reconstructions: &[],
+    };
+    c.bench_function("report", |b| b.iter(|| black_box(report::html(&report))));
+    let key = seal::SigningKey::generate().expect("randomness");
+    c.bench_function("sign evidence", |b| b.iter(|| seal::sign(&evidence, &[], &key)));
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    targets = steps, attack, debits, sanitizers, page
+}
+criterion_main!(benches);

@@ -1,0 +1,81 @@
+//! Run folders.
+
+use std::collections::BTreeMap;
+
+use underpin::seal::{self, files};
+use underpin::{Error, Request, State};
+use underpin_privacy::SecretKey;
+
+use crate::support::{job, key, run};
+
+#[test]
+fn a_refused_run_verifies_but_is_neither_served_nor_reassessed() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = job(&folder.path().join("run"));
+    let key = key();
+    let finished = run(&job, &key).unwrap();
+    assert!(!finished.is_cleared(), "without privacy no bar on epsilon is met");
+    let trusted = [key.public()];
+    let verified = seal::verify(&job.out, &trusted, 1_800_000_001).unwrap();
+    assert!(matches!(verified.outcome(), seal::Outcome::Refused(_)));
+    let opened = underpin::open(&job.out, &trusted, None, &SecretKey::new([1; 32]), || 1_800_000_001);
+    assert!(matches!(opened, Err(Error::NotCleared { wanted: "served", .. })));
+    let request = Request {
+        folder: &job.out,
+        trusted: &trusted,
+        policy: None,
+        traffic: None,
+        who: "a test",
+        revision: "a test",
+        versions: &BTreeMap::new(),
+    };
+    let reassessed = underpin::reassess(&request, &key, &|| 1_800_000_001);
+    assert!(matches!(reassessed, Err(Error::NotCleared { wanted: "reassessed", .. })));
+
+    // A stranger's key is not trusted, and the fault names the key that signed.
+    let stranger = self::key();
+    let fault = seal::verify(&job.out, &[stranger.public()], 1_800_000_001).unwrap_err();
+    assert!(fault.to_string().contains(&key.public().id().to_string()), "{fault}");
+}
+
+#[test]
+fn every_file_of_a_real_run_is_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = job(&folder.path().join("run"));
+    let key = key();
+    run(&job, &key).unwrap();
+    let trusted = [key.public()];
+    for entry in job.out.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        for at in [0, bytes.len() / 2, bytes.len() - 1] {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            std::fs::write(&path, &changed).unwrap();
+            let verified = seal::verify(&job.out, &trusted, 1_800_000_001);
+            assert!(verified.is_err(), "byte {at} of {}", path.display());
+        }
+        std::fs::write(&path, &bytes).unwrap();
+    }
+    assert!(seal::verify(&job.out, &trusted, 1_800_000_001).is_ok());
+    assert!(job.out.join(files::REPORT).exists());
+}
+
+#[test]
+fn serving_state_lies_beside_the_run_and_not_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    std::fs::create_dir(&run).unwrap();
+    let state = State::of(&run).unwrap();
+    state.clients().unwrap().add("alice").unwrap();
+    assert_eq!(run.read_dir().unwrap().count(), 0);
+    assert!(state.sketch().starts_with(folder.path().join("run.serving")));
+}
+
+#[test]
+fn the_same_seed_and_key_give_the_same_evidence() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = key();
+    let finished = ["a", "b"].map(|name| run(&job(&folder.path().join(name)), &key).unwrap());
+    assert_eq!(finished[0].evidence, finished[1].evidence);
+}

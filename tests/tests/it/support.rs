@@ -1,0 +1,52 @@
+//! Small, quick runs.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use underpin::seal::SigningKey;
+use underpin::{DeviceKind, Error, Finished, Input, Job, Protection, seal};
+use underpin_core::Seed;
+
+/// Every attack, as weak as it may be: for tests of the order of things, not of strength.
+pub(crate) const QUICK: &str = "
+privacy = false
+adversary = false
+[training]
+epochs = 5
+[attacks.evasion]
+steps = 2
+restarts = 1
+square_samples = 4
+queries = 10
+radii = [0.05]
+[attacks.membership]
+shadows = 2
+[attacks.inversion]
+steps = 5
+queries = 200
+[attacks.extraction]
+budgets = [20]
+";
+
+pub(crate) fn job(out: &Path) -> Job {
+    Job {
+        input: Input::Digits,
+        policy: seal::policy::BASELINE.as_bytes().to_vec(),
+        config: Some(QUICK.to_owned()),
+        seed: Seed(1),
+        device: DeviceKind::Flex,
+        protection: Protection::Defended,
+        out: out.to_owned(),
+        who: "a test".into(),
+        revision: "a test".into(),
+        versions: BTreeMap::new(),
+    }
+}
+
+pub(crate) fn key() -> SigningKey {
+    SigningKey::generate().unwrap()
+}
+
+pub(crate) fn run(job: &Job, key: &SigningKey) -> Result<Finished, Error> {
+    underpin::run(job, key, &|| 1_800_000_000)
+}

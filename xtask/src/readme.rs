@@ -1,0 +1,104 @@
+//! What is written from code and from runs: JSON schemas and the README's table of results.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use underpin::report;
+use underpin_core::{Evidence, Policy};
+
+use crate::check::root;
+use crate::keys;
+
+/// Options of `readme`.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// A cleared run of the digits, whose results the README shall show; without it only the schemas are written.
+    #[arg(long, value_name = "DIR")]
+    run: Option<PathBuf>,
+}
+
+/// Where the results that the README shows are kept, so that the table can be checked against them.
+const RESULTS: &str = "docs/digits.results.json";
+const BEGIN: &str = "<!-- results: written by `cargo xtask readme --run DIR` -->";
+const END: &str = "<!-- end of results -->";
+
+/// Writes the schemas and, from a run, the README's table.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    for (path, text) in schemas()? {
+        write(&root().join(path), &text)?;
+    }
+    if let Some(folder) = &arguments.run {
+        let run = underpin::seal::inspect(folder, &keys::trusted(&[])?)?;
+        let results = serde_json::json!({ "policy": run.policy(), "evidence": run.evidence() });
+        write(&root().join(RESULTS), &format!("{results:#}\n"))?;
+        let path = root().join("README.md");
+        let readme = std::fs::read_to_string(&path)?;
+        write(&path, &with_table(&readme, &table()?)?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(path, text).with_context(|| path.display().to_string())
+}
+
+fn schemas() -> Result<[(&'static str, String); 2]> {
+    let text = |schema| Ok::<_, anyhow::Error>(format!("{}\n", serde_json::to_string_pretty(&schema)?));
+    Ok([
+        ("schema/evidence.schema.json", text(schemars::schema_for!(Evidence))?),
+        ("schema/policy.schema.json", text(schemars::schema_for!(Policy))?),
+    ])
+}
+
+/// The table of the kept results, in Markdown.
+fn table() -> Result<String> {
+    let path = root().join(RESULTS);
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let value: serde_json::Value = serde_json::from_str(&text)?;
+    let policy: Policy = serde_json::from_value(value["policy"].clone())?;
+    let evidence: Evidence = serde_json::from_value(value["evidence"].clone())?;
+    let verdicts = policy.judge(evidence.policy, &evidence);
+    let data = report::DataSummary::default();
+    let report = report::Report {
+        evidence: &evidence,
+        policy: &policy,
+        verdicts: &verdicts,
+        outcome: report::Outcome::Refused,
+        data: &data,
+        reconstructions: &[],
+    };
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let headings: Vec<String> = report::HEADINGS.iter().map(ToString::to_string).collect();
+    let mut table = line(&headings) + &line(&vec!["---".to_owned(); headings.len()]);
+    for row in report::table(&report).iter().filter(|row| row.bar.is_some()) {
+        table += &line(&row.cells().map(|cell| cell.replace('|', "\\|")));
+    }
+    Ok(table)
+}
+
+fn with_table(readme: &str, table: &str) -> Result<String> {
+    let (before, rest) = readme.split_once(BEGIN).with_context(|| format!("README.md has no line {BEGIN}"))?;
+    let (_, after) = rest.split_once(END).with_context(|| format!("README.md has no line {END}"))?;
+    Ok(format!("{before}{BEGIN}\n\n{table}\n{END}{after}"))
+}
+
+/// What differs from what would be written now.
+pub(crate) fn differences() -> Result<Vec<String>> {
+    let mut faults = Vec::new();
+    for (path, text) in schemas()? {
+        if std::fs::read_to_string(root().join(path)).ok().as_deref() != Some(text.as_str()) {
+            faults.push(format!("{path} is not what the code says: run `cargo xtask readme`"));
+        }
+    }
+    let readme = std::fs::read_to_string(root().join("README.md"))?;
+    ensure!(readme.contains(BEGIN), "README.md has no line {BEGIN}");
+    if with_table(&readme, &table()?)? != readme {
+        faults.push(format!("README.md's table of results is not that of {RESULTS}: run `cargo xtask readme --run DIR`"));
+    }
+    Ok(faults)
+}

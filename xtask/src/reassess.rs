@@ -1,0 +1,68 @@
+//! `cargo xtask reassess`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use underpin::{Outcome, Request};
+
+use crate::console::Console;
+use crate::pipeline::{existing, policy, revision, table, versions, who};
+use crate::{clock, keys};
+
+/// Options of `reassess`.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The run folder.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// The policy of the day: a TOML file, `baseline` or `strict`. Default: the run's own.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<String>,
+    /// Sketch of what the server saw (`DIR.serving/traffic.json`), to test for drift.
+    #[arg(long, value_name = "SKETCH")]
+    traffic: Option<PathBuf>,
+    /// The key to sign with (PEM). Default: one kept in your configuration folder.
+    #[arg(long, value_name = "PEM")]
+    key: Option<PathBuf>,
+}
+
+/// Exit codes: 0 renewed, 2 revoked; 1 is an error.
+pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<ExitCode> {
+    existing(&arguments.folder)?;
+    let started = clock::now()?;
+    let key = keys::signing(arguments.key.as_deref())?;
+    let trusted = [key.public()];
+    let bytes = arguments.policy.as_deref().map(policy).transpose()?;
+    let traffic = match &arguments.traffic {
+        Some(path) => Some(
+            underpin_serve::read_sketch(path)?.with_context(|| format!("--traffic {}: no such file", path.display()))?,
+        ),
+        None => None,
+    };
+    let request = Request {
+        folder: &arguments.folder,
+        trusted: &trusted,
+        policy: bytes.as_deref(),
+        traffic: traffic.as_ref(),
+        who: &who(),
+        revision: &revision(),
+        versions: &versions(),
+    };
+    let reassessed = underpin::reassess(&request, &key, &|| clock::now().unwrap_or(started))?;
+    console.clear();
+    table::print(&reassessed.finished, console)?;
+    if let (Some(drift), false) = (&reassessed.drift, console.quiet || console.json) {
+        println!("traffic: {} examples, {} of {} histograms drifted", drift.seen, drift.shifts.len(), drift.compared);
+    }
+    Ok(match &reassessed.outcome {
+        Outcome::Renewed => ExitCode::SUCCESS,
+        Outcome::Revoked { reason } => {
+            if !console.quiet {
+                eprintln!("revoked: {reason}");
+            }
+            ExitCode::from(2)
+        }
+    })
+}
