@@ -114,6 +114,7 @@ impl Network {
     }
 }
 
+/// A parameter on the autodiff device: burn's optimisers ask for one, though the tape never tracks it.
 fn parameter<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
-    Param::initialized(ParamId::new(), host::tensor(values, shape, device))
+    Param::initialized(ParamId::new(), host::tensor(values, shape, device).autodiff())
 }
