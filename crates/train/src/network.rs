@@ -3,7 +3,7 @@
 use burn::module::{Module, Param, ParamId};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 use rand::RngExt;
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
@@ -11,7 +11,7 @@ use underpin_core::{Seed, Shape};
 
 use crate::Tape;
 use crate::architecture::Layer;
-use crate::tape::{Parameter, host};
+use crate::tape::{Parameter, host, tanh};
 
 /// Convolutions, then fully connected layers.
 #[derive(Module, Debug)]
@@ -95,14 +95,14 @@ impl Network {
                 let [batch, _] = inputs.dims();
                 let mut maps = inputs.reshape([batch, channels, height, width]);
                 for layer in &self.convolutions {
-                    maps = activation::tanh(tape.conv2d(layer, maps));
+                    maps = tanh(tape.conv2d(layer, maps));
                 }
                 maps.flatten(1, 3)
             }
             _ => inputs,
         };
         for layer in &self.linears[..self.linears.len() - 1] {
-            hidden = activation::tanh(tape.linear(layer, hidden));
+            hidden = tanh(tape.linear(layer, hidden));
         }
         hidden
     }
@@ -114,6 +114,7 @@ impl Network {
     }
 }
 
+/// A parameter on the autodiff device: burn's optimisers ask for one, though the tape never tracks it.
 fn parameter<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
-    Param::initialized(ParamId::new(), host::tensor(values, shape, device))
+    Param::initialized(ParamId::new(), host::tensor(values, shape, device).autodiff())
 }

@@ -39,6 +39,11 @@ pub struct Settings {
     ///
     /// Without an adversary it has no effect.
     pub warm_up: f64,
+    /// Share of the steps, in `[0, 1]`, over whose weights the model is averaged: the last ones (Polyak and Juditsky
+    /// 1992). 0 takes the last step's weights alone.
+    ///
+    /// Averages away part of the noise of private training, at no cost in privacy.
+    pub averaging: f64,
     /// Where it runs.
     pub device: DeviceKind,
 }
@@ -62,8 +67,10 @@ impl Settings {
         if !(0.0..1.0).contains(&momentum) {
             return refuse("momentum", momentum, "[0, 1)");
         }
-        if !(0.0..=1.0).contains(&self.warm_up) {
-            return refuse("warm_up", self.warm_up, "[0, 1]");
+        for (name, share) in [("warm_up", self.warm_up), ("averaging", self.averaging)] {
+            if !(0.0..=1.0).contains(&share) {
+                return refuse(name, share, "[0, 1]");
+            }
         }
         if self.epochs == 0 {
             return refuse("epochs", 0.0, "[1, inf)");
@@ -84,6 +91,7 @@ impl Settings {
         set("epochs", u64::from(self.epochs).into());
         set("batch_size", self.batch_size.into());
         set("steps", self.steps(rows).into());
+        set("averaging", self.averaging.into());
         set("device", self.device.word().into());
         let (name, rate, momentum) = match self.optimiser {
             Optimiser::Sgd { learning_rate, momentum } => ("sgd", learning_rate, Some(momentum)),

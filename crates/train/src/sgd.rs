@@ -10,6 +10,7 @@ use underpin_privacy::Batch;
 
 use crate::adversary::{NoAdversary, perturbed};
 use crate::classifier::losses;
+use crate::network::Network;
 use crate::private::PrivateRun;
 use crate::record::Log;
 use crate::tape::{Gradient, host};
@@ -75,6 +76,7 @@ where
             Optimiser::Sgd { learning_rate, .. } | Optimiser::Adam { learning_rate } => learning_rate,
         };
         let mut log = Log::new(self, data.len());
+        let mut average = Average::of_last(self.settings.averaging);
         for step in 1..=log.steps {
             let (indices, ticket) = sampler.draw()?;
             let batch = self.attacked(&model, data.select(&indices), &sampler, seed, step, log.steps)?;
@@ -85,8 +87,10 @@ where
             let gradient = sampler.average(ticket, gradient, batch.len())?;
             let gradient = gradient.into_params(&device.device());
             model.network = optimiser.step(rate, model.network, gradient);
+            average.add(step, log.steps, &model);
             log.step(step, loss, &sampler)?;
         }
+        let model = average.finish(model)?;
         Ok(Audited { value: model, record: log.finish(&sampler)? })
     }
 }
@@ -137,6 +141,42 @@ where
             })?;
         }
         Ok(((!batch.is_empty()).then(|| loss / batch.len() as f64), total))
+    }
+}
+
+/// The mean of the weights over the last steps.
+#[derive(Debug)]
+struct Average {
+    share: f64,
+    sum: Vec<f64>,
+    steps: u64,
+}
+
+impl Average {
+    fn of_last(share: f64) -> Self {
+        Self { share, sum: Vec::new(), steps: 0 }
+    }
+
+    fn add(&mut self, step: u64, of: u64, model: &Classifier) {
+        if (of - step) as f64 >= self.share * of as f64 {
+            return;
+        }
+        let values = model.network.values();
+        self.sum.resize(values.len(), 0.0);
+        self.sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(value));
+        self.steps += 1;
+    }
+
+    /// The model with the mean; as it is when no step was to be averaged.
+    #[allow(clippy::cast_possible_truncation, reason = "weights are in single precision")]
+    fn finish(self, model: Classifier) -> Result<Classifier, Error> {
+        if self.steps == 0 {
+            return Ok(model);
+        }
+        let values: Vec<f32> = self.sum.iter().map(|sum| (sum / self.steps as f64) as f32).collect();
+        let layers = model.architecture.layers(&model.shape, model.classes)?;
+        let network = Network::with_values(&layers, &values, &model.device.device());
+        Ok(Classifier { network, ..model })
     }
 }
 

@@ -26,7 +26,7 @@ fn corners(rows: usize, seed: u64) -> Examples {
 
 fn settings(architecture: Architecture) -> Settings {
     let optimiser = Optimiser::Adam { learning_rate: 0.02 };
-    Settings { architecture, epochs: 8, batch_size: 16, optimiser, warm_up: 0.25, device: DeviceKind::Flex }
+    Settings { architecture, epochs: 8, batch_size: 16, optimiser, warm_up: 0.25, averaging: 0.5, device: DeviceKind::Flex }
 }
 
 fn mlp() -> Settings {
@@ -194,6 +194,7 @@ fn what_cannot_be_trained_is_refused() {
         Settings { batch_size: 0, ..mlp() },
         Settings { epochs: 0, ..mlp() },
         Settings { warm_up: 1.5, ..mlp() },
+        Settings { averaging: f64::NAN, ..mlp() },
         Settings { optimiser: Optimiser::Adam { learning_rate: f64::NAN }, ..mlp() },
         Settings { optimiser: Optimiser::Sgd { learning_rate: 0.1, momentum: 1.0 }, ..mlp() },
     ] {

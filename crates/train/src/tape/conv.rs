@@ -16,6 +16,9 @@ use super::unfold::Geometry;
 /// Examples whose gradients one task sums; fixed, so that sums do not depend on the number of threads.
 const TASK: usize = 16;
 
+/// Multiplications below which threads cost more than they save.
+const SERIAL: usize = 1 << 22;
+
 /// A convolution with its weights held constant.
 #[derive(Clone, Debug)]
 pub(crate) struct Convolution {
@@ -72,21 +75,17 @@ impl Operation<4, 4> for Convolution {
         let bias = self.bias.clone().map(Values::of);
         let bias = bias.as_ref().map(Values::as_slice);
         let mut output = vec![0.0; batch * geometry.outputs()];
-        let examples = output.par_chunks_exact_mut(geometry.outputs()).zip(input.par_chunks_exact(geometry.inputs()));
-        examples.for_each_init(
-            || vec![0.0; geometry.unfolded()],
-            |unfolded, (output, input)| {
-                for group in 0..geometry.groups {
-                    geometry.unfold(group, input, unfolded);
-                    let (weight, output) = group_of(&geometry, group, weight, output);
-                    let unfolded = Matrix::new(unfolded, geometry.window(), geometry.positions());
-                    product(output, weight, unfolded);
-                }
-                for (plane, bias) in output.chunks_exact_mut(geometry.positions()).zip(bias.unwrap_or_default()) {
-                    plane.iter_mut().for_each(|value| *value += bias);
-                }
-            },
-        );
+        geometry.per_example(&mut output, geometry.outputs(), |example, output, unfolded| {
+            let input = &input[example * geometry.inputs()..][..geometry.inputs()];
+            for group in 0..geometry.groups {
+                geometry.unfold(group, input, unfolded);
+                let (weight, output) = group_of(&geometry, group, weight, output);
+                product(output, weight, Matrix::new(unfolded, geometry.window(), geometry.positions()));
+            }
+            for (plane, bias) in output.chunks_exact_mut(geometry.positions()).zip(bias.unwrap_or_default()) {
+                plane.iter_mut().for_each(|value| *value += bias);
+            }
+        });
         host::tensor(output, [batch, geometry.filters, geometry.output[0], geometry.output[1]], &device)
     }
 
@@ -94,22 +93,33 @@ impl Operation<4, 4> for Convolution {
         let (geometry, device, [batch, ..]) = (self.geometry, gradient.device(), gradient.dims());
         let (gradient, weight) = (Values::of(gradient), Values::of(self.weight.clone()));
         let (gradient, weight) = (gradient.as_slice(), weight.as_slice());
+        let (filters, window, positions) = (geometry.group_filters(), geometry.window(), geometry.positions());
         let mut input = vec![0.0; batch * geometry.inputs()];
-        let examples = input.par_chunks_exact_mut(geometry.inputs()).zip(gradient.par_chunks_exact(geometry.outputs()));
-        examples.for_each_init(
-            || vec![0.0; geometry.unfolded()],
-            |unfolded, (input, gradient)| {
-                let size = geometry.group_filters() * geometry.positions();
-                for (group, gradient) in gradient.chunks_exact(size).enumerate() {
-                    let weight = &weight[group * geometry.group_filters() * geometry.window()..]
-                        [..geometry.group_filters() * geometry.window()];
-                    let weight = Matrix::new(weight, geometry.group_filters(), geometry.window()).transposed();
-                    product(unfolded, weight, Matrix::new(gradient, geometry.group_filters(), geometry.positions()));
-                    geometry.fold(group, unfolded, input);
-                }
-            },
-        );
+        geometry.per_example(&mut input, geometry.inputs(), |example, input, unfolded| {
+            let gradient = &gradient[example * geometry.outputs()..][..geometry.outputs()];
+            for (group, gradient) in gradient.chunks_exact(filters * positions).enumerate() {
+                let weight = &weight[group * filters * window..][..filters * window];
+                let weight = Matrix::new(weight, filters, window).transposed();
+                product(unfolded, weight, Matrix::new(gradient, filters, positions));
+                geometry.fold(group, unfolded, input);
+            }
+        });
         host::tensor(input, [batch, geometry.channels, geometry.size[0], geometry.size[1]], &device)
+    }
+}
+
+impl Geometry {
+    /// Runs `run(example, target, unfolded)` for every `size` values of `targets`; on threads if that is worth it.
+    fn per_example(&self, targets: &mut [f32], size: usize, run: impl Fn(usize, &mut [f32], &mut [f32]) + Sync) {
+        let scratch = || vec![0.0; self.unfolded()];
+        if targets.len() / size * self.weights() * self.positions() < SERIAL {
+            let mut scratch = scratch();
+            let targets = targets.chunks_exact_mut(size).enumerate();
+            targets.for_each(|(example, target)| run(example, target, &mut scratch));
+        } else {
+            let targets = targets.par_chunks_exact_mut(size).enumerate();
+            targets.for_each_init(scratch, |scratch, (example, target)| run(example, target, scratch));
+        }
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod host;
 mod linear;
 mod op;
 mod record;
+mod tanh;
 mod unfold;
 
 use burn::nn::Linear;
@@ -17,6 +18,7 @@ use self::op::{Slot, apply};
 pub use self::record::Gradient;
 pub(crate) use self::record::Parameter;
 use self::record::ExampleGradients;
+pub(crate) use self::tanh::tanh;
 use crate::Error;
 
 /// Names a model's layers as its forward pass goes through them.

@@ -29,17 +29,17 @@ impl Net {
         ];
         let mut net = Self {
             convolutions: configs.iter().map(|config| config.init(device)).collect(),
-            positions: LinearConfig::new(6, 4).init(device),
-            last: LinearConfig::new(3 * 3 * 4, 5).with_bias(false).init(device),
+            positions: LinearConfig::new(4, 6).init(device),
+            last: LinearConfig::new(6 * 6, 5).with_bias(false).init(device),
         };
         let mut rng = ChaCha12Rng::seed_from_u64(3);
         for layer in &mut net.convolutions {
-            layer.weight = layer.weight.clone().map(|weight| drawn(weight.dims(), &mut rng, device).require_grad());
-            layer.bias = layer.bias.clone().map(|bias| bias.map(|b| drawn(b.dims(), &mut rng, device).require_grad()));
+            layer.weight = layer.weight.clone().map(|weight| leaf(weight.dims(), &mut rng, device));
+            layer.bias = layer.bias.clone().map(|bias| bias.map(|b| leaf(b.dims(), &mut rng, device)));
         }
         for layer in [&mut net.positions, &mut net.last] {
-            layer.weight = layer.weight.clone().map(|weight| drawn(weight.dims(), &mut rng, device).require_grad());
-            layer.bias = layer.bias.clone().map(|bias| bias.map(|b| drawn(b.dims(), &mut rng, device).require_grad()));
+            layer.weight = layer.weight.clone().map(|weight| leaf(weight.dims(), &mut rng, device));
+            layer.bias = layer.bias.clone().map(|bias| bias.map(|b| leaf(b.dims(), &mut rng, device)));
         }
         net
     }
@@ -90,6 +90,12 @@ impl Net {
 fn drawn<const D: usize>(shape: [usize; D], rng: &mut ChaCha12Rng, device: &Device) -> Tensor<D> {
     let values = (0..shape.iter().product()).map(|_| rng.random::<f32>() - 0.5).collect();
     host::tensor(values, shape, device)
+}
+
+/// Drawn, and tracked if the device is one for autodiff.
+fn leaf<const D: usize>(shape: [usize; D], rng: &mut ChaCha12Rng, device: &Device) -> Tensor<D> {
+    let values = drawn(shape, rng, device);
+    if device.is_autodiff() { values.require_grad() } else { values }
 }
 
 fn doubles<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
