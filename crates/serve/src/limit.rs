@@ -20,6 +20,8 @@ use crate::{Clock, Error, QueryLedger, Quota};
 /// 2. A request larger than what is left is denied whole (`a_request_too_large_debits_nothing`).
 /// 3. A request that is denied for its rate costs none of the lifetime quota (`a_hasty_client_waits_and_pays_nothing`).
 ///
+/// A request larger than the rate's burst is denied with `retry_after_ms` of `u64::MAX`: never; split it.
+///
 /// # Limits
 ///
 /// One person with two clients has two quotas. Queries that the inner predictor denies are counted.

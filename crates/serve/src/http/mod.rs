@@ -156,6 +156,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
     let limits = service.0.limits;
+    tracing::info!(address = ?listener.local_addr(), model = service.0.model.name, "serving");
     let (begin, begun) = oneshot::channel();
     let shutdown = async move {
         shutdown.await;
