@@ -101,10 +101,10 @@ struct Entries {
 ///
 /// 1. No key is stored, only its hash (`the_file_holds_no_key`).
 /// 2. A revoked key is refused from the next call on, in every process (`a_revoked_key_is_refused_at_once`).
-/// 3. Comparing takes the same time whichever client's key is presented, or none (each hash is compared whole, by
-///    `subtle`; by construction, not by test).
-/// 4. Two processes that add clients at once lose none (`adding_at_once_loses_none`).
-/// 5. A file that cannot be read, parsed or trusted authenticates nobody (`a_broken_book_authenticates_nobody`).
+/// 3. Two processes that add clients at once lose none (`adding_at_once_loses_none`).
+/// 4. A file that cannot be read, parsed or trusted authenticates nobody (`a_broken_book_authenticates_nobody`).
+///
+/// Every hash is compared whole, by `subtle`, so that the time a refusal takes tells nothing of the keys.
 ///
 /// # Limits
 ///

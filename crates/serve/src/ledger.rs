@@ -29,7 +29,7 @@ const CACHE_BYTES: usize = 16 << 20;
 ///
 /// # Guarantees
 ///
-/// 1. No acknowledged query is uncounted, whenever the process is killed (`tests/crash.rs`).
+/// 1. No acknowledged query is uncounted, whenever the process is killed (`no_acknowledged_query_is_uncounted`).
 /// 2. Over any number of threads, a client's acknowledged queries never exceed its quota
 ///    (`threads_together_never_exceed_the_quota`).
 /// 3. A request is counted whole or not at all (`a_request_too_large_debits_nothing`).

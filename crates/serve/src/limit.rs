@@ -16,9 +16,11 @@ use crate::{Clock, Error, QueryLedger, Quota};
 /// # Guarantees
 ///
 /// 1. A client gets at most `quota.queries` answers, over all threads and restarts
-///    (`tests/contract.rs`, `tests/crash.rs`).
+///    (`threads_and_restarts_together_get_exactly_the_quota`, `no_acknowledged_query_is_uncounted`).
 /// 2. A request larger than what is left is denied whole (`a_request_too_large_debits_nothing`).
 /// 3. A request that is denied for its rate costs none of the lifetime quota (`a_hasty_client_waits_and_pays_nothing`).
+///
+/// A request larger than the rate's burst is denied with `retry_after_ms` of `u64::MAX`: never; split it.
 ///
 /// # Limits
 ///

@@ -126,7 +126,7 @@ fn a_key_is_needed() {
 
 #[test]
 fn every_refusal_has_its_status() {
-    let limits = HttpLimits { body_bytes: 5000, request: Duration::from_millis(400), ..HttpLimits::default() };
+    let limits = HttpLimits { body_bytes: 5000, ..HttpLimits::default() };
     let server = Server::start(Quota { queries: 10, per_second: None }, limits);
     let auth = server.auth();
     let good = request(&[[0.5, 0.0]]).to_string();
@@ -148,20 +148,48 @@ fn every_refusal_has_its_status() {
         format!("fa0\r\n{}\r\n", " ".repeat(4000)).repeat(2)
     );
     is(&server.raw(chunked.as_bytes()), 413, "too_large");
-    let cut = format!("POST {INFER} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{auth}Content-Length: 9\r\n\r\n{{");
-    is(&server.raw(cut.as_bytes()), 408, "body_timeout");
     assert_eq!(server.model.asked.load(SeqCst), 0, "nothing so far cost a query");
     assert_eq!(server.ledger.used("alice").unwrap(), 0);
 
     is(&server.infer(&[[0.5, 1.0]]), 500, "failed");
     is(&server.infer(&[[0.5, 2.0]]), 503, "unavailable");
-    is(&server.infer(&[[0.5, 3.0]]), 503, "timeout");
-    server.model.open_gate();
-    let exhausted = server.infer(&[[0.5, 0.0]; 8]);
+    let exhausted = server.infer(&[[0.5, 0.0]; 9]);
     is(&exhausted, 429, "quota_exhausted");
     assert_eq!(exhausted.header("retry-after"), None);
-    assert!(exhausted.json()["error"].as_str().unwrap().contains("3 of 10 queries used, 8 more asked"));
-    assert_eq!(server.infer(&[[0.5, 0.0]; 7]).status, 200);
+    assert!(exhausted.json()["error"].as_str().unwrap().contains("2 of 10 queries used, 9 more asked"));
+    assert_eq!(server.infer(&[[0.5, 0.0]; 8]).status, 200);
+}
+
+#[test]
+fn what_takes_too_long_is_given_up() {
+    let limits = HttpLimits { request: Duration::from_millis(300), ..HttpLimits::default() };
+    let server = Server::start(Quota { queries: 10, per_second: None }, limits);
+    let auth = server.auth();
+    let cut = format!("POST {INFER} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{auth}Content-Length: 9\r\n\r\n{{");
+    is(&server.raw(cut.as_bytes()), 408, "body_timeout");
+    assert_eq!(server.ledger.used("alice").unwrap(), 0);
+    is(&server.infer(&[[0.5, 3.0]]), 503, "timeout");
+    assert_eq!(server.ledger.used("alice").unwrap(), 1, "counted, though given up");
+    server.model.open_gate();
+}
+
+#[test]
+fn a_client_that_hangs_up_is_counted_all_the_same() {
+    let server = Server::plain();
+    let mut asking = server.connect();
+    let body = request(&[[0.5, 3.0]]).to_string();
+    let head = format!("POST {INFER} HTTP/1.1\r\nHost: x\r\n{}Content-Length: {}\r\n\r\n", server.auth(), body.len());
+    asking.write_all(&[head.as_bytes(), body.as_bytes()].concat()).unwrap();
+    while server.model.asked.load(SeqCst) == 0 {
+        std::thread::yield_now();
+    }
+    drop(asking);
+    std::thread::sleep(Duration::from_millis(50));
+    server.model.open_gate();
+    let start = Instant::now();
+    while server.counter("underpin_queries_total{outcome=\"answered\"}") == 0 {
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
 }
 
 #[test]
@@ -303,12 +331,17 @@ fn shutdown_does_not_wait_for_ever() {
 fn nothing_of_an_input_is_logged() {
     let server = Server::plain();
     assert_eq!(server.infer(&[[0.123_456_7, 0.0]]).status, 200);
-    let marked = request(&[[0.5, 0.0]]).to_string().replace("0.5", "7.654321e99").replace("FP32", "FP64");
-    is(&server.send("POST", INFER, &server.auth(), marked.as_bytes()), 400, "malformed");
-    is(&server.send("POST", INFER, &server.auth(), b"{\"canary-in-the-body\": 1"), 400, "malformed");
+    let good = request(&[[0.5, 0.0]]).to_string();
+    // Each of these comes back to the client in the refusal's sentence.
+    for (word, canary) in [("0.5", "7654321"), ("FP32", "canary-1"), ("\"input\"", "\"canary-2\"")] {
+        let marked = good.replace(word, canary).replace("FP32", "INT8");
+        let reply = server.send("POST", INFER, &server.auth(), marked.as_bytes());
+        is(&reply, 400, "malformed");
+        assert!(reply.json()["error"].as_str().unwrap().contains(canary.trim_matches('"')), "{reply:?}");
+    }
     let log = String::from_utf8(log().lock().unwrap().clone()).unwrap();
     assert!(log.contains("client=\"alice\" queries=1") && log.contains("outcome=\"answered\""), "{log}");
-    for secret in ["1234567", "7.654321", "canary", server.key.reveal()] {
+    for secret in ["1234567", "7654321", "canary", server.key.reveal()] {
         assert!(!log.contains(secret), "{secret} is in the log");
     }
 }

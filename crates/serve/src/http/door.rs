@@ -35,6 +35,8 @@ impl Listener for Door {
         let place = Arc::clone(&self.room).acquire_owned().await.expect("invariant: the semaphore is never closed");
         // axum's own accept passes over connections that failed and waits when the process is out of sockets.
         let (stream, address) = Listener::accept(&mut self.listener).await;
+        // OK to pass over: a connection that is merely slower still answers.
+        let _ = stream.set_nodelay(true);
         let timer = Box::pin(sleep(self.idle));
         (Connection { stream, timer, idle: self.idle, _place: place }, address)
     }

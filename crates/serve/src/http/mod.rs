@@ -93,14 +93,16 @@ impl Default for HttpLimits {
 /// # Guarantees
 ///
 /// 1. A request without a valid key gets 401 and costs nothing (`a_key_is_needed`).
-/// 2. No request is answered before it is counted (`QueryLimit`), and none after the standing is lost
-///    (`a_lost_standing_stops_answers_at_once`).
+/// 2. No request is answered before it is counted (`clients_together_get_exactly_the_quota`), and none after the
+///    standing is lost (`a_lost_standing_stops_answers_at_once`).
 /// 3. A request that is malformed gets 400, costs nothing and stops nothing (`no_body_brings_the_server_down`).
 /// 4. What is logged and what is counted holds no input and no key (`nothing_of_an_input_is_logged`).
 ///
 /// # Limits
 ///
 /// No TLS: listen on the loopback and let a reverse proxy speak TLS. Metadata, health and `/metrics` need no key.
+/// A client without a rate can keep all `in_flight` places busy; whoever can connect can, byte by byte, hold
+/// connections.
 #[derive(Clone)]
 pub struct Service(Arc<Shared>);
 
@@ -154,6 +156,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
     let limits = service.0.limits;
+    tracing::info!(address = ?listener.local_addr(), model = service.0.model.name, "serving");
     let (begin, begun) = oneshot::channel();
     let shutdown = async move {
         shutdown.await;

@@ -12,8 +12,9 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
+use tracing::field::Empty;
 use tracing::{Instrument, Span};
 use underpin_core::{Denied, Inputs, Outputs, Predict};
 
@@ -77,14 +78,9 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn infer(State(shared): State<Arc<Shared>>, target: Target, request: Request) -> Response {
-    let start = shared.guards.clock.now();
-    let span = tracing::info_span!("infer", client = tracing::field::Empty, queries = tracing::field::Empty);
-    let (queries, answered) = Arc::clone(&shared).infer(target, request).instrument(span.clone()).await;
-    let outcome = answered.as_ref().map_or_else(|refusal| refusal.outcome, |_| Outcome::Answered);
-    let took = shared.guards.clock.now().saturating_sub(start);
-    shared.metrics.count(outcome, queries, took);
-    span.in_scope(|| tracing::info!(outcome = outcome.word(), micros = took.as_micros(), "request ended"));
-    answered.into_response()
+    // A task of its own runs to its end, and is counted and logged, even if the client hangs up.
+    let task = tokio::spawn(shared.recorded(target, request)).await;
+    task.unwrap_or_else(|error| Err(failed(&error))).into_response()
 }
 
 /// A request from a known client, read to its end.
@@ -109,6 +105,18 @@ impl Shared {
 
     async fn standing(self: Arc<Self>) -> Result<(), Refusal> {
         off_the_reactor(move || self.guards.standing.standing()).await?.map_err(Refusal::from)
+    }
+
+    /// Answers a request, counts it and logs how it ended.
+    async fn recorded(self: Arc<Self>, target: Target, request: Request) -> Result<Response, Refusal> {
+        let start = self.guards.clock.now();
+        let span = tracing::info_span!("infer", client = Empty, queries = Empty);
+        let (queries, answered) = Arc::clone(&self).infer(target, request).instrument(span.clone()).await;
+        let outcome = answered.as_ref().map_or_else(|refusal| refusal.outcome, |_| Outcome::Answered);
+        let took = self.guards.clock.now().saturating_sub(start);
+        self.metrics.count(outcome, queries, took);
+        span.in_scope(|| tracing::info!(outcome = outcome.word(), micros = took.as_micros(), "request ended"));
+        answered
     }
 
     /// Answers a request, and says how many queries it held as far as that was read.
@@ -201,8 +209,10 @@ impl Shared {
 
 /// Runs what may block on a thread of its own; a panic there becomes a refusal.
 async fn off_the_reactor<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
-    spawn_blocking(work).await.map_err(|error| {
-        tracing::error!(%error, "a request brought its thread down");
-        Refusal::new(Outcome::Failed, "internal error; the queries may be counted")
-    })
+    spawn_blocking(work).await.map_err(|error| failed(&error))
+}
+
+fn failed(error: &JoinError) -> Refusal {
+    tracing::error!(%error, "a request brought its task down");
+    Refusal::new(Outcome::Failed, "internal error; the queries may be counted")
 }
