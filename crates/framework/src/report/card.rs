@@ -35,13 +35,13 @@ fn details(report: &Report<'_>) -> String {
     match report.outcome {
         Outcome::Cleared { expires_at, key, .. } if report.is_cleared() => {
             let until = words::day(expires_at);
-            item("Status", &format!("**cleared** until {until}, signed by `{}`", code(key)));
+            item("Status", &format!("**cleared** until {until}, signed by {}", escaped(key)));
         }
         _ => item("Status", "**refused**: not cleared for use"),
     }
     item("Policy", &format!("{} (`{}`)", escaped(report.policy.name()), evidence.policy));
     item("Measured", &words::moment(evidence.measured_at));
-    item("Code revision", &format!("`{}`", code(&evidence.revision)));
+    item("Code revision", &escaped(&evidence.revision));
     for (name, version) in &evidence.versions {
         item(&escaped(name), &escaped(version));
     }
@@ -56,7 +56,8 @@ fn details(report: &Report<'_>) -> String {
 
 fn intended_use(report: &Report<'_>) -> String {
     let intent = report.policy.intent();
-    let purpose = if intent.purpose.is_empty() { "The policy states no purpose.".to_owned() } else { escaped(&intent.purpose) };
+    let purpose =
+        if intent.purpose.is_empty() { "The policy states no purpose.".to_owned() } else { escaped(&intent.purpose) };
     let mut text = format!("## Intended use\n\n{purpose}\n\n");
     for confusion in &intent.forbidden {
         let (truth, answer) = (escaped(&confusion.truth), escaped(&confusion.answer));
@@ -84,7 +85,7 @@ fn metrics(report: &Report<'_>) -> String {
     quantities.dedup();
     let mut text = String::from("## Metrics\n\nA bar is met only by the unfavourable end of the interval.\n\n");
     for quantity in quantities {
-        text.push_str(&format!("- {}: {}\n", words::plain(quantity.word()), words::meaning(quantity)));
+        text.push_str(&format!("- {}: {}\n", words::name(quantity), words::meaning(quantity)));
     }
     text
 }
@@ -126,8 +127,8 @@ fn analyses(report: &Report<'_>) -> String {
     if let Some(record) = report.safety() {
         text.push_str("\n### Safety and alignment\n\n");
         let cells = record.measurements.iter().map(|one| {
-            let [quantity, about] = [one.quantity.word(), one.about.word()].map(words::plain);
-            vec![about, quantity, words::plain(&one.attack), words::reading(one), words::count(one.n)]
+            let about = words::plain(one.about.word());
+            vec![about, words::name(one.quantity), words::plain(&one.attack), words::reading(one), words::count(one.n)]
         });
         rows(&mut text, &["Concern", "Measure", "Test", "Value", "n"], cells);
     }
@@ -179,9 +180,4 @@ fn escaped(text: &str) -> String {
         }
     }
     safe
-}
-
-/// Text for a code span.
-fn code(text: &str) -> String {
-    text.chars().map(|letter| if letter == '`' || letter.is_control() { ' ' } else { letter }).collect()
 }

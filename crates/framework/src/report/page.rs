@@ -3,9 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
 use super::table::{Row, Standing};
-use super::{
-    Report, compare, curves, detail, matrix, picture, safety, sanitisation, scores, table, verdict, words,
-};
+use super::{Report, compare, curves, detail, matrix, picture, safety, sanitisation, scores, table, verdict, words};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -109,12 +107,14 @@ fn bars(rows: &[Row<'_>]) -> Markup {
         }
         (stacked("Each measurement of the defended system, its undefended twin, and the bar that judges it",
             &super::HEADINGS,
-            rows.iter().map(|row| {
+            rows.iter().enumerate().map(|(at, row)| {
+                let repeated = at > 0 && rows[at - 1].about == row.about;
                 let cells = row.cells();
                 let last = cells.len() - 1;
                 cells.iter().enumerate().map(|(at, cell)| match at {
-                    5 | 6 | 7 => markup! { span.number { (cell) } },
-                    at if at == last => standing(&row.standing),
+                    0 if repeated => markup! { span.repeated { (cell) } },
+                    5..=7 if cell != "-" => markup! { span.number { (cell) } },
+                    at if at == last && row.bar.is_some() => standing(&row.standing),
                     _ => markup! { (cell) },
                 }).collect()
             }).collect()))
@@ -134,7 +134,7 @@ pub(super) fn standing(standing: &Standing) -> Markup {
 /// A table that restacks, row by row, where it is too narrow for columns. The first cell of a row heads it.
 pub(super) fn stacked(caption: &str, headings: &[&str], rows: Vec<Vec<Markup>>) -> Markup {
     markup! {
-        table.stacked role="table" {
+        div.scroll { table.stacked role="table" {
             caption { (caption) }
             thead role="rowgroup" {
                 tr role="row" { @for heading in headings { th scope="col" role="columnheader" { (heading) } } }
@@ -144,12 +144,12 @@ pub(super) fn stacked(caption: &str, headings: &[&str], rows: Vec<Vec<Markup>>) 
                     tr role="row" {
                         @for (at, (heading, cell)) in headings.iter().zip(row).enumerate() {
                             @if at == 0 { th scope="row" role="rowheader" { (cell) } }
-                            @else { td role="cell" data-label=(heading) { span { (cell) } } }
+                            @else { td.empty[cell.0 == "-"] role="cell" data-label=(heading) { span { (cell) } } }
                         }
                     }
                 }
             }
-        }
+        } }
     }
 }
 

@@ -58,18 +58,23 @@ fn bar(rows: u64, most: u64) -> Markup {
 
 fn detection(report: &Report<'_>) -> Markup {
     let wanted = [Quantity::DetectionRate, Quantity::FalsePositiveRate];
-    let found = report.evidence.record.measurements.iter().filter(|one| {
-        wanted.contains(&one.quantity) && one.system == System::Defended
-    });
-    let rows: Vec<_> = found.map(|one| {
-        vec![
-            html! { (words::plain(&one.attack)) },
-            html! { (words::plain(one.quantity.word())) },
-            html! { span.number { (words::reading(one)) } },
-            html! { span.number { (words::count(one.n)) } },
-            detail::parameters(&one.parameters),
-        ]
-    }).collect();
+    let found = report
+        .evidence
+        .record
+        .measurements
+        .iter()
+        .filter(|one| wanted.contains(&one.quantity) && one.system == System::Defended);
+    let rows: Vec<_> = found
+        .map(|one| {
+            vec![
+                html! { (words::plain(&one.attack)) },
+                html! { (words::name(one.quantity)) },
+                html! { span.number { (words::reading(one)) } },
+                html! { span.number { (words::count(one.n)) } },
+                detail::parameters(&one.parameters),
+            ]
+        })
+        .collect();
     html! {
         @if rows.is_empty() { (absent("Detection was not measured.")) }
         @else {
