@@ -133,7 +133,7 @@ pub(super) fn policy(report: &Report<'_>) -> Markup {
         (facts(&[
             ("Name", html! { (policy.name()) }),
             ("Clearance lasts", html! { (policy.valid_days()) " days" }),
-            ("Rows that may be rejected", html! { "at most " (words::number(100.0 * policy.max_rejected())) " %" }),
+            ("Rows that may be rejected", html! { "at most " (format!("{:.1}", 100.0 * policy.max_rejected())) " %" }),
             ("Purpose", html! { @if policy.intent().purpose.is_empty() { "not stated" } @else { (policy.intent().purpose) } }),
         ]))
         (folded(&format!("The {} bars and their reasons", policy.bars().len()),

@@ -83,6 +83,7 @@ pub(super) fn value(value: &Value) -> String {
         Value::Flag(true) => "yes".to_owned(),
         Value::Flag(false) => "no".to_owned(),
         Value::Count(value) => count(*value),
+        Value::Number(value) if *value != 0.0 && value.abs() < 1e-3 => format!("{value:e}"),
         Value::Number(value) => value.to_string(),
         Value::Text(text) => text.clone(),
     }
