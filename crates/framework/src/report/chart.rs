@@ -100,9 +100,10 @@ impl Axis {
                 values.map(|value| (value, tick(value, step))).collect()
             }
             Scale::Log => {
-                let (from, to) = (self.low.log10().round() as i32, self.high.log10().round() as i32);
-                let every = usize::try_from((to - from) / 6 + 1).unwrap_or(1);
-                (from..=to).step_by(every).map(|power| (10_f64.powi(power), decade(power))).collect()
+                let (from, to) = (self.low.log10().round(), self.high.log10().round());
+                let every = ((to - from) / 6.0).floor() + 1.0;
+                let powers = (0..=6).map(|at| from + f64::from(at) * every).take_while(|power| *power <= to);
+                powers.map(|power| 10_f64.powf(power)).map(|value| (value, decade(value))).collect()
             }
         }
     }
@@ -122,11 +123,13 @@ fn tick(value: f64, step: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-fn decade(power: i32) -> String {
-    match power {
-        -3..=0 => format!("{:.*}", usize::try_from(-power).unwrap_or(0), 10_f64.powi(power)),
-        1..=4 => format!("{:.0}", 10_f64.powi(power)),
-        _ => format!("1e{power}"),
+/// A power of ten as a tick.
+fn decade(value: f64) -> String {
+    if (0.0009..11_000.0).contains(&value) {
+        let text = format!("{value:.3}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        format!("{value:.0e}")
     }
 }
 
@@ -247,6 +250,7 @@ mod tests {
             ["-0.50", "-0.25", "0.00", "0.25", "0.50", "0.75", "1.00"]
         );
         assert_eq!(texts(&Axis::log("", [0.004, 1.0].into_iter())), ["0.001", "0.01", "0.1", "1"]);
+        assert_eq!(texts(&Axis::log("", [100.0, 9e4].into_iter())), ["100", "1000", "10000", "1e5"]);
     }
 
     #[test]

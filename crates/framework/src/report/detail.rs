@@ -137,7 +137,7 @@ pub(super) fn policy(report: &Report<'_>) -> Markup {
             ("Purpose", html! { @if policy.intent().purpose.is_empty() { "not stated" } @else { (policy.intent().purpose) } }),
         ]))
         (folded(&format!("The {} bars and their reasons", policy.bars().len()),
-            &stacked("Bars, fixed and hashed before anything was measured", &headings, rows.collect())))
+            &stacked("The bars, and why each limit is what it is", &headings, rows.collect())))
     }
 }
 

@@ -45,21 +45,21 @@ pub fn html(report: &Report<'_>) -> String {
                 main {
                     (verdict::banner(report, &rows))
                     (contents(report))
-                    (section("scores", "Scores", scores::section(report)))
-                    (section("matrix", "Threat, access and phase", matrix::section(&rows)))
-                    (section("bars", "Bars and measurements", bars(&rows)))
-                    (section("compare", "Undefended against defended", compare::section(&rows)))
-                    (section("curves", "Curves", curves::section(&report.evidence.record)))
-                    (section("data", "Collection", sanitisation::section(report)))
-                    (section("inversion", "Reconstructions", picture::reconstructions(report.reconstructions)))
+                    (section("scores", "Scores", &scores::section(report)))
+                    (section("matrix", "Threat, access and phase", &matrix::section(&rows)))
+                    (section("bars", "Bars and measurements", &bars(&rows)))
+                    (section("compare", "Undefended against defended", &compare::section(&rows)))
+                    (section("curves", "Curves", &curves::section(&report.evidence.record)))
+                    (section("data", "Collection", &sanitisation::section(report)))
+                    (section("inversion", "Reconstructions", &picture::reconstructions(report.reconstructions)))
                     @if let Some(record) = report.safety() {
-                        (section("safety", "Safety and alignment", safety::section(report.policy, record)))
+                        (section("safety", "Safety and alignment", &safety::section(report.policy, record)))
                     }
-                    (section("training", "Settings", detail::settings(&report.evidence.record)))
-                    (section("measurements", "Every measurement", detail::measurements(report)))
-                    (section("policy", "The policy", detail::policy(report)))
-                    (section("catalogues", "Catalogues", detail::catalogues()))
-                    (section("provenance", "Provenance", detail::provenance(report)))
+                    (section("training", "Settings", &detail::settings(&report.evidence.record)))
+                    (section("measurements", "Every measurement", &detail::measurements(report)))
+                    (section("policy", "The policy", &detail::policy(report)))
+                    (section("catalogues", "Catalogues", &detail::catalogues()))
+                    (section("provenance", "Provenance", &detail::provenance(report)))
                 }
                 footer { p.soft { (LIMITS) } }
             }
@@ -71,7 +71,7 @@ pub fn html(report: &Report<'_>) -> String {
 const LIMITS: &str = "An attack's result is what that attack reached at that budget; a stronger one may reach more. \
     Only ε is a proven bound. A clearance holds for the digests above, under the policy above, until it expires.";
 
-fn section(id: &str, title: &str, content: Markup) -> Markup {
+fn section(id: &str, title: &str, content: &Markup) -> Markup {
     markup! { section id=(id) aria-labelledby={ (id) "-title" } { h2 id={ (id) "-title" } { (title) } (content) } }
 }
 

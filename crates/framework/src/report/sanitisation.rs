@@ -78,7 +78,7 @@ fn detection(report: &Report<'_>) -> Markup {
     html! {
         @if rows.is_empty() { (absent("Detection was not measured.")) }
         @else {
-            (stacked("Faults were planted in a copy of the data; none of its rows was trained on",
+            (stacked("How many planted faults are caught, and how many clean rows are flagged",
                 &["Fault or test", "Measure", "Value", "n", "Parameters"], rows))
         }
     }
