@@ -51,12 +51,11 @@ pub(super) enum Stroke {
 }
 
 impl Axis {
-    /// A linear axis over `values` and `low`, widened to round ends.
-    pub(super) fn linear(title: &str, values: impl Iterator<Item = f64>, low: f64) -> Self {
-        let (low, high) = values
-            .map(|value| value.clamp(-EXTREMES.1, EXTREMES.1))
-            .fold((low.max(-EXTREMES.1), low), |(low, high), value| (low.min(value), high.max(value)));
-        let high = if high - low > EXTREMES.0 { high } else { low + 1.0 };
+    /// A linear axis over 0 and `values`, widened to round ends.
+    pub(super) fn linear(title: &str, values: impl Iterator<Item = f64>) -> Self {
+        let values = values.map(|value| value.clamp(-EXTREMES.1, EXTREMES.1));
+        let (low, high) = values.fold((0.0_f64, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
+        let high = if high - low > EXTREMES.0 { high } else { 1.0 };
         let step = step(high - low);
         Self {
             title: title.to_owned(),
@@ -242,11 +241,11 @@ mod tests {
     #[test]
     fn ticks_are_round_and_cover_the_values() {
         assert_eq!(texts(&Axis::unit("")), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
-        assert_eq!(texts(&Axis::linear("", [0.3].into_iter(), 0.0)), ["0.0", "0.1", "0.2", "0.3"]);
-        assert_eq!(texts(&Axis::linear("", [5000.0].into_iter(), 0.0)), ["0", "1000", "2000", "3000", "4000", "5000"]);
-        assert_eq!(texts(&Axis::linear("", [1.2].into_iter(), 0.0)), ["0.00", "0.25", "0.50", "0.75", "1.00", "1.25"]);
+        assert_eq!(texts(&Axis::linear("", [0.3].into_iter())), ["0.0", "0.1", "0.2", "0.3"]);
+        assert_eq!(texts(&Axis::linear("", [5000.0].into_iter())), ["0", "1000", "2000", "3000", "4000", "5000"]);
+        assert_eq!(texts(&Axis::linear("", [1.2].into_iter())), ["0.00", "0.25", "0.50", "0.75", "1.00", "1.25"]);
         assert_eq!(
-            texts(&Axis::linear("", [0.9].into_iter(), -0.3)),
+            texts(&Axis::linear("", [0.9, -0.3].into_iter())),
             ["-0.50", "-0.25", "0.00", "0.25", "0.50", "0.75", "1.00"]
         );
         assert_eq!(texts(&Axis::log("", [0.004, 1.0].into_iter())), ["0.001", "0.01", "0.1", "1"]);
@@ -256,12 +255,13 @@ mod tests {
     #[test]
     fn axes_without_a_span_still_have_one() {
         for axis in [
-            Axis::linear("", std::iter::empty(), 0.0),
+            Axis::linear("", std::iter::empty()),
             Axis::log("", std::iter::empty()),
             Axis::log("", [0.0, 1.0].into_iter()),
             Axis::log("", [1e-300, 1e300].into_iter()),
-            Axis::linear("", [f64::MAX].into_iter(), f64::MIN),
-            Axis::linear("", [f64::MIN_POSITIVE].into_iter(), 0.0),
+            Axis::linear("", [f64::MIN, f64::MAX].into_iter()),
+            Axis::linear("", [f64::MIN].into_iter()),
+            Axis::linear("", [f64::MIN_POSITIVE].into_iter()),
         ] {
             assert!(axis.high > axis.low && axis.ticks().len() >= 2, "{axis:?}");
             assert!(axis.ticks().len() <= 16, "{axis:?}");

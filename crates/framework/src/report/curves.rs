@@ -71,7 +71,7 @@ fn one(title: &str, id: &str, [x, y]: [&str; 2], series: &[&Series]) -> Markup {
     let y_axis = if flat().all(|point| (0.0..=1.0).contains(&point.1)) && !named("epsilon") {
         Axis::unit(y)
     } else {
-        Axis::linear(y, flat().map(|point| point.1), 0.0)
+        Axis::linear(y, flat().map(|point| point.1))
     };
     html! {
         @if named("roc") {
@@ -79,7 +79,7 @@ fn one(title: &str, id: &str, [x, y]: [&str; 2], series: &[&Series]) -> Markup {
             (chart(id, title, &Axis::log(x, all()), &Axis::log(y, all()), &curves, &guessing()))
         } @else {
             @let x_axis = if spans_decades(flat().map(|point| point.0)) { Axis::log(x, flat().map(|point| point.0)) }
-                else { Axis::linear(x, flat().map(|point| point.0), flat().map(|point| point.0).fold(0.0, f64::min)) };
+                else { Axis::linear(x, flat().map(|point| point.0)) };
             (chart(id, title, &x_axis, &y_axis, &curves, &[]))
         }
         @if lost > 0 { (absent(&format!("{lost} points are not finite and not drawn."))) }
