@@ -96,7 +96,7 @@ fn controls(controls: &[Control]) -> Markup {
     });
     html! {
         @if controls.is_empty() { (absent("No control.")) }
-        @else { (stacked("Controls: runs on targets whose answer is known", &["Target", "Measured", "Expected", "Result"], rows.collect())) }
+        @else { (stacked("Controls: runs on targets whose answer is known", &["Target", "Measured", "Expected", "Result"], rows)) }
     }
 }
 
@@ -137,7 +137,7 @@ pub(super) fn policy(report: &Report<'_>) -> Markup {
             ("Purpose", html! { @if policy.intent().purpose.is_empty() { "not stated" } @else { (policy.intent().purpose) } }),
         ]))
         (folded(&format!("The {} bars and their reasons", policy.bars().len()),
-            &stacked("The bars, and why each limit is what it is", &headings, rows.collect())))
+            &stacked("The bars, and why each limit is what it is", &headings, rows)))
     }
 }
 
@@ -156,7 +156,7 @@ pub(super) fn catalogues() -> Markup {
     stacked(
         "Where other catalogues list each threat",
         &["Threat", "MITRE ATLAS 5.6.1", "Mitigations", "OWASP ML Top 10 2023", "NIST AI 100-2 e2025"],
-        rows.collect(),
+        rows,
     )
 }
 

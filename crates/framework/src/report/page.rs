@@ -100,25 +100,47 @@ fn contents(report: &Report<'_>) -> Markup {
 }
 
 fn bars(rows: &[Row<'_>]) -> Markup {
+    let caption = "Each measurement of the defended system, its undefended twin, and the bar that judges it";
     markup! {
         p.lead {
             "A bar is met only by the unfavourable end of the interval. Intervals are rounded outwards. "
             "A dash means not measured, or no bar."
         }
-        (stacked("Each measurement of the defended system, its undefended twin, and the bar that judges it",
-            &super::HEADINGS,
-            rows.iter().enumerate().map(|(at, row)| {
-                let repeated = at > 0 && rows[at - 1].about == row.about;
-                let cells = row.cells();
-                let last = cells.len() - 1;
-                cells.iter().enumerate().map(|(at, cell)| match at {
-                    0 if repeated => markup! { span.repeated { (cell) } },
-                    5..=7 if cell != "-" => markup! { span.number { (cell) } },
-                    at if at == last && row.bar.is_some() => standing(&row.standing),
-                    _ => markup! { (cell) },
-                }).collect()
-            }).collect()))
+        (stacked(caption, &super::HEADINGS, (0..rows.len()).map(|at| cells(rows, at))))
     }
+}
+
+/// The cells of one row; what it is about stands back where the row above has said it.
+fn cells(rows: &[Row<'_>], at: usize) -> Vec<Markup> {
+    let row = &rows[at];
+    let repeated = at > 0 && rows[at - 1].about == row.about;
+    let [about, phase, access, attack, quantity, undefended, defended, bar, _] = row.cells();
+    let number = |text: &str| {
+        if text == "-" {
+            markup! { "-" }
+        } else {
+            markup! { span.number { (text) } }
+        }
+    };
+    vec![
+        if repeated {
+            markup! { span.repeated { (about) } }
+        } else {
+            markup! { (about) }
+        },
+        markup! { (phase) },
+        markup! { (access) },
+        markup! { (attack) },
+        markup! { (quantity) },
+        number(&undefended),
+        number(&defended),
+        number(&bar),
+        if row.bar.is_some() {
+            standing(&row.standing)
+        } else {
+            markup! { "-" }
+        },
+    ]
 }
 
 /// A verdict: a sign and a word, never colour alone.
@@ -132,7 +154,7 @@ pub(super) fn standing(standing: &Standing) -> Markup {
 }
 
 /// A table that restacks, row by row, where it is too narrow for columns. The first cell of a row heads it.
-pub(super) fn stacked(caption: &str, headings: &[&str], rows: Vec<Vec<Markup>>) -> Markup {
+pub(super) fn stacked(caption: &str, headings: &[&str], rows: impl IntoIterator<Item = Vec<Markup>>) -> Markup {
     markup! {
         div.scroll { table.stacked role="table" {
             caption { (caption) }
@@ -140,9 +162,9 @@ pub(super) fn stacked(caption: &str, headings: &[&str], rows: Vec<Vec<Markup>>) 
                 tr role="row" { @for heading in headings { th scope="col" role="columnheader" { (heading) } } }
             }
             tbody role="rowgroup" {
-                @for row in &rows {
+                @for row in rows {
                     tr role="row" {
-                        @for (at, (heading, cell)) in headings.iter().zip(row).enumerate() {
+                        @for (at, (heading, cell)) in headings.iter().zip(&row).enumerate() {
                             @if at == 0 { th scope="row" role="rowheader" { (cell) } }
                             @else { td.empty[cell.0 == "-"] role="cell" data-label=(heading) { span { (cell) } } }
                         }

@@ -30,15 +30,15 @@ fn list(name: &str, measurements: &[&Measurement], intent: &Intent) -> Markup {
             html! { span.number { (words::reading(one)) } },
             html! { span.number { (words::count(one.n)) } },
             detail::parameters(&one.parameters),
-            match limit {
-                Some(limit) => html! { span.number { (words::limit(limit)) } br; (kept(limit, one)) },
-                None => html! { "-" },
-            },
+            limit.map_or_else(
+                || html! { "-" },
+                |limit| html! { span.number { (words::limit(limit)) } br; (kept(limit, one)) },
+            ),
         ]
     });
     html! {
         @if measurements.is_empty() { (absent(&format!("{name}: not measured."))) }
-        @else { (stacked(name, &["Measure", "Test", "Value", "n", "Parameters", "Intent"], rows.collect())) }
+        @else { (stacked(name, &["Measure", "Test", "Value", "n", "Parameters", "Intent"], rows)) }
     }
 }
 

@@ -36,14 +36,14 @@ fn dropped(report: &Report<'_>) -> Markup {
     });
     html! {
         @if data.dropped.is_empty() { (absent("No row was set aside.")) }
-        @else { (stacked("Rows set aside, by sanitizer and reason", &["Sanitizer", "Reason", "Rows"], rows.collect())) }
+        @else { (stacked("Rows set aside, by sanitizer and reason", &["Sanitizer", "Reason", "Rows"], rows)) }
     }
 }
 
 fn classes(report: &Report<'_>) -> Markup {
     let most = report.data.classes.iter().map(|class| class.rows).max().unwrap_or(0);
     let rows = report.data.classes.iter().map(|class| vec![html! { (class.name) }, bar(class.rows, most)]);
-    stacked("Rows kept, by class", &["Class", "Rows"], rows.collect())
+    stacked("Rows kept, by class", &["Class", "Rows"], rows)
 }
 
 fn bar(rows: u64, most: u64) -> Markup {

@@ -91,7 +91,7 @@ fn a_clearance_must_be_borne_out() {
     let unmet = Verdict { bar: 0, measurement: Some(0), unmet: Some(Unmet::Limit) };
     let spoil: [fn(&mut Vec<Verdict>, Verdict); 4] = [
         |verdicts, _| verdicts.clear(),
-        |verdicts, _| drop(verdicts.pop()),
+        |verdicts, _| verdicts.truncate(verdicts.len() - 1),
         |verdicts, unmet| verdicts[0] = unmet,
         |verdicts, unmet| verdicts.push(unmet),
     ];
@@ -219,6 +219,16 @@ fn curves_and_pictures_come_from_what_is_given() {
     for line in ["No ROC curve", "No accuracy against radius", "No fidelity", "No privacy was spent", "No image of a"] {
         assert!(after.contains(line), "{line}");
     }
+}
+
+#[test]
+fn curves_of_the_undefended_system_are_dashed() {
+    let page = page(&Sample::good());
+    let keys = page.split("<ul class=\"keys\">").skip(1).filter_map(|rest| rest.split("</ul>").next());
+    let keys: Vec<_> = keys.flat_map(|list| list.split("</li>")).filter(|key| key.contains("<li>")).collect();
+    assert_eq!(keys.len(), 2 + 4 + 2 + 1 + 1);
+    assert!(keys.iter().all(|key| key.contains("dashed") == key.contains("undefended")));
+    assert_eq!(keys.iter().filter(|key| key.contains("dashed")).count(), 4);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The verdict, large, and what it rests on.
 
 use maud::{Markup, html};
-use underpin_core::Unmet;
+use underpin_core::{Digest, Unmet};
 
 use super::page::{facts, stacked};
 use super::table::{Row, Standing};
@@ -72,16 +72,11 @@ fn subject(report: &Report<'_>) -> Vec<(&'static str, Markup)> {
         }
         _ => list.push(("Clearance", html! { "none" })),
     }
-    list.push(("Policy", html! { (report.policy.name()) " " code title=(report.evidence.policy) { (short(&report.evidence.policy.to_string())) } }));
-    for (name, word) in [("model", "Model"), ("data", "Data manifest")] {
-        let subject = report.evidence.subjects.iter().find(|subject| subject.name.starts_with(name));
-        list.push((
-            word,
-            match subject {
-                Some(subject) => html! { code title=(subject.digest) { (short(&subject.digest.to_string())) } },
-                None => html! { "no digest in the evidence" },
-            },
-        ));
+    let digest = |digest: Digest| html! { code title=(digest) { (short(&digest.to_string())) } };
+    list.push(("Policy", html! { (report.policy.name()) " " (digest(report.evidence.policy)) }));
+    for (file, word) in [("model.safetensors", "Model"), ("data.manifest.json", "Data manifest")] {
+        let found = report.evidence.subject(file).map(digest);
+        list.push((word, found.unwrap_or_else(|| html! { "no digest in the evidence" })));
     }
     list
 }

@@ -192,7 +192,7 @@ mod tests {
         ] {
             assert_eq!(number(value), text);
         }
-        assert_eq!(number(f64::MIN_POSITIVE / 8.0).contains('e'), true);
+        assert!(number(f64::MIN_POSITIVE / 8.0).contains('e'));
     }
 
     #[test]
