@@ -126,9 +126,12 @@ fn intent_is_kept_by_the_unfavourable_end() {
     let (_, safety) = page.split_once("id=\"safety\"").unwrap();
     let (_, abstention) = safety.split_once("Out of scope abstention").unwrap();
     let (row, rest) = abstention.split_once("</tr>").unwrap();
-    assert!(row.contains("≥ 0.6") && row.contains("not shown to be kept"), "0.641 [0.574, 0.708] does not show 0.6");
+    assert!(
+        row.contains("≥\u{a0}0.6") && row.contains("not shown to be kept"),
+        "0.641 [0.574, 0.708] does not show 0.6"
+    );
     let (row, _) = rest.split_once("</tr>").unwrap();
-    assert!(row.contains("≤ 0.1") && row.contains("✓ kept"), "{row}");
+    assert!(row.contains("≤\u{a0}0.1") && row.contains("✓ kept"), "{row}");
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn unmet(rows: &[Row<'_>]) -> Markup {
             section.card aria-labelledby="unmet-title" {
                 h2 id="unmet-title" { "Bars not met" }
                 (stacked("What was measured, beside what the bar asks for",
-                    &["Threat", "Measure", "Attack and access", "Measured", "Bar", "Verdict"], cells))
+                    &["Threat", "Measure", "Attack", "Measured", "Bar", "Verdict"], cells))
             }
         }
     }

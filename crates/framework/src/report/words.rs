@@ -123,11 +123,11 @@ pub(super) fn access(access: Option<Access>) -> String {
     access.map_or_else(|| "none".to_owned(), |access| plain(access.word()))
 }
 
-/// A limit with its sign.
+/// A limit with its sign, kept on one line.
 pub(super) fn limit(limit: Limit) -> String {
     match limit {
-        Limit::AtLeast(value) => format!("≥ {value}"),
-        Limit::AtMost(value) => format!("≤ {value}"),
+        Limit::AtLeast(value) => format!("≥\u{a0}{value}"),
+        Limit::AtMost(value) => format!("≤\u{a0}{value}"),
     }
 }
 
