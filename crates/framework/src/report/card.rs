@@ -1,6 +1,8 @@
 //! The model card, under the headings of Mitchell et al., FAT* 2019.
 
-use underpin_core::{About, Threat};
+use std::collections::BTreeSet;
+
+use underpin_core::{About, Subject, Threat};
 
 use super::{HEADINGS, Outcome, Report, table, words};
 
@@ -13,8 +15,9 @@ use super::{HEADINGS, Outcome, Report, table, words};
 /// Mitchell et al., "Model cards for model reporting", FAT* 2019, section 4. What the run cannot know (who the model's
 /// owner is, ethical considerations of its use) is left to the owner, and says so.
 pub fn model_card(report: &Report<'_>) -> String {
-    [
-        format!("# Model card: {}\n", escaped(&report.data.name)),
+    let title = vec![format!("# Model card: {}", escaped(&report.data.name))];
+    let sections = [
+        title,
         details(report),
         intended_use(report),
         factors(report),
@@ -22,144 +25,134 @@ pub fn model_card(report: &Report<'_>) -> String {
         evaluation_data(report),
         training_data(report),
         analyses(report),
-        ethics().to_owned(),
+        ethics(),
         caveats(report),
-    ]
-    .join("\n")
+    ];
+    sections.map(|lines| lines.join("\n") + "\n").join("\n")
 }
 
-fn details(report: &Report<'_>) -> String {
+/// The lines of a section: its heading, then `lines`.
+fn section(heading: &str, lines: impl IntoIterator<Item = String>) -> Vec<String> {
+    [format!("## {heading}"), String::new()].into_iter().chain(lines).collect()
+}
+
+fn item(name: &str, value: &str) -> String {
+    format!("- {}: {}", escaped(name), escaped(value))
+}
+
+fn details(report: &Report<'_>) -> Vec<String> {
     let evidence = report.evidence;
-    let mut text = String::from("## Model details\n\n");
-    let mut item = |name: &str, value: &str| text.push_str(&format!("- {name}: {value}\n"));
-    match report.outcome {
+    let status = match report.outcome {
         Outcome::Cleared { expires_at, key, .. } if report.is_cleared() => {
-            let until = words::day(expires_at);
-            item("Status", &format!("**cleared** until {until}, signed by `{}`", code(key)));
+            format!("- Status: **cleared** until {}, signed by {}", words::day(expires_at), escaped(key))
         }
-        _ => item("Status", "**refused**: not cleared for use"),
-    }
-    item("Policy", &format!("{} (`{}`)", escaped(report.policy.name()), evidence.policy));
-    item("Measured", &words::moment(evidence.measured_at));
-    item("Code revision", &format!("`{}`", code(&evidence.revision)));
-    for (name, version) in &evidence.versions {
-        item(&escaped(name), &escaped(version));
-    }
-    for subject in &evidence.subjects {
-        item(&escaped(&subject.name), &format!("`{}`", subject.digest));
-    }
-    for (name, value) in &evidence.record.parameters {
-        item(&escaped(name), &escaped(&words::value(value)));
-    }
-    text
-}
-
-fn intended_use(report: &Report<'_>) -> String {
-    let intent = report.policy.intent();
-    let purpose = if intent.purpose.is_empty() { "The policy states no purpose.".to_owned() } else { escaped(&intent.purpose) };
-    let mut text = format!("## Intended use\n\n{purpose}\n\n");
-    for confusion in &intent.forbidden {
-        let (truth, answer) = (escaped(&confusion.truth), escaped(&confusion.answer));
-        text.push_str(&format!("- Must not read {truth} as {answer} in more than {} of cases.\n", confusion.weight));
-    }
-    if let Some(share) = intent.out_of_scope_abstention {
-        text.push_str(&format!("- Must abstain on at least {share} of inputs out of scope.\n"));
-    }
-    text.push_str("- Any use without a valid clearance for the digests above is out of scope.\n");
-    text
-}
-
-fn factors(report: &Report<'_>) -> String {
-    let mut text = String::from("## Factors\n\n| Class | Rows kept |\n|---|---:|\n");
-    for class in &report.data.classes {
-        text.push_str(&format!("| {} | {} |\n", escaped(&class.name), class.rows));
-    }
-    text
-}
-
-fn metrics(report: &Report<'_>) -> String {
-    let mut quantities: Vec<_> = report.evidence.record.measurements.iter().map(|one| one.quantity).collect();
-    quantities.extend(report.safety().iter().flat_map(|record| record.measurements.iter().map(|one| one.quantity)));
-    quantities.sort();
-    quantities.dedup();
-    let mut text = String::from("## Metrics\n\nA bar is met only by the unfavourable end of the interval.\n\n");
-    for quantity in quantities {
-        text.push_str(&format!("- {}: {}\n", words::plain(quantity.word()), words::meaning(quantity)));
-    }
-    text
-}
-
-fn evaluation_data(report: &Report<'_>) -> String {
-    let of = |threat: &Threat| {
-        let all = report.evidence.record.measurements.iter().filter(|one| one.about == About::from(*threat));
-        all.map(|one| one.n).max()
+        _ => "- Status: **refused**: not cleared for use".to_owned(),
     };
-    let mut text = String::from(
-        "## Evaluation data\n\nRows set aside before training, free of duplicates across the split. \
-         Most observations behind one number:\n\n",
-    );
-    for threat in Threat::ALL {
-        let n = of(threat).map_or_else(|| "not measured".to_owned(), words::count);
-        text.push_str(&format!("- {}: {n}\n", words::plain(threat.word())));
-    }
-    text
+    let mut lines = vec![
+        status,
+        format!("- Policy: {} (`{}`)", escaped(report.policy.name()), evidence.policy),
+        item("Measured", &words::moment(evidence.measured_at)),
+        item("Code revision", &evidence.revision),
+    ];
+    lines.extend(evidence.versions.iter().map(|(name, version)| item(name, version)));
+    let digest = |subject: &Subject| format!("- {}: `{}`", escaped(&subject.name), subject.digest);
+    lines.extend(evidence.subjects.iter().map(digest));
+    lines.extend(evidence.record.parameters.iter().map(|(name, value)| item(name, &words::value(value))));
+    section("Model details", lines)
 }
 
-fn training_data(report: &Report<'_>) -> String {
+fn intended_use(report: &Report<'_>) -> Vec<String> {
+    let intent = report.policy.intent();
+    let purpose = if intent.purpose.is_empty() { "The policy states no purpose." } else { &intent.purpose };
+    let mut lines = vec![escaped(purpose), String::new()];
+    lines.extend(intent.forbidden.iter().map(|confusion| {
+        let (truth, answer) = (escaped(&confusion.truth), escaped(&confusion.answer));
+        format!("- Must not read {truth} as {answer} in more than {} of cases.", confusion.weight)
+    }));
+    if let Some(share) = intent.out_of_scope_abstention {
+        lines.push(format!("- Must abstain on at least {share} of inputs out of scope."));
+    }
+    lines.push("- Any use without a valid clearance for the digests above is out of scope.".to_owned());
+    section("Intended use", lines)
+}
+
+fn factors(report: &Report<'_>) -> Vec<String> {
+    let classes = report.data.classes.iter().map(|class| vec![class.name.clone(), words::count(class.rows)]);
+    section("Factors", rows(&["Class", "Rows kept"], classes))
+}
+
+fn metrics(report: &Report<'_>) -> Vec<String> {
+    let safety = report.safety().into_iter().flat_map(|record| &record.measurements);
+    let all = report.evidence.record.measurements.iter().chain(safety);
+    let quantities: BTreeSet<_> = all.map(|one| one.quantity).collect();
+    let meanings = quantities.into_iter().map(|one| format!("- {}: {}", words::name(one), words::meaning(one)));
+    let rule = "A bar is met only by the unfavourable end of the interval.".to_owned();
+    section("Metrics", [rule, String::new()].into_iter().chain(meanings))
+}
+
+fn evaluation_data(report: &Report<'_>) -> Vec<String> {
+    let line = |threat: &Threat| {
+        let all = report.evidence.record.measurements.iter().filter(|one| one.about == About::from(*threat));
+        let most = all.map(|one| one.n).max().map_or_else(|| "not measured".to_owned(), words::count);
+        format!("- {}: {most}", words::plain(threat.word()))
+    };
+    let lead = "The most independent observations behind one number, by threat:";
+    section("Evaluation data", [lead.to_owned(), String::new()].into_iter().chain(Threat::ALL.iter().map(line)))
+}
+
+fn training_data(report: &Report<'_>) -> Vec<String> {
     let data = report.data;
-    let mut text = format!(
-        "## Training data\n\n{}: {} rows read, {} kept.\n\n",
-        escaped(&data.name),
-        words::count(data.rows_read),
-        words::count(data.kept)
-    );
-    for dropped in &data.dropped {
+    let [read, kept] = [data.rows_read, data.kept].map(words::count);
+    let dropped = data.dropped.iter().map(|dropped| {
         let (by, reason) = (escaped(&dropped.by), escaped(&dropped.reason));
-        text.push_str(&format!("- {} rows set aside by {by}: {reason}\n", words::count(dropped.rows)));
-    }
-    text
+        format!("- {} rows set aside by {by}: {reason}", words::count(dropped.rows))
+    });
+    let lead = format!("{}: {read} rows read, {kept} kept.", escaped(&data.name));
+    section("Training data", [lead, String::new()].into_iter().chain(dropped))
 }
 
-fn analyses(report: &Report<'_>) -> String {
-    let mut text = String::from("## Quantitative analyses\n\n### Security\n\n");
-    rows(&mut text, &HEADINGS, table(report).iter().map(|row| row.cells().to_vec()));
+fn analyses(report: &Report<'_>) -> Vec<String> {
+    let mut lines = vec!["### Security".to_owned(), String::new()];
+    lines.extend(rows(&HEADINGS, table(report).iter().map(|row| row.cells().to_vec())));
     if let Some(record) = report.safety() {
-        text.push_str("\n### Safety and alignment\n\n");
         let cells = record.measurements.iter().map(|one| {
-            let [quantity, about] = [one.quantity.word(), one.about.word()].map(words::plain);
-            vec![about, quantity, words::plain(&one.attack), words::reading(one), words::count(one.n)]
+            let about = words::plain(one.about.word());
+            vec![about, words::name(one.quantity), words::plain(&one.attack), words::reading(one), words::count(one.n)]
         });
-        rows(&mut text, &["Concern", "Measure", "Test", "Value", "n"], cells);
+        lines.extend([String::new(), "### Safety and alignment".to_owned(), String::new()]);
+        lines.extend(rows(&["Concern", "Measure", "Test", "Value", "n"], cells));
     }
-    text
+    section("Quantitative analyses", lines)
 }
 
-fn rows(text: &mut String, headings: &[&str], rows: impl Iterator<Item = Vec<String>>) {
-    text.push_str(&format!("| {} |\n|{}\n", headings.join(" | "), "---|".repeat(headings.len())));
-    for row in rows {
-        let cells: Vec<_> = row.iter().map(|cell| escaped(cell)).collect();
-        text.push_str(&format!("| {} |\n", cells.join(" | ")));
-    }
+/// A table, its cells escaped.
+fn rows(headings: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Vec<String> {
+    let row = |cells: Vec<String>| {
+        let cells: Vec<_> = cells.iter().map(|cell| escaped(cell)).collect();
+        format!("| {} |", cells.join(" | "))
+    };
+    let head = [format!("| {} |", headings.join(" | ")), format!("|{}", "---|".repeat(headings.len()))];
+    head.into_iter().chain(rows.map(row)).collect()
 }
 
-fn ethics() -> &'static str {
-    "## Ethical considerations\n\nA run measures attacks and errors; it does not judge whether the use is right. \
-     That is for the model's owner to add here.\n"
+fn ethics() -> Vec<String> {
+    let text = "A run measures attacks and errors; it does not judge whether the use is right. That is for the \
+                model's owner to add here.";
+    section("Ethical considerations", [text.to_owned()])
 }
 
-fn caveats(report: &Report<'_>) -> String {
-    let mut text = String::from(
-        "## Caveats and recommendations\n\n\
-         - An attack's result is what that attack reached at that budget; a stronger one may reach more.\n\
-         - Only a privacy loss (epsilon) is a proven bound.\n",
-    );
+fn caveats(report: &Report<'_>) -> Vec<String> {
     let days = report.policy.valid_days();
-    text.push_str(&format!("- A clearance lasts {days} days; reassess before it ends, or when the inputs drift.\n"));
     let unmet = report.verdicts.iter().filter(|verdict| !verdict.is_met()).count();
+    let mut lines = vec![
+        "- An attack's result is what that attack reached at that budget; a stronger one may reach more.".to_owned(),
+        "- Only a privacy loss (epsilon) is a proven bound.".to_owned(),
+        format!("- A clearance lasts {days} days; reassess before it ends, or when the inputs drift."),
+    ];
     if unmet > 0 {
-        text.push_str(&format!("- {unmet} bars of the policy are not met.\n"));
+        lines.push(format!("- {unmet} bars of the policy are not met."));
     }
-    text
+    section("Caveats and recommendations", lines)
 }
 
 /// Text that Markdown shows as it is, on one line.
@@ -179,9 +172,4 @@ fn escaped(text: &str) -> String {
         }
     }
     safe
-}
-
-/// Text for a code span.
-fn code(text: &str) -> String {
-    text.chars().map(|letter| if letter == '`' || letter.is_control() { ' ' } else { letter }).collect()
 }

@@ -5,12 +5,15 @@ use maud::{Markup, html};
 const WIDTH: f64 = 440.0;
 const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 52.0;
-const RIGHT: f64 = 14.0;
+const RIGHT: f64 = 22.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 46.0;
 
 /// Most points that are drawn with a mark each.
 const MARKED: usize = 24;
+
+/// Sizes beyond which a number is drawn at the edge, and below which a span counts as none.
+const EXTREMES: (f64, f64) = (1e-100, 1e100);
 
 /// An axis from `low` to `high`; on a logarithmic one both are positive.
 #[derive(Clone, Debug)]
@@ -19,6 +22,8 @@ pub(super) struct Axis {
     pub(super) scale: Scale,
     low: f64,
     high: f64,
+    /// Distance of ticks on a linear axis.
+    step: f64,
 }
 
 /// How a value becomes a place.
@@ -46,31 +51,33 @@ pub(super) enum Stroke {
 }
 
 impl Axis {
-    /// A linear axis over `values` and `low`, widened to round ends.
-    pub(super) fn linear(title: &str, values: impl Iterator<Item = f64>, low: f64) -> Self {
-        let (low, high) = values.fold((low, low), |(low, high), value| (low.min(value), high.max(value)));
-        let high = if high > low { high } else { low + 1.0 };
+    /// A linear axis over 0 and `values`, widened to round ends.
+    pub(super) fn linear(title: &str, values: impl Iterator<Item = f64>) -> Self {
+        let values = values.map(|value| value.clamp(-EXTREMES.1, EXTREMES.1));
+        let (low, high) = values.fold((0.0_f64, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
+        let high = if high - low > EXTREMES.0 { high } else { 1.0 };
         let step = step(high - low);
         Self {
             title: title.to_owned(),
             scale: Scale::Linear,
             low: (low / step + 1e-9).floor() * step,
             high: (high / step - 1e-9).ceil() * step,
+            step,
         }
     }
 
     /// An axis from 0 to 1.
     pub(super) fn unit(title: &str) -> Self {
-        Self { title: title.to_owned(), scale: Scale::Linear, low: 0.0, high: 1.0 }
+        Self { title: title.to_owned(), scale: Scale::Linear, low: 0.0, high: 1.0, step: 0.2 }
     }
 
     /// A logarithmic axis over the positive ones of `values`, from one power of ten to another.
     pub(super) fn log(title: &str, values: impl Iterator<Item = f64>) -> Self {
-        let positive = values.filter(|value| *value > 0.0);
+        let positive = values.filter(|value| *value > 0.0).map(|value| value.clamp(EXTREMES.0, EXTREMES.1));
         let (low, high) = positive.fold((f64::INFINITY, 0.0_f64), |(low, high), x| (low.min(x), high.max(x)));
         let (low, high) = if low.is_finite() { (low.log10().floor(), high.log10().ceil()) } else { (-1.0, 0.0) };
         let low = low.max(high - 12.0).min(high - 1.0);
-        Self { title: title.to_owned(), scale: Scale::Log, low: 10_f64.powf(low), high: 10_f64.powf(high) }
+        Self { title: title.to_owned(), scale: Scale::Log, low: 10_f64.powf(low), high: 10_f64.powf(high), step: 1.0 }
     }
 
     /// Place of a value between the ends, 0 to 1; what lies outside is put on the nearer end.
@@ -86,26 +93,42 @@ impl Axis {
     fn ticks(&self) -> Vec<(f64, String)> {
         match self.scale {
             Scale::Linear => {
-                let step = step(self.high - self.low);
-                let decimals = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
-                let count = ((self.high - self.low) / step).round() as usize;
-                let value = |at: usize| self.low + at as f64 * step;
-                (0..=count).map(|at| (value(at), format!("{:.decimals$}", value(at) + 0.0))).collect()
+                let step = self.step;
+                let values = (0..=16).map(|at| self.low + f64::from(at) * step);
+                let values = values.take_while(|value| *value <= self.high + 0.01 * step);
+                values.map(|value| (value, tick(value, step))).collect()
             }
             Scale::Log => {
-                let (from, to) = (self.low.log10().round() as i32, self.high.log10().round() as i32);
-                let every = usize::try_from((to - from) / 6 + 1).unwrap_or(1);
-                (from..=to).step_by(every).map(|power| (10_f64.powi(power), decade(power))).collect()
+                let (from, to) = (self.low.log10().round(), self.high.log10().round());
+                let every = ((to - from) / 6.0).floor() + 1.0;
+                let powers = (0..=6).map(|at| from + f64::from(at) * every).take_while(|power| *power <= to);
+                powers.map(|power| 10_f64.powf(power)).map(|value| (value, decade(value))).collect()
             }
         }
     }
 }
 
-fn decade(power: i32) -> String {
-    match power {
-        -3..=0 => format!("{:.*}", usize::try_from(-power).unwrap_or(0), 10_f64.powi(power)),
-        1..=3 => format!("{:.0}", 10_f64.powi(power)),
-        _ => format!("1e{power}"),
+/// A value as a tick: as many decimals as the step has.
+fn tick(value: f64, step: f64) -> String {
+    if !(1e-6..1e7).contains(&step) {
+        return format!("{value:.1e}");
+    }
+    let whole = |decimals: &usize| {
+        let shifted = step * 10_f64.powi(i32::try_from(*decimals).unwrap_or(0));
+        (shifted - shifted.round()).abs() < 1e-6 * shifted
+    };
+    let decimals = (0..9).find(whole).unwrap_or(9);
+    let value = if value.abs() < 1e-6 * step { 0.0 } else { value };
+    format!("{value:.decimals$}")
+}
+
+/// A power of ten as a tick.
+fn decade(value: f64) -> String {
+    if (0.0009..11_000.0).contains(&value) {
+        let text = format!("{value:.3}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        format!("{value:.0e}")
     }
 }
 
@@ -118,7 +141,14 @@ fn step(span: f64) -> f64 {
 }
 
 /// A chart of `curves`; `reference` is a dotted line, as that of guessing.
-pub(super) fn chart(id: &str, title: &str, x: &Axis, y: &Axis, curves: &[Curve<'_>], reference: &[(f64, f64)]) -> Markup {
+pub(super) fn chart(
+    id: &str,
+    title: &str,
+    x: &Axis,
+    y: &Axis,
+    curves: &[Curve<'_>],
+    reference: &[(f64, f64)],
+) -> Markup {
     let across = |value| LEFT + x.place(value) * (WIDTH - LEFT - RIGHT);
     let down = |value| HEIGHT - BOTTOM - y.place(value) * (HEIGHT - BOTTOM - TOP);
     let place = |point: &(f64, f64)| (across(point.0), down(point.1));
@@ -211,18 +241,27 @@ mod tests {
     #[test]
     fn ticks_are_round_and_cover_the_values() {
         assert_eq!(texts(&Axis::unit("")), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
-        assert_eq!(texts(&Axis::linear("", [0.3].into_iter(), 0.0)), ["0.00", "0.10", "0.20", "0.30"]);
-        assert_eq!(texts(&Axis::linear("", [5000.0].into_iter(), 0.0)), ["0", "1000", "2000", "3000", "4000", "5000"]);
+        assert_eq!(texts(&Axis::linear("", [0.3].into_iter())), ["0.0", "0.1", "0.2", "0.3"]);
+        assert_eq!(texts(&Axis::linear("", [5000.0].into_iter())), ["0", "1000", "2000", "3000", "4000", "5000"]);
+        assert_eq!(texts(&Axis::linear("", [1.2].into_iter())), ["0.00", "0.25", "0.50", "0.75", "1.00", "1.25"]);
+        assert_eq!(
+            texts(&Axis::linear("", [0.9, -0.3].into_iter())),
+            ["-0.50", "-0.25", "0.00", "0.25", "0.50", "0.75", "1.00"]
+        );
         assert_eq!(texts(&Axis::log("", [0.004, 1.0].into_iter())), ["0.001", "0.01", "0.1", "1"]);
+        assert_eq!(texts(&Axis::log("", [100.0, 9e4].into_iter())), ["100", "1000", "10000", "1e5"]);
     }
 
     #[test]
     fn axes_without_a_span_still_have_one() {
         for axis in [
-            Axis::linear("", std::iter::empty(), 0.0),
+            Axis::linear("", std::iter::empty()),
             Axis::log("", std::iter::empty()),
             Axis::log("", [0.0, 1.0].into_iter()),
-            Axis::log("", [1e-300, 1.0].into_iter()),
+            Axis::log("", [1e-300, 1e300].into_iter()),
+            Axis::linear("", [f64::MIN, f64::MAX].into_iter()),
+            Axis::linear("", [f64::MIN].into_iter()),
+            Axis::linear("", [f64::MIN_POSITIVE].into_iter()),
         ] {
             assert!(axis.high > axis.low && axis.ticks().len() >= 2, "{axis:?}");
             assert!(axis.ticks().len() <= 16, "{axis:?}");

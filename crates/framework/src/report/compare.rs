@@ -48,7 +48,7 @@ pub(super) fn section(rows: &[Row<'_>]) -> Markup {
 }
 
 fn on_scale(row: &Row<'_>) -> bool {
-    row.quantity.unit() != Unit::Nats && (row.defended.is_some() || row.undefended.is_some())
+    row.quantity.unit() != Unit::Nats && row.defended.is_some() && (row.undefended.is_some() || row.bar.is_some())
 }
 
 fn key(class: &str) -> Markup {
@@ -82,11 +82,11 @@ fn strip(row: &Row<'_>, low: f64) -> Markup {
     html! {
         li.strip {
             div.what {
-                strong { (attack) } " " span.soft { (access) ", " (phase) }
+                strong { (attack) } " " span.soft { @if access != "none" { (access) ", " } (phase) }
                 br; (quantity) " " span.soft { "(" (direction) ")" }
             }
             (drawing(row, low))
-            div.result { span.number { (undefended) " → " (defended) } @if row.bar.is_some() { br; (standing(&row.standing)) } }
+            div.result { span.number { @if row.undefended.is_some() { (undefended) " → " } (defended) } @if row.bar.is_some() { br; (standing(&row.standing)) } }
         }
     }
 }

@@ -23,60 +23,64 @@ pub(super) fn section(record: &Record) -> Markup {
             @for (name, title, without) in EXPECTED {
                 @let series: Vec<_> = record.series.iter().filter(|series| series.name == name).collect();
                 @if series.is_empty() { figure.chart { figcaption { (title) } (absent(without)) } }
-                @else { (charts(title, &series)) }
+                @else { (charts(title, name, &series)) }
             }
-            (all(&others))
+            (all("other", &others))
         }
     }
 }
 
-/// Curves of any kind, by name.
-pub(super) fn all(series: &[&Series]) -> Markup {
-    let mut names: Vec<_> = series.iter().map(|series| series.name.as_str()).collect();
-    names.dedup();
+/// Curves of any kind, by name; `id` keeps those of one list apart from those of another.
+pub(super) fn all(id: &str, series: &[&Series]) -> Markup {
     html! {
-        @for name in names {
+        @for (at, name) in distinct(series.iter().map(|series| series.name.as_str())).into_iter().enumerate() {
             @let same: Vec<_> = series.iter().filter(|series| series.name == name).copied().collect();
-            (charts(&words::title(name), &same))
+            (charts(&words::title(name), &format!("{id}-{at}"), &same))
         }
     }
+}
+
+/// Each value once, in order of first sight.
+fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen = Vec::new();
+    for value in values {
+        if !seen.contains(&value) {
+            seen.push(value);
+        }
+    }
+    seen
 }
 
 /// One chart for all that share their axes.
-fn charts(title: &str, series: &[&Series]) -> Markup {
-    let mut axes: Vec<_> = series.iter().map(|series| (&series.x, &series.y)).collect();
-    axes.sort();
-    axes.dedup();
+fn charts(title: &str, id: &str, series: &[&Series]) -> Markup {
     html! {
-        @for (at, axis) in axes.iter().enumerate() {
-            @let same: Vec<_> = series.iter().filter(|series| (&series.x, &series.y) == *axis).copied().collect();
-            (one(title, at, &same))
+        @for (at, (x, y)) in distinct(series.iter().map(|series| (&series.x, &series.y))).into_iter().enumerate() {
+            @let same: Vec<_> = series.iter().filter(|series| &series.x == x && &series.y == y).copied().collect();
+            (one(title, &format!("{id}-{at}"), [x, y], &same))
         }
     }
 }
 
-fn one(title: &str, at: usize, series: &[&Series]) -> Markup {
-    let name = &series[0].name;
+fn one(title: &str, id: &str, [x, y]: [&str; 2], series: &[&Series]) -> Markup {
+    let named = |name: &str| series.iter().all(|series| series.name == name);
     let points: Vec<Vec<(f64, f64)>> = series.iter().map(|series| finite(&series.points)).collect();
     let lost: usize = series.iter().zip(&points).map(|(series, points)| series.points.len() - points.len()).sum();
     let labels: Vec<_> = series.iter().map(|series| series.label.as_str()).collect();
     let curves: Vec<_> = labels.iter().zip(&points).map(|(label, points)| curve(label, &labels, points)).collect();
     let flat = || points.iter().flatten();
-    let (x, y) = (&series[0].x, &series[0].y);
-    let y_axis = if flat().all(|point| (0.0..=1.0).contains(&point.1)) && name != "epsilon" {
+    let y_axis = if flat().all(|point| (0.0..=1.0).contains(&point.1)) && !named("epsilon") {
         Axis::unit(y)
     } else {
-        Axis::linear(y, flat().map(|point| point.1), 0.0)
+        Axis::linear(y, flat().map(|point| point.1))
     };
-    let id: String = format!("{name}-{at}").chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
     html! {
-        @if name == "roc" {
+        @if named("roc") {
             @let all = || flat().flat_map(|point| [point.0, point.1]).chain([1.0]);
-            (chart(&id, title, &Axis::log(x, all()), &Axis::log(y, all()), &curves, &guessing()))
+            (chart(id, title, &Axis::log(x, all()), &Axis::log(y, all()), &curves, &guessing()))
         } @else {
             @let x_axis = if spans_decades(flat().map(|point| point.0)) { Axis::log(x, flat().map(|point| point.0)) }
-                else { Axis::linear(x, flat().map(|point| point.0), flat().map(|point| point.0).fold(0.0, f64::min)) };
-            (chart(&id, title, &x_axis, &y_axis, &curves, &[]))
+                else { Axis::linear(x, flat().map(|point| point.0)) };
+            (chart(id, title, &x_axis, &y_axis, &curves, &[]))
         }
         @if lost > 0 { (absent(&format!("{lost} points are not finite and not drawn."))) }
     }
@@ -98,15 +102,8 @@ fn finite(points: &[Point]) -> Vec<(f64, f64)> {
 
 /// The system decides the stroke, what else the label says the hue.
 fn curve<'a>(label: &str, labels: &[&str], points: &'a [(f64, f64)]) -> Curve<'a> {
-    let mut kinds: Vec<_> = labels.iter().map(|label| kind(label)).collect();
-    kinds.dedup();
-    let mut seen: Vec<String> = Vec::new();
-    for kind in kinds {
-        if !seen.contains(&kind) {
-            seen.push(kind);
-        }
-    }
-    let hue = seen.iter().position(|seen| *seen == kind(label)).unwrap_or(0);
+    let kinds = distinct(labels.iter().map(|label| kind(label)));
+    let hue = kinds.iter().position(|one| *one == kind(label)).unwrap_or(0);
     let stroke = if label.contains("undefended") { Stroke::Dashed } else { Stroke::Solid };
     Curve { label: words::plain(label), hue, stroke, points }
 }

@@ -33,7 +33,7 @@ pub(super) fn measurements(report: &Report<'_>) -> Markup {
     quantities.dedup();
     let meanings = html! {
         dl.glossary {
-            @for quantity in &quantities { div { dt { (words::plain(quantity.word())) } dd { (words::meaning(*quantity)) } } }
+            @for quantity in &quantities { div { dt { (words::name(*quantity)) } dd { (words::meaning(*quantity)) } } }
         }
     };
     html! {
@@ -69,7 +69,7 @@ fn measurement(one: &Measurement) -> Markup {
         details {
             summary {
                 span.entry {
-                    strong { (table::attack(one)) } span { (words::plain(one.quantity.word())) ", " (one.system) }
+                    strong { (table::attack(one)) } span { (words::name(one.quantity)) ", " (one.system) }
                     span.number { (words::number(one.value)) }
                 }
             }
@@ -81,8 +81,8 @@ fn measurement(one: &Measurement) -> Markup {
 fn controls(controls: &[Control]) -> Markup {
     let bounds = |control: &Control| match (control.at_least, control.at_most) {
         (Some(least), Some(most)) => format!("{} to {}", words::number(least), words::number(most)),
-        (Some(least), None) => format!(">= {}", words::number(least)),
-        (None, Some(most)) => format!("<= {}", words::number(most)),
+        (Some(least), None) => format!("≥ {}", words::number(least)),
+        (None, Some(most)) => format!("≤ {}", words::number(most)),
         (None, None) => "no bound".to_owned(),
     };
     let rows = controls.iter().map(|control| {
@@ -96,7 +96,7 @@ fn controls(controls: &[Control]) -> Markup {
     });
     html! {
         @if controls.is_empty() { (absent("No control.")) }
-        @else { (stacked("Controls: runs on targets whose answer is known", &["Target", "Measured", "Expected", "Result"], rows.collect())) }
+        @else { (stacked("Controls: runs on targets whose answer is known", &["Target", "Measured", "Expected", "Result"], rows)) }
     }
 }
 
@@ -106,7 +106,7 @@ pub(super) fn parameters(parameters: &BTreeMap<String, Value>) -> Markup {
         @if parameters.is_empty() { "-" }
         @for (at, (name, value)) in parameters.iter().enumerate() {
             @if at > 0 { ", " }
-            (words::plain(name)) " " b.number { (words::value(value)) }
+            (words::plain(name)) " " b { (words::value(value)) }
         }
     }
 }
@@ -117,11 +117,11 @@ pub(super) fn policy(report: &Report<'_>) -> Markup {
     let rows = policy.bars().iter().map(|bar| {
         vec![
             html! { (words::plain(bar.about.word())) },
-            html! { (words::plain(bar.quantity.word())) },
+            html! { (words::name(bar.quantity)) },
             html! { (bar.access.map_or_else(|| "any".to_owned(), |access| words::plain(access.word()))) },
             html! { (bar.attack.as_deref().map_or_else(|| "any".to_owned(), words::plain)) },
-            html! { @match bar.perturbation { Some(least) => { (least.norm) " >= " (least.radius) }, None => "-" } },
-            html! { span.number { (bar.limit) } },
+            html! { @match bar.perturbation { Some(least) => { (least.norm) " ≥ " (least.radius) }, None => "-" } },
+            html! { span.number { (words::limit(bar.limit)) } },
             html! { span.number { (bar.confidence) } },
             html! { span.number { (words::count(bar.min_samples)) } },
             html! { (bar.reason) },
@@ -133,11 +133,11 @@ pub(super) fn policy(report: &Report<'_>) -> Markup {
         (facts(&[
             ("Name", html! { (policy.name()) }),
             ("Clearance lasts", html! { (policy.valid_days()) " days" }),
-            ("Rows that may be rejected", html! { "at most " (words::number(100.0 * policy.max_rejected())) " %" }),
+            ("Rows that may be rejected", html! { "at most " (format!("{:.1}", 100.0 * policy.max_rejected())) " %" }),
             ("Purpose", html! { @if policy.intent().purpose.is_empty() { "not stated" } @else { (policy.intent().purpose) } }),
         ]))
         (folded(&format!("The {} bars and their reasons", policy.bars().len()),
-            &stacked("Bars, fixed and hashed before anything was measured", &headings, rows.collect())))
+            &stacked("The bars, and why each limit is what it is", &headings, rows)))
     }
 }
 
@@ -145,12 +145,18 @@ pub(super) fn catalogues() -> Markup {
     let list = |ids: &[&str]| html! { @for id in ids { code.id { (id) } " " } };
     let rows = Threat::ALL.iter().map(|threat| {
         let ids = threat.identifiers();
-        vec![html! { (words::plain(threat.word())) }, list(ids.atlas), list(ids.mitigations), list(ids.owasp), list(ids.nist)]
+        vec![
+            html! { (words::plain(threat.word())) },
+            list(ids.atlas),
+            list(ids.mitigations),
+            list(ids.owasp),
+            list(ids.nist),
+        ]
     });
     stacked(
         "Where other catalogues list each threat",
         &["Threat", "MITRE ATLAS 5.6.1", "Mitigations", "OWASP ML Top 10 2023", "NIST AI 100-2 e2025"],
-        rows.collect(),
+        rows,
     )
 }
 

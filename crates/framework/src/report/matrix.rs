@@ -55,7 +55,7 @@ pub(super) fn section(rows: &[Row<'_>]) -> Markup {
                 "✕ Barred but not measured, so without a place above: "
                 @for (at, row) in absent.iter().enumerate() {
                     @if at > 0 { "; " }
-                    (words::plain(row.about.word())) " (" (words::plain(row.quantity.word())) ")"
+                    (words::plain(row.about.word())) " (" (words::name(row.quantity)) ")"
                 }
                 "."
             }

@@ -3,9 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
 use super::table::{Row, Standing};
-use super::{
-    Report, compare, curves, detail, matrix, picture, safety, sanitisation, scores, table, verdict, words,
-};
+use super::{Report, compare, curves, detail, matrix, picture, safety, sanitisation, scores, table, verdict, words};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -47,21 +45,21 @@ pub fn html(report: &Report<'_>) -> String {
                 main {
                     (verdict::banner(report, &rows))
                     (contents(report))
-                    (section("scores", "Scores", scores::section(report)))
-                    (section("matrix", "Threat, access and phase", matrix::section(&rows)))
-                    (section("bars", "Bars and measurements", bars(&rows)))
-                    (section("compare", "Undefended against defended", compare::section(&rows)))
-                    (section("curves", "Curves", curves::section(&report.evidence.record)))
-                    (section("data", "Collection", sanitisation::section(report)))
-                    (section("inversion", "Reconstructions", picture::reconstructions(report.reconstructions)))
+                    (section("scores", "Scores", &scores::section(report)))
+                    (section("matrix", "Threat, access and phase", &matrix::section(&rows)))
+                    (section("bars", "Bars and measurements", &bars(&rows)))
+                    (section("compare", "Undefended against defended", &compare::section(&rows)))
+                    (section("curves", "Curves", &curves::section(&report.evidence.record)))
+                    (section("data", "Collection", &sanitisation::section(report)))
+                    (section("inversion", "Reconstructions", &picture::reconstructions(report.reconstructions)))
                     @if let Some(record) = report.safety() {
-                        (section("safety", "Safety and alignment", safety::section(report.policy, record)))
+                        (section("safety", "Safety and alignment", &safety::section(report.policy, record)))
                     }
-                    (section("training", "Settings", detail::settings(&report.evidence.record)))
-                    (section("measurements", "Every measurement", detail::measurements(report)))
-                    (section("policy", "The policy", detail::policy(report)))
-                    (section("catalogues", "Catalogues", detail::catalogues()))
-                    (section("provenance", "Provenance", detail::provenance(report)))
+                    (section("training", "Settings", &detail::settings(&report.evidence.record)))
+                    (section("measurements", "Every measurement", &detail::measurements(report)))
+                    (section("policy", "The policy", &detail::policy(report)))
+                    (section("catalogues", "Catalogues", &detail::catalogues()))
+                    (section("provenance", "Provenance", &detail::provenance(report)))
                 }
                 footer { p.soft { (LIMITS) } }
             }
@@ -73,7 +71,7 @@ pub fn html(report: &Report<'_>) -> String {
 const LIMITS: &str = "An attack's result is what that attack reached at that budget; a stronger one may reach more. \
     Only ε is a proven bound. A clearance holds for the digests above, under the policy above, until it expires.";
 
-fn section(id: &str, title: &str, content: Markup) -> Markup {
+fn section(id: &str, title: &str, content: &Markup) -> Markup {
     markup! { section id=(id) aria-labelledby={ (id) "-title" } { h2 id={ (id) "-title" } { (title) } (content) } }
 }
 
@@ -102,23 +100,47 @@ fn contents(report: &Report<'_>) -> Markup {
 }
 
 fn bars(rows: &[Row<'_>]) -> Markup {
+    let caption = "Each measurement of the defended system, its undefended twin, and the bar that judges it";
     markup! {
         p.lead {
             "A bar is met only by the unfavourable end of the interval. Intervals are rounded outwards. "
             "A dash means not measured, or no bar."
         }
-        (stacked("Each measurement of the defended system, its undefended twin, and the bar that judges it",
-            &super::HEADINGS,
-            rows.iter().map(|row| {
-                let cells = row.cells();
-                let last = cells.len() - 1;
-                cells.iter().enumerate().map(|(at, cell)| match at {
-                    5 | 6 | 7 => markup! { span.number { (cell) } },
-                    at if at == last => standing(&row.standing),
-                    _ => markup! { (cell) },
-                }).collect()
-            }).collect()))
+        (stacked(caption, &super::HEADINGS, (0..rows.len()).map(|at| cells(rows, at))))
     }
+}
+
+/// The cells of one row; what it is about stands back where the row above has said it.
+fn cells(rows: &[Row<'_>], at: usize) -> Vec<Markup> {
+    let row = &rows[at];
+    let repeated = at > 0 && rows[at - 1].about == row.about;
+    let [about, phase, access, attack, quantity, undefended, defended, bar, _] = row.cells();
+    let number = |text: &str| {
+        if text == "-" {
+            markup! { "-" }
+        } else {
+            markup! { span.number { (text) } }
+        }
+    };
+    vec![
+        if repeated {
+            markup! { span.repeated { (about) } }
+        } else {
+            markup! { (about) }
+        },
+        markup! { (phase) },
+        markup! { (access) },
+        markup! { (attack) },
+        markup! { (quantity) },
+        number(&undefended),
+        number(&defended),
+        number(&bar),
+        if row.bar.is_some() {
+            standing(&row.standing)
+        } else {
+            markup! { "-" }
+        },
+    ]
 }
 
 /// A verdict: a sign and a word, never colour alone.
@@ -132,24 +154,24 @@ pub(super) fn standing(standing: &Standing) -> Markup {
 }
 
 /// A table that restacks, row by row, where it is too narrow for columns. The first cell of a row heads it.
-pub(super) fn stacked(caption: &str, headings: &[&str], rows: Vec<Vec<Markup>>) -> Markup {
+pub(super) fn stacked(caption: &str, headings: &[&str], rows: impl IntoIterator<Item = Vec<Markup>>) -> Markup {
     markup! {
-        table.stacked role="table" {
+        div.scroll { table.stacked role="table" {
             caption { (caption) }
             thead role="rowgroup" {
                 tr role="row" { @for heading in headings { th scope="col" role="columnheader" { (heading) } } }
             }
             tbody role="rowgroup" {
-                @for row in &rows {
+                @for row in rows {
                     tr role="row" {
-                        @for (at, (heading, cell)) in headings.iter().zip(row).enumerate() {
+                        @for (at, (heading, cell)) in headings.iter().zip(&row).enumerate() {
                             @if at == 0 { th scope="row" role="rowheader" { (cell) } }
-                            @else { td role="cell" data-label=(heading) { span { (cell) } } }
+                            @else { td.empty[cell.0 == "-"] role="cell" data-label=(heading) { span { (cell) } } }
                         }
                     }
                 }
             }
-        }
+        } }
     }
 }
 

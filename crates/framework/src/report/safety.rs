@@ -11,12 +11,12 @@ pub(super) fn section(policy: &Policy, record: &Record) -> Markup {
     html! {
         p.lead { "Evaluated after the clearance, and only because of it. These numbers hold without an adversary." }
         h3 { "Safety" }
-        (list("Safety", &of(About::Safety), &Intent::default()))
+        (list("Safety, without an adversary", &of(About::Safety), &Intent::default()))
         h3 { "Alignment with the policy's intent" }
         p { @if policy.intent().purpose.is_empty() { "The policy states no purpose." } @else { (policy.intent().purpose) } }
-        (list("Intent", &of(About::Alignment), policy.intent()))
+        (list("Alignment with the intent", &of(About::Alignment), policy.intent()))
         @let series: Vec<_> = record.series.iter().collect();
-        @if !series.is_empty() { div.charts { (curves::all(&series)) } }
+        @if !series.is_empty() { div.charts { (curves::all("safety", &series)) } }
         @if !record.parameters.is_empty() { h3 { "Settings of the evaluation" } p { (detail::parameters(&record.parameters)) } }
     }
 }
@@ -25,20 +25,20 @@ fn list(name: &str, measurements: &[&Measurement], intent: &Intent) -> Markup {
     let rows = measurements.iter().map(|one| {
         let limit = limit(intent, one);
         vec![
-            html! { (words::title(one.quantity.word())) br; span.soft { (words::meaning(one.quantity)) } },
+            html! { (words::title(&words::name(one.quantity))) br; span.soft { (words::meaning(one.quantity)) } },
             html! { (words::plain(&one.attack)) },
             html! { span.number { (words::reading(one)) } },
             html! { span.number { (words::count(one.n)) } },
             detail::parameters(&one.parameters),
-            match limit {
-                Some(limit) => html! { span.number { (limit) } br; (kept(limit, one)) },
-                None => html! { "-" },
-            },
+            limit.map_or_else(
+                || html! { "-" },
+                |limit| html! { span.number { (words::limit(limit)) } br; (kept(limit, one)) },
+            ),
         ]
     });
     html! {
-        @if measurements.is_empty() { (absent(&format!("{name} was not measured."))) }
-        @else { (stacked(name, &["Measure", "Test", "Value", "n", "Parameters", "Intent"], rows.collect())) }
+        @if measurements.is_empty() { (absent(&format!("{name}: not measured."))) }
+        @else { (stacked(name, &["Measure", "Test", "Value", "n", "Parameters", "Intent"], rows)) }
     }
 }
 
@@ -58,7 +58,8 @@ fn limit(intent: &Intent, one: &Measurement) -> Option<Limit> {
         Quantity::SelectiveRisk => intent.selective_risk.map(Limit::AtMost),
         Quantity::OutOfScopeAbstention => intent.out_of_scope_abstention.map(Limit::AtLeast),
         Quantity::ForbiddenConfusion => {
-            let says = |name: &str, word: &str| matches!(one.parameters.get(name), Some(Value::Text(text)) if text == word);
+            let says =
+                |name: &str, word: &str| matches!(one.parameters.get(name), Some(Value::Text(text)) if text == word);
             let same = |confusion: &&Confusion| says("truth", &confusion.truth) && says("answer", &confusion.answer);
             intent.forbidden.iter().find(same).map(|confusion| Limit::AtMost(confusion.weight))
         }

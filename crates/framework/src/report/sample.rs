@@ -91,7 +91,9 @@ impl Sample {
 }
 
 fn digest(byte: u8) -> Digest {
-    Digest::new(std::array::from_fn(|at| byte.wrapping_mul(31).wrapping_add(u8::try_from(at).unwrap_or(0) * 37)))
+    Digest::new(std::array::from_fn(|at| {
+        byte.wrapping_mul(31).wrapping_add(37_u8.wrapping_mul(u8::try_from(at).unwrap()))
+    }))
 }
 
 pub(super) fn picture(digit: usize, blur: f32, caption: &str) -> Picture {
@@ -254,7 +256,10 @@ fn curves(record: &mut Record) {
         record.series.push(Series { name, label, x, y, points });
     };
     let roc = |power: f64| -> Vec<Point> {
-        (0..=180).map(|at| f64::from(at) / 180.0).map(|fpr| Point(fpr, (fpr.powf(power) * 180.0).round() / 180.0)).collect()
+        (0..=180)
+            .map(|at| f64::from(at) / 180.0)
+            .map(|fpr| Point(fpr, (fpr.powf(power) * 180.0).round() / 180.0))
+            .collect()
     };
     let (fpr, tpr) = ("false-positive rate", "true-positive rate");
     add("roc", "lira, undefended", fpr, tpr, roc(0.36));
@@ -270,7 +275,8 @@ fn curves(record: &mut Record) {
     let copy = |top: f64| queries.map(|q: f64| Point(q, top - 0.45 * (100.0 / q).sqrt() * top)).to_vec();
     add("fidelity", "knockoff, undefended", "queries", "fidelity", copy(0.95));
     add("fidelity", "knockoff, defended", "queries", "fidelity", copy(0.78));
-    let spent = (0..=60).map(|at| Point(f64::from(at * 7), 0.9 * f64::from(u8::from(at > 0)) + 0.383 * f64::from(at).sqrt()));
+    let spent =
+        (0..=60).map(|at| Point(f64::from(at * 7), 0.9 * f64::from(u8::from(at > 0)) + 0.383 * f64::from(at).sqrt()));
     add("epsilon", "rdp accountant", "step", "ε at δ = 1e-5 (nats)", spent.collect());
 }
 

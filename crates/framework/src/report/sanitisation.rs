@@ -36,14 +36,14 @@ fn dropped(report: &Report<'_>) -> Markup {
     });
     html! {
         @if data.dropped.is_empty() { (absent("No row was set aside.")) }
-        @else { (stacked("Rows set aside, by sanitizer and reason", &["Sanitizer", "Reason", "Rows"], rows.collect())) }
+        @else { (stacked("Rows set aside, by sanitizer and reason", &["Sanitizer", "Reason", "Rows"], rows)) }
     }
 }
 
 fn classes(report: &Report<'_>) -> Markup {
     let most = report.data.classes.iter().map(|class| class.rows).max().unwrap_or(0);
     let rows = report.data.classes.iter().map(|class| vec![html! { (class.name) }, bar(class.rows, most)]);
-    stacked("Rows kept, by class", &["Class", "Rows"], rows.collect())
+    stacked("Rows kept, by class", &["Class", "Rows"], rows)
 }
 
 fn bar(rows: u64, most: u64) -> Markup {
@@ -58,22 +58,27 @@ fn bar(rows: u64, most: u64) -> Markup {
 
 fn detection(report: &Report<'_>) -> Markup {
     let wanted = [Quantity::DetectionRate, Quantity::FalsePositiveRate];
-    let found = report.evidence.record.measurements.iter().filter(|one| {
-        wanted.contains(&one.quantity) && one.system == System::Defended
-    });
-    let rows: Vec<_> = found.map(|one| {
-        vec![
-            html! { (words::plain(&one.attack)) },
-            html! { (words::plain(one.quantity.word())) },
-            html! { span.number { (words::reading(one)) } },
-            html! { span.number { (words::count(one.n)) } },
-            detail::parameters(&one.parameters),
-        ]
-    }).collect();
+    let found = report
+        .evidence
+        .record
+        .measurements
+        .iter()
+        .filter(|one| wanted.contains(&one.quantity) && one.system == System::Defended);
+    let rows: Vec<_> = found
+        .map(|one| {
+            vec![
+                html! { (words::plain(&one.attack)) },
+                html! { (words::name(one.quantity)) },
+                html! { span.number { (words::reading(one)) } },
+                html! { span.number { (words::count(one.n)) } },
+                detail::parameters(&one.parameters),
+            ]
+        })
+        .collect();
     html! {
         @if rows.is_empty() { (absent("Detection was not measured.")) }
         @else {
-            (stacked("Faults were planted in a copy of the data; none of its rows was trained on",
+            (stacked("How many planted faults are caught, and how many clean rows are flagged",
                 &["Fault or test", "Measure", "Value", "n", "Parameters"], rows))
         }
     }

@@ -6,9 +6,6 @@ use underpin_core::{About, Measurement, System, Threat, resilience, vulnerabilit
 use super::{Report, words};
 
 pub(super) fn section(report: &Report<'_>) -> Markup {
-    let measurements = &report.evidence.record.measurements;
-    let (defended, total) = weakest_link(measurements, System::Defended);
-    let (undefended, before) = weakest_link(measurements, System::Undefended);
     html! {
         div.pair {
             div.card {
@@ -18,20 +15,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
                     "0 no more, 10 all there is. What was not measured, or whose attack failed its controls, counts 10. "
                     "The total is the weakest link, not an average."
                 }
-                table.gauges {
-                    caption { "Vulnerability by threat, 0 to 10; lower is better" }
-                    thead { tr { th scope="col" { "Threat" } th scope="col" { "Defended" } th scope="col" { "Undefended" } } }
-                    tbody {
-                        @for ((threat, score), (_, other)) in defended.iter().zip(&undefended) {
-                            tr {
-                                th scope="row" { (words::plain(threat.word())) }
-                                td { (gauge(*score)) @if !measured(measurements, *threat, System::Defended) { " " span.soft { "not measured" } } }
-                                td.number { (format!("{other:.1}")) @if !measured(measurements, *threat, System::Undefended) { " " span.soft { "not measured" } } }
-                            }
-                        }
-                    }
-                    tfoot { tr { th scope="row" { "Total (weakest link)" } td { (gauge(total)) } td.number { (format!("{before:.1}")) } } }
-                }
+                (threats(&report.evidence.record.measurements))
             }
             div.card {
                 h3 { "Resilience" }
@@ -40,6 +24,43 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
                     "right: 0 to 1, higher is better."
                 }
                 (curves(report))
+            }
+        }
+    }
+}
+
+/// Vulnerability by threat; of the undefended system only where it was measured at all.
+fn threats(measurements: &[Measurement]) -> Markup {
+    let (defended, total) = weakest_link(measurements, System::Defended);
+    let (undefended, before) = weakest_link(measurements, System::Undefended);
+    let twin = measurements.iter().any(|one| one.system == System::Undefended);
+    let unknown = |threat, system| !measured(measurements, threat, system);
+    html! {
+        table.gauges {
+            caption { "Vulnerability by threat, 0 to 10; lower is better" }
+            thead {
+                tr { th scope="col" { "Threat" } th scope="col" { "Defended" } @if twin { th scope="col" { "Undefended" } } }
+            }
+            tbody {
+                @for ((threat, score), (_, other)) in defended.iter().zip(&undefended) {
+                    tr {
+                        th scope="row" { (words::plain(threat.word())) }
+                        td { (gauge(*score)) @if unknown(*threat, System::Defended) { " " span.soft { "not measured" } } }
+                        @if twin {
+                            td.number {
+                                (format!("{other:.1}"))
+                                @if unknown(*threat, System::Undefended) { " " span.soft { "not measured" } }
+                            }
+                        }
+                    }
+                }
+            }
+            tfoot {
+                tr {
+                    th scope="row" { "Total (weakest link)" }
+                    td { (gauge(total)) }
+                    @if twin { td.number { (format!("{before:.1}")) } }
+                }
             }
         }
     }

@@ -53,11 +53,11 @@ impl Row<'_> {
             self.phase().map_or_else(absent, |phase| phase.word().to_owned()),
             access,
             self.attack().unwrap_or_else(absent),
-            words::plain(self.quantity.word()),
+            words::name(self.quantity),
             self.undefended.map_or_else(absent, |measurement| words::number(measurement.value)),
             self.defended.map_or_else(absent, words::reading),
-            self.bar.map_or_else(absent, |bar| bar.limit.to_string()),
-            self.standing.words(),
+            self.bar.map_or_else(absent, |bar| words::limit(bar.limit)),
+            self.bar.map_or_else(absent, |_| self.standing.words()),
         ]
     }
 
@@ -181,5 +181,9 @@ fn twin<'a>(record: &'a Record, one: &Measurement) -> Option<&'a Measurement> {
     let shared = |other: &Measurement| {
         other.parameters.iter().filter(|(name, value)| one.parameters.get(*name) == Some(*value)).count()
     };
-    record.measurements.iter().filter(same).reduce(|best, other| if shared(other) > shared(best) { other } else { best })
+    record
+        .measurements
+        .iter()
+        .filter(same)
+        .reduce(|best, other| if shared(other) > shared(best) { other } else { best })
 }

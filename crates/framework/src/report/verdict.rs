@@ -1,7 +1,7 @@
 //! The verdict, large, and what it rests on.
 
 use maud::{Markup, html};
-use underpin_core::Unmet;
+use underpin_core::{Digest, Unmet};
 
 use super::page::{facts, stacked};
 use super::table::{Row, Standing};
@@ -42,11 +42,11 @@ fn sentence(report: &Report<'_>) -> Markup {
     let failing = report.verdicts.iter().filter(|verdict| !verdict.is_met()).count();
     let policy = report.policy.name();
     html! {
-        strong { (report.data.name) } ": "
+        strong { (name(report)) } ": "
         @match report.outcome {
             Outcome::Cleared { expires_at, .. } if report.is_cleared() => {
                 "every one of the " (all) " bars of the policy “" (policy) "” is met. Valid until "
-                (words::day(expires_at)) "."
+                span.date { (words::day(expires_at)) } "."
             }
             Outcome::Cleared { .. } => {
                 "a clearance was claimed, but the verdicts do not bear it out: " (failing) " of the " (all)
@@ -62,7 +62,7 @@ fn sentence(report: &Report<'_>) -> Markup {
 
 fn subject(report: &Report<'_>) -> Vec<(&'static str, Markup)> {
     let mut list = vec![
-        ("Data", html! { (report.data.name) ", " (words::count(report.data.kept)) " rows" }),
+        ("Data", html! { (name(report)) ", " (words::count(report.data.kept)) " rows" }),
         ("Measured", html! { (words::moment(report.evidence.measured_at)) }),
     ];
     match report.outcome {
@@ -72,15 +72,17 @@ fn subject(report: &Report<'_>) -> Vec<(&'static str, Markup)> {
         }
         _ => list.push(("Clearance", html! { "none" })),
     }
-    list.push(("Policy", html! { (report.policy.name()) " " code title=(report.evidence.policy) { (short(&report.evidence.policy.to_string())) } }));
-    for (name, word) in [("model", "Model"), ("data", "Data manifest")] {
-        let subject = report.evidence.subjects.iter().find(|subject| subject.name.starts_with(name));
-        list.push((word, match subject {
-            Some(subject) => html! { code title=(subject.digest) { (short(&subject.digest.to_string())) } },
-            None => html! { "no digest in the evidence" },
-        }));
+    let digest = |digest: Digest| html! { code title=(digest) { (short(&digest.to_string())) } };
+    list.push(("Policy", html! { (report.policy.name()) " " (digest(report.evidence.policy)) }));
+    for (file, word) in [("model.safetensors", "Model"), ("data.manifest.json", "Data manifest")] {
+        let found = report.evidence.subject(file).map(digest);
+        list.push((word, found.unwrap_or_else(|| html! { "no digest in the evidence" })));
     }
     list
+}
+
+fn name<'a>(report: &Report<'a>) -> &'a str {
+    if report.data.name.is_empty() { "unnamed data" } else { &report.data.name }
 }
 
 fn short(digest: &str) -> String {
@@ -98,9 +100,9 @@ fn unmet(rows: &[Row<'_>]) -> Markup {
         vec![
             html! { (about) },
             html! { (quantity) },
-            html! { (attack) @if attack != "-" { ", " } (access) },
+            html! { (played(&attack, &access, row.defended.is_some())) },
             html! { span.number { (measured(row, unmet)) } },
-            html! { span.number { (row.bar.map_or_else(String::new, |bar| bar.limit.to_string())) } },
+            html! { span.number { (row.bar.map_or_else(String::new, |bar| words::limit(bar.limit))) } },
             super::page::standing(&row.standing),
         ]
     });
@@ -110,9 +112,19 @@ fn unmet(rows: &[Row<'_>]) -> Markup {
             section.card aria-labelledby="unmet-title" {
                 h2 id="unmet-title" { "Bars not met" }
                 (stacked("What was measured, beside what the bar asks for",
-                    &["Threat", "Measure", "Attack and access", "Measured", "Bar", "Verdict"], cells))
+                    &["Threat", "Measure", "Attack", "Measured", "Bar", "Verdict"], cells))
             }
         }
+    }
+}
+
+/// The attack and the access; of a bar that found nothing, those it asks for.
+fn played(attack: &str, access: &str, measured: bool) -> String {
+    match (attack, access) {
+        ("-", access) => format!("any attack, {access} access"),
+        (attack, "none") => attack.to_owned(),
+        (attack, access) if measured => format!("{attack}, {access}"),
+        (attack, access) => format!("{attack}, {access} access"),
     }
 }
 

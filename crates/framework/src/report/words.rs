@@ -1,6 +1,6 @@
 //! Numbers, dates and names as they are written for people.
 
-use underpin_core::{Access, Interval, Measurement, Quantity, Value};
+use underpin_core::{Access, Interval, Limit, Measurement, Quantity, Value};
 
 /// Which way a number may be off after rounding.
 #[derive(Clone, Copy, PartialEq)]
@@ -25,15 +25,6 @@ pub(super) fn reading(measurement: &Measurement) -> String {
     format!("{} {}", number(measurement.value), interval(&measurement.interval))
 }
 
-/// The end of a measurement's interval that a bar judges, rounded to the unfavourable side.
-pub(super) fn unfavourable(measurement: &Measurement) -> String {
-    let rounding = match measurement.direction() {
-        underpin_core::Direction::Higher => Rounding::Down,
-        underpin_core::Direction::Lower => Rounding::Up,
-    };
-    written(measurement.unfavourable(), rounding)
-}
-
 fn written(value: f64, rounding: Rounding) -> String {
     let size = value.abs();
     if value.is_nan() {
@@ -50,11 +41,7 @@ fn written(value: f64, rounding: Rounding) -> String {
 fn scientific(value: f64, rounding: Rounding) -> String {
     let exponent = value.abs().log10().floor();
     let mantissa = value / 10_f64.powf(exponent);
-    if mantissa.is_finite() {
-        format!("{}e{exponent}", fixed(mantissa, 2, rounding))
-    } else {
-        format!("{value:e}")
-    }
+    if mantissa.is_finite() { format!("{}e{exponent}", fixed(mantissa, 2, rounding)) } else { format!("{value:e}") }
 }
 
 fn fixed(value: f64, decimals: usize, rounding: Rounding) -> String {
@@ -96,6 +83,7 @@ pub(super) fn value(value: &Value) -> String {
         Value::Flag(true) => "yes".to_owned(),
         Value::Flag(false) => "no".to_owned(),
         Value::Count(value) => count(*value),
+        Value::Number(value) if *value != 0.0 && value.abs() < 1e-3 => format!("{value:e}"),
         Value::Number(value) => value.to_string(),
         Value::Text(text) => text.clone(),
     }
@@ -132,7 +120,25 @@ pub(super) fn title(word: &str) -> String {
 
 /// What the adversary holds.
 pub(super) fn access(access: Option<Access>) -> String {
-    access.map_or_else(|| "none needed".to_owned(), |access| plain(access.word()))
+    access.map_or_else(|| "none".to_owned(), |access| plain(access.word()))
+}
+
+/// A limit with its sign, kept on one line.
+pub(super) fn limit(limit: Limit) -> String {
+    match limit {
+        Limit::AtLeast(value) => format!("≥\u{a0}{value}"),
+        Limit::AtMost(value) => format!("≤\u{a0}{value}"),
+    }
+}
+
+/// A quantity by name.
+pub(super) fn name(quantity: Quantity) -> String {
+    match quantity {
+        Quantity::TprAtFpr => "TPR at low FPR".to_owned(),
+        Quantity::MembershipAuc => "membership AUC".to_owned(),
+        Quantity::Epsilon => "privacy loss ε".to_owned(),
+        _ => plain(quantity.word()),
+    }
 }
 
 /// What a quantity says, in one line.
@@ -186,7 +192,7 @@ mod tests {
         ] {
             assert_eq!(number(value), text);
         }
-        assert_eq!(number(f64::MIN_POSITIVE / 8.0).contains('e'), true);
+        assert!(number(f64::MIN_POSITIVE / 8.0).contains('e'));
     }
 
     #[test]
