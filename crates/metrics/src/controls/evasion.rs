@@ -51,7 +51,9 @@ pub fn transfer(attack: &Pgd, shape: &Shape, seed: Seed) -> Result<Vec<Control>,
     let length = |weights: &[f64]| (weights.iter().map(|w| w * w).sum::<f64>() / weights.len() as f64).sqrt();
     for weights in &mut surrogate.weights {
         let noise = 0.3 * length(weights);
-        weights.iter_mut().for_each(|weight| *weight += noise * normal(&mut rng));
+        for weight in weights {
+            *weight += noise * normal(&mut rng);
+        }
     }
     planted.controls(&Transfer { surrogate: &surrogate, attack: *attack }, seed)
 }
@@ -84,7 +86,9 @@ impl Planted {
         };
         // The weak margin is 2 in logits, which leaves gradients their digits.
         let unit = 2.0 / (WEAK * radius.value() * size).max(1e-9);
-        weights.iter_mut().for_each(|w| *w *= unit);
+        for weight in &mut weights {
+            *weight *= unit;
+        }
         let samples = Examples::new(Inputs::new(shape.clone(), values)?, vec![0; SAMPLES], 2)?;
         Ok(Self { samples, weights, reach: radius.value() * size * unit })
     }

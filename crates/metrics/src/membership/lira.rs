@@ -208,6 +208,8 @@ fn half(pool: &Examples, seed: Seed, complement: bool) -> Vec<bool> {
             included[*second] = !first;
         }
     }
-    included.iter_mut().for_each(|included| *included ^= complement);
+    for included in &mut included {
+        *included ^= complement;
+    }
     included
 }
