@@ -5,7 +5,7 @@ use underpin_core::{Attack, Control, Examples, Inputs, Norm, Perturbed, Radius, 
 use super::planted::{Softmax, pattern};
 use super::{at_least, at_most};
 use crate::Error;
-use crate::evasion::{Pgd, Square, Transfer, judge};
+use crate::evasion::{Pgd, RayS, Square, Transfer, judge};
 use crate::interval::Share;
 use crate::random::{normal, stream};
 
@@ -36,6 +36,16 @@ pub fn pgd(attack: &Pgd, shape: &Shape, seed: Seed) -> Result<Vec<Control>, Erro
 /// Those of the attack.
 pub fn square(attack: &Square, shape: &Shape, seed: Seed) -> Result<Vec<Control>, Error> {
     let planted = Planted::new(attack.norm, attack.radius, shape, seed)?;
+    planted.controls(attack, seed)
+}
+
+/// Controls of RayS, as those of [`pgd`].
+///
+/// # Errors
+///
+/// Those of the attack.
+pub fn rays(attack: &RayS, shape: &Shape, seed: Seed) -> Result<Vec<Control>, Error> {
+    let planted = Planted::new(Norm::Linf, attack.radius, shape, seed)?;
     planted.controls(attack, seed)
 }
 

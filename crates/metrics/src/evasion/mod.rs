@@ -3,6 +3,7 @@
 mod ball;
 mod patch;
 mod pgd;
+mod rays;
 mod square;
 mod transfer;
 
@@ -15,6 +16,7 @@ use crate::interval::Share;
 use crate::{Error, Setting};
 
 pub use pgd::Pgd;
+pub use rays::RayS;
 pub use square::Square;
 pub use transfer::Transfer;
 

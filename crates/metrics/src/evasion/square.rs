@@ -22,16 +22,16 @@ const FLOOR: f32 = 1e-9;
 /// All samples that still hold out are asked for in one batch, one query each.
 ///
 /// What the answers allow: of top-k answers, the missing scores count as 0. A label alone gives no margin, so the
-/// search walks at random from one proposal to the next until the label changes; that is weak (a decision-based
-/// attack would do better), so judge a label-only target by transfer as well.
+/// search walks at random from one proposal to the next until the label changes; that is weak: attack a label-only
+/// target with [`RayS`](super::RayS) and by transfer.
 ///
 /// On a table there is no square: the proposal changes a random set of as many features, each by a sign of its own.
 ///
 /// # Guarantees
 ///
 /// 1. Every input stays within `radius` of its sample and in `[0, 1]`, exactly: `every_attack_keeps_its_contract`.
-/// 2. No sample costs more than `queries` queries: `square_keeps_its_query_budget`.
-/// 3. When the target denies, the attack ends with what it has: `square_ends_when_denied`.
+/// 2. No sample costs more than `queries` queries: `black_box_attacks_keep_their_query_budget`.
+/// 3. When the target denies, the attack ends with what it has: `black_box_attacks_end_when_denied`.
 ///
 /// # Source
 ///

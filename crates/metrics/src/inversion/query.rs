@@ -43,9 +43,9 @@ pub struct QueryInversion {
 }
 
 impl QueryInversion {
-    /// 50 pairs a step, a narrow search, steps that cross the range of a feature in 20.
+    /// Twenty steps, or more of 50 pairs each; a narrow search; steps that cross the range of a feature in 20.
     pub fn new(queries: usize) -> Self {
-        Self { queries, directions: 50, width: 0.1, step_size: 0.05 }
+        Self { queries, directions: (queries / 40).clamp(1, 50), width: 0.1, step_size: 0.05 }
     }
 
     /// The setting of measurements of this attack.

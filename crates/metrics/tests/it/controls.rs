@@ -2,7 +2,7 @@
 
 use underpin_core::*;
 use underpin_metrics::controls;
-use underpin_metrics::evasion::{Pgd, Square};
+use underpin_metrics::evasion::{Pgd, RayS, Square};
 use underpin_metrics::extraction::Knockoff;
 use underpin_metrics::inversion::{GradientInversion, QueryInversion};
 use underpin_metrics::membership::Variance;
@@ -29,6 +29,10 @@ fn evasion_attacks_pass() {
             assert!(all_pass(&found), "{shape:?} {norm} {found:?}");
             let found = controls::square(&Square::new(norm, radius(size), 300), &shape, Seed(1)).unwrap();
             assert!(all_pass(&found), "{shape:?} {norm} {found:?}");
+        }
+        for size in [0.03, 0.1] {
+            let found = controls::rays(&RayS { radius: radius(size), queries: 500 }, &shape, Seed(1)).unwrap();
+            assert!(all_pass(&found), "{shape:?} {found:?}");
         }
     }
 }

@@ -98,7 +98,7 @@ fn nan_gives_nothing_and_bad_settings_are_refused() {
     let good = QueryInversion::new(200);
     let bad = [
         QueryInversion { directions: 0, ..good },
-        QueryInversion { queries: 99, ..good },
+        QueryInversion { queries: 9, ..good },
         QueryInversion { width: 0.6, ..good },
         QueryInversion { step_size: f64::INFINITY, ..good },
     ];
