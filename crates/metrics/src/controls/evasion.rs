@@ -49,7 +49,8 @@ pub fn rays(attack: &RayS, shape: &Shape, seed: Seed) -> Result<Vec<Control>, Er
     planted.controls(attack, seed)
 }
 
-/// Controls of the transfer attack, as those of [`pgd`]; the surrogate is the target with noise on its weights.
+/// Controls of the transfer attack, as those of [`pgd`]; the surrogate is the target with noise on its weights, and
+/// the same mean margin.
 ///
 /// # Errors
 ///
@@ -58,13 +59,14 @@ pub fn transfer(attack: &Pgd, shape: &Shape, seed: Seed) -> Result<Vec<Control>,
     let planted = Planted::new(attack.norm, attack.radius, shape, seed)?;
     let mut rng = stream(seed.derive("surrogate"));
     let mut surrogate = planted.model(WEAK);
-    let length = |weights: &[f64]| (weights.iter().map(|w| w * w).sum::<f64>() / weights.len() as f64).sqrt();
-    for weights in &mut surrogate.weights {
-        let noise = 0.3 * length(weights);
-        for weight in weights {
-            *weight += noise * normal(&mut rng);
-        }
+    let weights = &mut surrogate.weights[0];
+    let noise = 0.3 * (weights.iter().map(|w| w * w).sum::<f64>() / weights.len() as f64).sqrt();
+    let mean = |weights: &[f64]| planted.values(weights).sum::<f64>() / SAMPLES as f64;
+    let before = mean(weights);
+    for weight in weights.iter_mut() {
+        *weight += noise * normal(&mut rng);
     }
+    surrogate.bias[0] += before - mean(weights);
     planted.controls(&Transfer { surrogate: &surrogate, attack: *attack }, seed)
 }
 
@@ -103,10 +105,15 @@ impl Planted {
         Ok(Self { samples, weights, reach: radius.value() * size * unit })
     }
 
+    /// The product of each sample with `weights`.
+    fn values(&self, weights: &[f64]) -> impl Iterator<Item = f64> {
+        let value = |row: &[f32]| row.iter().zip(weights).map(|(x, w)| f64::from(*x) * w).sum::<f64>();
+        self.samples.inputs().rows().map(value).collect::<Vec<_>>().into_iter()
+    }
+
     /// The model whose margin, on the sample where it is least, is `margin` times the reach.
     fn model(&self, margin: f64) -> Softmax {
-        let value = |row: &[f32]| row.iter().zip(&self.weights).map(|(x, w)| f64::from(*x) * w).sum::<f64>();
-        let least = self.samples.inputs().rows().map(value).fold(f64::INFINITY, f64::min);
+        let least = self.values(&self.weights).fold(f64::INFINITY, f64::min);
         Softmax {
             shape: self.samples.inputs().shape().clone(),
             weights: vec![self.weights.clone(), vec![0.0; self.weights.len()]],

@@ -171,7 +171,8 @@ impl Kept {
         let size = inputs.shape().size();
         for ((row, example), harm) in inputs.rows().zip(batch).zip(harm) {
             let before = self.harm[*example];
-            if (harm.misread, harm.loss) > (before.misread, before.loss) {
+            // Of equals the later: where scores saturate, the loss no longer shows that a start has gone further.
+            if (harm.misread, harm.loss) >= (before.misread, before.loss) {
                 self.harm[*example] = *harm;
                 self.inputs.values_mut()[example * size..][..size].copy_from_slice(row);
             }

@@ -1,9 +1,11 @@
 //! RayS: search for the closest decision boundary, by labels alone.
 
+use rand_chacha::ChaCha12Rng;
 use underpin_core::{Access, Attack, Confidence, Examples, Inputs, Norm, Perturbed, Predict, Radius, Seed, System};
 
 use super::ball::Ball;
 use crate::answers::{Oracle, check_samples, right};
+use crate::random::{sign, stream};
 use crate::{Error, Setting};
 
 /// RayS: looks for the direction of ±1 per feature along which the decision boundary is nearest, by labels alone;
@@ -21,11 +23,12 @@ use crate::{Error, Setting};
 ///
 /// # Limits
 ///
-/// Deterministic: the seed is not used. Answers that change from one query to the next mislead the binary search.
+/// Answers that change from one query to the next mislead the binary search.
 ///
 /// # Source
 ///
-/// Chen and Gu, KDD 2020, algorithms 1 to 3. Deviation: the binary search ends within 1/32 of the radius.
+/// Chen and Gu, KDD 2020, algorithms 1 to 3. Deviations: the binary search ends within 1/32 of the radius; until a
+/// first boundary is found, all blocks get random signs instead of one a flip.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RayS {
     /// Largest change of any feature.
@@ -64,11 +67,12 @@ struct Search {
     /// Block `block` of `blocks`, to be flipped next.
     block: usize,
     blocks: usize,
+    rng: ChaCha12Rng,
     done: bool,
 }
 
 impl Search {
-    fn new(example: usize, size: usize) -> Self {
+    fn new(example: usize, size: usize, seed: Seed) -> Self {
         Self {
             example,
             best: vec![1.0; size],
@@ -77,6 +81,7 @@ impl Search {
             question: Question::Sample,
             block: 0,
             blocks: 1,
+            rng: stream(seed.nth(example as u64)),
             done: false,
         }
     }
@@ -121,18 +126,24 @@ impl Search {
         self.done = distance <= radius;
     }
 
-    /// Puts the next block in question: twice as many blocks once all have been tried, one again after the smallest.
+    /// Puts the next block in question, or a random direction while none is known to be misread at all: twice as many blocks once all have been tried, one again after the smallest.
     fn flip(&mut self) {
         let size = self.best.len();
         let length = size.div_ceil(self.blocks);
         self.candidate.clone_from(&self.best);
-        let from = (self.block * length).min(size);
-        for sign in &mut self.candidate[from..(from + length).min(size)] {
-            *sign = -*sign;
-        }
         self.question = Question::Flip;
         self.block += 1;
-        if self.block * length >= size {
+        if self.nearest.is_finite() {
+            let from = ((self.block - 1) * length).min(size);
+            for sign in &mut self.candidate[from..(from + length).min(size)] {
+                *sign = -*sign;
+            }
+        } else {
+            for block in self.candidate.chunks_mut(length) {
+                block.fill(sign(&mut self.rng));
+            }
+        }
+        if self.block * length >= size || !self.nearest.is_finite() {
             self.block = 0;
             self.blocks = if length == 1 { 1 } else { 2 * self.blocks };
         }
@@ -149,7 +160,7 @@ impl<T: Predict + ?Sized> Attack<T> for RayS {
     type Outcome = Perturbed;
     type Error = Error;
 
-    fn run(&self, target: &T, samples: &Examples, _: Seed) -> Result<Perturbed, Error> {
+    fn run(&self, target: &T, samples: &Examples, seed: Seed) -> Result<Perturbed, Error> {
         check_samples(samples)?;
         if self.queries < 2 {
             let value = self.queries as f64;
@@ -158,7 +169,8 @@ impl<T: Predict + ?Sized> Attack<T> for RayS {
         let (shape, radius) = (samples.inputs().shape(), self.radius.value());
         let ball = Ball::new(Norm::Linf, self.radius);
         let mut oracle = Oracle::new(target, samples.classes());
-        let mut searches: Vec<Search> = (0..samples.len()).map(|example| Search::new(example, shape.size())).collect();
+        let mut searches: Vec<Search> =
+            (0..samples.len()).map(|example| Search::new(example, shape.size(), seed)).collect();
         for _ in 0..self.queries {
             let mut active: Vec<&mut Search> = searches.iter_mut().filter(|search| !search.done).collect();
             if active.is_empty() || oracle.denied.is_some() {
