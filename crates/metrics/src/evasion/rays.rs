@@ -1,10 +1,14 @@
 //! RayS: search for the closest decision boundary, by labels alone.
 
 use rand_chacha::ChaCha12Rng;
-use underpin_core::{Access, Attack, Confidence, Examples, Inputs, Norm, Perturbed, Predict, Radius, Seed, System};
+use serde::{Deserialize, Serialize};
+use underpin_core::{
+    Access, Attack, Confidence, Examples, Inputs, Norm, Perturbed, Predict, Radius, Seed, System, Threat,
+};
 
 use super::ball::Ball;
 use crate::answers::{Oracle, check_samples, right};
+use crate::progress::{Progress, ended};
 use crate::random::{sign, stream};
 use crate::{Error, Setting};
 
@@ -29,7 +33,8 @@ use crate::{Error, Setting};
 ///
 /// Chen and Gu, KDD 2020, algorithms 1 to 3. Deviations: the binary search ends within 1/32 of the radius; until a
 /// first boundary is found, all blocks get random signs instead of one a flip.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RayS {
     /// Largest change of any feature.
     pub radius: Radius,
@@ -169,6 +174,7 @@ impl<T: Predict + ?Sized> Attack<T> for RayS {
         let (shape, radius) = (samples.inputs().shape(), self.radius.value());
         let ball = Ball::new(Norm::Linf, self.radius);
         let mut oracle = Oracle::new(target, samples.classes());
+        let progress = Progress::new("RayS", self.queries);
         let mut searches: Vec<Search> =
             (0..samples.len()).map(|example| Search::new(example, shape.size(), seed)).collect();
         for _ in 0..self.queries {
@@ -191,6 +197,7 @@ impl<T: Predict + ?Sized> Attack<T> for RayS {
             for (search, right) in active.iter_mut().zip(right(&outputs, &labels)) {
                 search.learn(!right, radius, radius / 32.0);
             }
+            progress.step();
         }
         let mut rows = Vec::with_capacity(samples.inputs().values().len());
         for search in &searches {
@@ -199,6 +206,7 @@ impl<T: Predict + ?Sized> Attack<T> for RayS {
             ball.project(origin, &mut row);
             rows.extend(if matches!(search.question, Question::Sample) { origin.to_vec() } else { row });
         }
+        ended(Threat::Evasion, Access::BlackBox, "rays", oracle.answered);
         let inputs = Inputs::new(shape.clone(), rows)?;
         Ok(Perturbed { inputs, norm: Norm::Linf, radius: self.radius, queries: oracle.answered })
     }

@@ -214,6 +214,23 @@ fn the_worst_case_is_taken_sample_by_sample() {
 }
 
 #[test]
+fn a_perturbation_that_repairs_does_not_count() {
+    let model = fitted(&blobs(&[12], 3, 90, 0.1, 2));
+    let samples = blobs(&[12], 3, 30, 0.05, 3);
+    let wrong = samples.with_labels(samples.labels().iter().map(|label| (label + 1) % 3).collect()).unwrap();
+    // Each sample is replaced by one of its own label: read right after, and wrong before.
+    let next: Vec<usize> = (0..30).map(|at| (at + 1) % 30).collect();
+    let inputs = samples.inputs().select(&next);
+    let repaired = Perturbed { inputs, norm: Norm::Linf, radius: radius(1.0), queries: 0 };
+    assert!(correct(&model, &wrong.with_inputs(repaired.inputs.clone()).unwrap()).unwrap().contains(&true));
+    let evaded = judge(&model, &wrong, &repaired).unwrap();
+    assert!(evaded.robust.iter().all(|robust| !robust));
+    let few = Perturbed { inputs: samples.inputs().select(&[0]), ..repaired };
+    assert!(matches!(judge(&model, &samples, &few), Err(Error::Length { .. })));
+    assert!(matches!(judge(&model, &samples.select(&[]), &few), Err(Error::NoObservations { .. })));
+}
+
+#[test]
 fn robust_accuracy_is_complete() {
     let pgd = Pgd::new(Norm::Linf, radius(0.1), 5, 1);
     let evaded = Evaded {

@@ -141,3 +141,15 @@ fn tables_of_few_features_are_served() {
         }
     }
 }
+
+#[test]
+fn settings_survive_a_file_and_refuse_what_they_do_not_know() {
+    let pgd = Pgd::new(Norm::L2, radius(0.5), 10, 2);
+    let text = serde_json::to_string(&pgd).unwrap();
+    assert_eq!(serde_json::from_str::<Pgd>(&text).unwrap(), pgd);
+    assert!(serde_json::from_str::<Pgd>(&text.replace("restarts", "starts")).is_err());
+    assert!(serde_json::from_str::<RayS>(r#"{"radius": -0.1, "queries": 5}"#).is_err());
+    let inversion = QueryInversion::new(500);
+    assert_eq!(serde_json::from_str::<QueryInversion>(&serde_json::to_string(&inversion).unwrap()).unwrap(), inversion);
+    assert_eq!(serde_json::to_string(&Variance::PerExample).unwrap(), format!("\"{}\"", Variance::PerExample.word()));
+}
