@@ -35,6 +35,26 @@ const BATCH: usize = 256;
 ///
 /// Radius 0 or no step returns samples and random points of the ball. NaN gradients count as 0.
 ///
+/// # Examples
+///
+/// Access is a trait bound: a guarded endpoint, which is only `Predict`, cannot be attacked by gradients.
+///
+/// ```compile_fail
+/// # use underpin_core::{Attack, Examples, LossGradient, Perturbed, Predict, Seed};
+/// # use underpin_metrics::{Error, evasion::Pgd};
+/// fn attack(pgd: &Pgd, endpoint: &dyn Predict, samples: &Examples) -> Result<Perturbed, Error> {
+///     pgd.run(endpoint, samples, Seed(1))
+/// }
+/// ```
+///
+/// ```
+/// # use underpin_core::{Attack, Examples, LossGradient, Perturbed, Predict, Seed};
+/// # use underpin_metrics::{Error, evasion::Pgd};
+/// fn attack(pgd: &Pgd, model: &dyn LossGradient, samples: &Examples) -> Result<Perturbed, Error> {
+///     pgd.run(model, samples, Seed(1))
+/// }
+/// ```
+///
 /// # Source
 ///
 /// Madry, Makelov, Schmidt, Tsipras and Vladu, ICLR 2018, section 2.1. Deviation: the loss comes from the scores.

@@ -290,6 +290,23 @@ fn bad_samples_are_refused_by_place() {
     assert!(matches!(pgd.run(&model, &wide, Seed(1)), Err(Error::Denied(Denied::Shape { .. }))));
 }
 
+/// Answers one row, whatever is asked.
+struct Short;
+
+impl Predict for Short {
+    fn predict(&self, _: &Inputs) -> Result<Outputs, Denied> {
+        Ok(Outputs::new(2, vec![1.0, 0.0], Disclosure::Scores).unwrap())
+    }
+}
+
+#[test]
+fn answers_that_are_missing_are_no_answers() {
+    let samples = blobs(&[2], 2, 4, 0.1, 2);
+    assert!(matches!(correct(&Short, &samples), Err(Error::Length { expected: 4, found: 1, .. })));
+    let guard = Limited::new(fitted(&samples), 3);
+    assert!(matches!(correct(&guard, &samples), Err(Error::Denied(Denied::QuotaExhausted { .. }))));
+}
+
 #[test]
 fn a_model_that_answers_nan_has_no_accuracy() {
     let samples = blobs(&[2], 2, 10, 0.1, 2);
