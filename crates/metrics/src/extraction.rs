@@ -3,11 +3,12 @@
 use rand::seq::SliceRandom;
 use underpin_core::{
     About, Access, Attack, Confidence, Denied, Examples, Inputs, Measurement, Metric, Point, Predict, Quantity, Seed,
-    Series, System, Trainer,
+    Series, System, Threat, Trainer,
 };
 
 use crate::answers::{Oracle, answers};
 use crate::interval::{Share, paired_difference};
+use crate::progress::{Progress, ended};
 use crate::random::stream;
 use crate::{Error, Setting};
 
@@ -133,6 +134,7 @@ impl<T: Predict + ?Sized, R: Trainer + ?Sized> Attack<T> for Knockoff<'_, R> {
         let answered = self.ask(target, samples.inputs(), seed)?;
         let queries = answered.examples.len() as u64;
         let copy = self.copy(&answered, answered.examples.len(), seed)?;
+        ended(Threat::Extraction, Access::BlackBox, "knockoff", queries);
         Ok(Stolen { copy, queries, denied: answered.denied })
     }
 }
@@ -249,11 +251,12 @@ where
     let classes = knockoff.owned.classes();
     let baseline = knockoff.baseline(seed)?;
     let mut points = Vec::with_capacity(stops.len());
-    for (step, stop) in stops.iter().enumerate() {
+    let progress = Progress::new("fidelity against queries", stops.len());
+    for stop in &stops {
         let copy = knockoff.copy(answered, *stop, seed)?;
         let agreement = agreement(victim, &copy, &baseline, held_out, classes, *stop as u64)?;
         points.push(Point(*stop as f64, Share::of(&agreement.copy).value()));
-        tracing::info!(target: "progress", task = "fidelity against queries", step = step as u64 + 1, of = stops.len() as u64);
+        progress.step();
     }
     Ok(Series { name: "fidelity".into(), label: label.into(), x: "queries".into(), y: "fidelity".into(), points })
 }

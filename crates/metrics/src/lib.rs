@@ -2,6 +2,7 @@
 
 mod answers;
 mod error;
+mod progress;
 mod random;
 mod roc;
 mod setting;

@@ -2,11 +2,12 @@
 
 use underpin_core::{
     About, Access, Attack, Confidence, Examples, Inputs, Measurement, Metric, Phase, Predict, Quantity, Seed, System,
-    Trigger,
+    Threat, Trigger,
 };
 
 use crate::answers::{answers, check_samples, correct};
 use crate::interval::{Share, paired_difference};
+use crate::progress::ended;
 use crate::{Error, Setting};
 
 /// Shows inputs wearing the trigger to a model that was trained on rows the adversary had a hand in.
@@ -74,6 +75,7 @@ impl<T: Predict + ?Sized> Attack<T> for Backdoor {
         };
         let before = read(others.inputs())?;
         let fooled = read(&self.stamp(others.inputs()))?;
+        ended(Threat::Poisoning, Access::BlackBox, "badnets", others.len() as u64);
         Ok(Triggered { before, fooled, queries: others.len() as u64 })
     }
 }

@@ -72,3 +72,47 @@ pub(crate) fn check_scores(positives: &[f64], negatives: &[f64]) -> Result<(), E
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interval::auc;
+    use underpin_core::Confidence;
+
+    #[test]
+    fn tied_scores_are_crossed_at_once() {
+        let points = roc(&[2.0, 1.0], &[1.0, 0.0]).unwrap();
+        let counts: Vec<(usize, usize)> = points.iter().map(|p| (p.false_positives, p.true_positives)).collect();
+        assert_eq!(counts, [(0, 0), (0, 1), (1, 2), (2, 2)]);
+        assert!(matches!(roc(&[], &[1.0]), Err(Error::NoObservations { .. })));
+        assert!(matches!(roc(&[1.0], &[0.0, f64::NAN]), Err(Error::NotANumber { position: 1, .. })));
+    }
+
+    #[test]
+    fn curves_agree_with_scikit_learn() {
+        let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/roc.json")).unwrap();
+        let vectors: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let cases = vectors["cases"].as_array().unwrap();
+        assert_eq!(cases.len(), 3);
+        for case in cases {
+            let group = |class: i64| -> Vec<f64> {
+                let labels = case["y"].as_array().unwrap();
+                let scores = case["score"].as_array().unwrap();
+                let members = labels.iter().zip(scores).filter(|(label, _)| label.as_i64() == Some(class));
+                members.map(|(_, score)| score.as_f64().unwrap()).collect()
+            };
+            let (positives, negatives) = (group(1), group(0));
+            let (area, _) = auc(&positives, &negatives, Confidence::new(0.95).unwrap()).unwrap();
+            assert!((area - case["auc"].as_f64().unwrap()).abs() < 1e-12, "{}", case["name"]);
+            let series = roc_series(&positives, &negatives, "t").unwrap();
+            for fpr in [0.001, 0.01, 0.1] {
+                let best = series.points.iter().filter(|point| point.0 <= fpr).map(|point| point.1).fold(0.0, f64::max);
+                let expected = case[format!("tpr_at_fpr_{fpr}")].as_f64().unwrap();
+                assert!((best - expected).abs() < 1e-12, "{} {fpr}", case["name"]);
+            }
+            let advantage = series.points.iter().map(|point| point.1 - point.0).fold(0.0, f64::max);
+            let expected = case["membership_advantage"].as_f64().unwrap();
+            assert!((advantage - expected).abs() < 1e-12, "{}", case["name"]);
+        }
+    }
+}

@@ -116,7 +116,8 @@ fn check(predictions: &[Prediction]) -> Result<(), Error> {
 /// with the stated confidence; infinite when there is none.
 ///
 /// Choose it on other data than it is measured on. Thresholds are tried from the most confident down and the search
-/// ends at the first that fails, so the exact bound holds for the one chosen (fixed-sequence testing).
+/// ends at the first that fails, so that, given the confidences, the exact bound holds for the one chosen
+/// (fixed-sequence testing).
 ///
 /// # Errors
 ///

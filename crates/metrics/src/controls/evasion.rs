@@ -5,7 +5,7 @@ use underpin_core::{Attack, Control, Examples, Inputs, Norm, Perturbed, Radius, 
 use super::planted::{Softmax, pattern};
 use super::{at_least, at_most};
 use crate::Error;
-use crate::evasion::{Pgd, Square, Transfer, judge};
+use crate::evasion::{Pgd, RayS, Square, Transfer, judge};
 use crate::interval::Share;
 use crate::random::{normal, stream};
 
@@ -39,7 +39,18 @@ pub fn square(attack: &Square, shape: &Shape, seed: Seed) -> Result<Vec<Control>
     planted.controls(attack, seed)
 }
 
-/// Controls of the transfer attack, as those of [`pgd`]; the surrogate is the target with noise on its weights.
+/// Controls of RayS, as those of [`pgd`].
+///
+/// # Errors
+///
+/// Those of the attack.
+pub fn rays(attack: &RayS, shape: &Shape, seed: Seed) -> Result<Vec<Control>, Error> {
+    let planted = Planted::new(Norm::Linf, attack.radius, shape, seed)?;
+    planted.controls(attack, seed)
+}
+
+/// Controls of the transfer attack, as those of [`pgd`]; the surrogate is the target with noise on its weights, and
+/// the same mean margin.
 ///
 /// # Errors
 ///
@@ -48,11 +59,14 @@ pub fn transfer(attack: &Pgd, shape: &Shape, seed: Seed) -> Result<Vec<Control>,
     let planted = Planted::new(attack.norm, attack.radius, shape, seed)?;
     let mut rng = stream(seed.derive("surrogate"));
     let mut surrogate = planted.model(WEAK);
-    let length = |weights: &[f64]| (weights.iter().map(|w| w * w).sum::<f64>() / weights.len() as f64).sqrt();
-    for weights in &mut surrogate.weights {
-        let noise = 0.3 * length(weights);
-        weights.iter_mut().for_each(|weight| *weight += noise * normal(&mut rng));
+    let weights = &mut surrogate.weights[0];
+    let noise = 0.3 * (weights.iter().map(|w| w * w).sum::<f64>() / weights.len() as f64).sqrt();
+    let mean = |weights: &[f64]| planted.values(weights).sum::<f64>() / SAMPLES as f64;
+    let before = mean(weights);
+    for weight in weights.iter_mut() {
+        *weight += noise * normal(&mut rng);
     }
+    surrogate.bias[0] += before - mean(weights);
     planted.controls(&Transfer { surrogate: &surrogate, attack: *attack }, seed)
 }
 
@@ -84,15 +98,22 @@ impl Planted {
         };
         // The weak margin is 2 in logits, which leaves gradients their digits.
         let unit = 2.0 / (WEAK * radius.value() * size).max(1e-9);
-        weights.iter_mut().for_each(|w| *w *= unit);
+        for weight in &mut weights {
+            *weight *= unit;
+        }
         let samples = Examples::new(Inputs::new(shape.clone(), values)?, vec![0; SAMPLES], 2)?;
         Ok(Self { samples, weights, reach: radius.value() * size * unit })
     }
 
+    /// The product of each sample with `weights`.
+    fn values(&self, weights: &[f64]) -> impl Iterator<Item = f64> {
+        let value = |row: &[f32]| row.iter().zip(weights).map(|(x, w)| f64::from(*x) * w).sum::<f64>();
+        self.samples.inputs().rows().map(value).collect::<Vec<_>>().into_iter()
+    }
+
     /// The model whose margin, on the sample where it is least, is `margin` times the reach.
     fn model(&self, margin: f64) -> Softmax {
-        let value = |row: &[f32]| row.iter().zip(&self.weights).map(|(x, w)| f64::from(*x) * w).sum::<f64>();
-        let least = self.samples.inputs().rows().map(value).fold(f64::INFINITY, f64::min);
+        let least = self.values(&self.weights).fold(f64::INFINITY, f64::min);
         Softmax {
             shape: self.samples.inputs().shape().clone(),
             weights: vec![self.weights.clone(), vec![0.0; self.weights.len()]],

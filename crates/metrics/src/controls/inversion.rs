@@ -48,7 +48,7 @@ where
     // A random direction in d dimensions has a cosine of variance 1 / d to any other; one for each class.
     let chance = deviations() / ((shape.size() * CLASSES) as f64).sqrt();
     Ok(vec![
-        at_least("linear model whose weights are the class templates", score(&smooth, &smooth)?, 0.3),
+        at_least("linear model whose weights are the class templates", score(&smooth, &smooth)?, 0.2),
         at_most("linear model whose weights are unrelated to the classes", score(&random, &unrelated)?, chance),
     ])
 }

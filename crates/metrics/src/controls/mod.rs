@@ -15,7 +15,7 @@ mod membership;
 mod planted;
 mod poisoning;
 
-pub use evasion::{pgd, square, transfer};
+pub use evasion::{pgd, rays, square, transfer};
 pub use inversion::{gradient_inversion, query_inversion};
 pub use knockoff::knockoff;
 pub use membership::{label_only_gap, lira};

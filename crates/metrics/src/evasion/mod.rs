@@ -3,6 +3,7 @@
 mod ball;
 mod patch;
 mod pgd;
+mod rays;
 mod square;
 mod transfer;
 
@@ -12,9 +13,11 @@ use underpin_core::{
 
 use crate::answers::correct;
 use crate::interval::Share;
+use crate::progress::Progress;
 use crate::{Error, Setting};
 
 pub use pgd::Pgd;
+pub use rays::RayS;
 pub use square::Square;
 pub use transfer::Transfer;
 
@@ -130,6 +133,7 @@ where
     let mut robust = correct(judge, samples)?;
     let mut points = vec![Point(0.0, Share::of(&robust).value())];
     let mut previous = 0.0;
+    let progress = Progress::new("robust accuracy against radius", radii.len());
     for (step, radius) in radii.iter().enumerate() {
         if radius.value() <= previous {
             return Err(Error::OutOfRange { name: "radius", value: radius.value(), range: "(previous radius, inf)" });
@@ -139,7 +143,7 @@ where
         let evaded = self::judge(judge, samples, &perturbed)?;
         robust.iter_mut().zip(&evaded.robust).for_each(|(kept, now)| *kept &= now);
         points.push(Point(previous, Share::of(&robust).value()));
-        tracing::info!(target: "progress", task = "robust accuracy against radius", step = step as u64 + 1, of = radii.len() as u64);
+        progress.step();
     }
     Ok(Series {
         name: "robust_accuracy".into(),

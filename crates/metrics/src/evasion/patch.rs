@@ -110,7 +110,9 @@ fn recolour(ball: Ball, area: Area, origin: &[f32], delta: &[f64], share: f64, r
         let mut painted = delta.to_vec();
         for group in &window.groups {
             let colour = ball.radius * f64::from(sign(rng));
-            group.iter().for_each(|at| painted[*at] = colour);
+            for at in group {
+                painted[*at] = colour;
+            }
         }
         let after = moved(ball, origin, &painted);
         if after != before {
@@ -144,7 +146,9 @@ fn shift_mass(
             group.iter().zip(&pattern).map(|(at, bump)| sign * bump + delta[*at] / own).collect();
         let size = update.iter().map(|u| u * u).sum::<f64>().sqrt().max(1e-10);
         let budget = (unused / channels + both).sqrt();
-        update.iter_mut().for_each(|u| *u *= budget / size);
+        for value in &mut update {
+            *value *= budget / size;
+        }
         updates.push(update);
     }
     second.groups.iter().flatten().for_each(|at| delta[*at] = 0.0);
@@ -168,7 +172,9 @@ fn bump(height: usize, width: usize) -> Vec<f64> {
         }
     }
     let length = cells.iter().map(|cell| cell * cell).sum::<f64>().sqrt();
-    cells.iter_mut().for_each(|cell| *cell /= length);
+    for cell in &mut cells {
+        *cell /= length;
+    }
     cells
 }
 

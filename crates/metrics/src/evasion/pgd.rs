@@ -1,12 +1,14 @@
 //! Projected gradient descent.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use underpin_core::{
-    Access, Attack, Confidence, Examples, Inputs, LossGradient, Norm, Outputs, Perturbed, Radius, Seed, System,
+    Access, Attack, Confidence, Examples, Inputs, LossGradient, Norm, Outputs, Perturbed, Radius, Seed, System, Threat,
 };
 
 use super::ball::Ball;
 use crate::answers::{answers, check_samples};
+use crate::progress::{Progress, ended};
 use crate::random::stream;
 use crate::{Error, Setting};
 
@@ -33,10 +35,31 @@ const BATCH: usize = 256;
 ///
 /// Radius 0 or no step returns samples and random points of the ball. NaN gradients count as 0.
 ///
+/// # Examples
+///
+/// Access is a trait bound: a guarded endpoint, which is only `Predict`, cannot be attacked by gradients.
+///
+/// ```compile_fail
+/// # use underpin_core::{Attack, Examples, LossGradient, Perturbed, Predict, Seed};
+/// # use underpin_metrics::{Error, evasion::Pgd};
+/// fn attack(pgd: &Pgd, endpoint: &dyn Predict, samples: &Examples) -> Result<Perturbed, Error> {
+///     pgd.run(endpoint, samples, Seed(1))
+/// }
+/// ```
+///
+/// ```
+/// # use underpin_core::{Attack, Examples, LossGradient, Perturbed, Predict, Seed};
+/// # use underpin_metrics::{Error, evasion::Pgd};
+/// fn attack(pgd: &Pgd, model: &dyn LossGradient, samples: &Examples) -> Result<Perturbed, Error> {
+///     pgd.run(model, samples, Seed(1))
+/// }
+/// ```
+///
 /// # Source
 ///
 /// Madry, Makelov, Schmidt, Tsipras and Vladu, ICLR 2018, section 2.1. Deviation: the loss comes from the scores.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Pgd {
     /// How the size of a perturbation is measured.
     pub norm: Norm,
@@ -86,9 +109,10 @@ impl Pgd {
         let clean = answers(target, samples.inputs(), samples.classes())?;
         let mut kept = Kept { inputs: samples.inputs().clone(), harm: harm(&clean, samples.labels()) };
         let mut queries = samples.len() as u64;
+        let progress = Progress::new("projected gradient descent", self.restarts * samples.len().div_ceil(BATCH));
         for restart in 0..self.restarts {
             let active: Vec<usize> = (0..samples.len()).filter(|example| goal.is_open(kept.harm[*example])).collect();
-            let passes = self.restart(target, samples, &active, seed.nth(restart as u64), &mut kept)?;
+            let passes = self.restart(target, samples, &active, seed.nth(restart as u64), &mut kept, &progress)?;
             queries += passes * active.len() as u64;
         }
         Ok(Perturbed { inputs: kept.inputs, norm: self.norm, radius: self.radius, queries })
@@ -102,6 +126,7 @@ impl Pgd {
         active: &[usize],
         seed: Seed,
         kept: &mut Kept,
+        progress: &Progress,
     ) -> Result<u64, Error> {
         let ball = Ball::new(self.norm, self.radius);
         for batch in active.chunks(BATCH) {
@@ -124,6 +149,7 @@ impl Pgd {
             }
             let outputs = answers(target, &inputs, samples.classes())?;
             kept.replace(batch, &inputs, &harm(&outputs, origins.labels()));
+            progress.step();
         }
         Ok(self.steps as u64 + 1)
     }
@@ -134,7 +160,9 @@ impl<T: LossGradient + ?Sized> Attack<T> for Pgd {
     type Error = Error;
 
     fn run(&self, target: &T, samples: &Examples, seed: Seed) -> Result<Perturbed, Error> {
-        self.perturb(target, samples, Goal::Misread, seed)
+        let perturbed = self.perturb(target, samples, Goal::Misread, seed)?;
+        ended(Threat::Evasion, Access::WhiteBox, "pgd", perturbed.queries);
+        Ok(perturbed)
     }
 }
 
@@ -171,7 +199,8 @@ impl Kept {
         let size = inputs.shape().size();
         for ((row, example), harm) in inputs.rows().zip(batch).zip(harm) {
             let before = self.harm[*example];
-            if (harm.misread, harm.loss) > (before.misread, before.loss) {
+            // Of equals the later: where scores saturate, the loss no longer shows that a start has gone further.
+            if (harm.misread, harm.loss) >= (before.misread, before.loss) {
                 self.harm[*example] = *harm;
                 self.inputs.values_mut()[example * size..][..size].copy_from_slice(row);
             }
@@ -186,4 +215,32 @@ fn harm(outputs: &Outputs, labels: &[usize]) -> Vec<Harm> {
         Harm { misread: !right, loss: if score.is_nan() { f64::INFINITY } else { -score.ln() } }
     };
     outputs.rows().zip(labels).zip(right).map(harm).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use underpin_core::{Disclosure, Shape};
+
+    #[test]
+    fn a_misread_input_is_kept_and_then_the_higher_loss() {
+        let inputs = |values: Vec<f32>| Inputs::new(Shape::new([1]).unwrap(), values).unwrap();
+        let harm = |misread, loss| Harm { misread, loss };
+        let mut kept = Kept { inputs: inputs(vec![0.0; 4]), harm: vec![harm(false, 1.0); 4] };
+        let batch = [0, 1, 3];
+        kept.replace(&batch, &inputs(vec![0.1, 0.2, 0.3]), &[harm(true, 0.5), harm(false, 2.0), harm(false, 0.9)]);
+        assert_eq!(kept.inputs.values(), [0.1, 0.2, 0.0, 0.0], "misread, higher, not asked, lower");
+        kept.replace(&batch, &inputs(vec![0.4, 0.5, 0.6]), &[harm(false, 9.0), harm(true, 0.1), harm(false, 1.0)]);
+        assert_eq!(kept.inputs.values(), [0.1, 0.5, 0.0, 0.6], "misread stays, misread wins, equal is replaced");
+    }
+
+    #[test]
+    fn an_answer_of_nan_is_misread_at_any_loss() {
+        let outputs = Outputs::new(2, vec![f32::NAN, 0.5, 1.0, 0.0, 0.25, 0.75], Disclosure::Scores).unwrap();
+        let found = harm(&outputs, &[0, 0, 0]);
+        assert_eq!(found.iter().map(|harm| harm.misread).collect::<Vec<_>>(), [true, false, true]);
+        assert!(
+            found[0].loss.is_infinite() && found[1].loss.abs() < 1e-9 && (found[2].loss - 4.0_f64.ln()).abs() < 1e-6
+        );
+    }
 }

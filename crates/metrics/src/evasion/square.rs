@@ -2,13 +2,16 @@
 
 use rand_chacha::ChaCha12Rng;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use underpin_core::{
     Access, Attack, Confidence, Disclosure, Examples, Inputs, Norm, Perturbed, Predict, Radius, Seed, Shape, System,
+    Threat,
 };
 
 use super::ball::Ball;
 use super::patch::{self, Area};
 use crate::answers::{Oracle, check_samples};
+use crate::progress::{Progress, ended};
 use crate::random::stream;
 use crate::{Error, Setting};
 
@@ -22,22 +25,23 @@ const FLOOR: f32 = 1e-9;
 /// All samples that still hold out are asked for in one batch, one query each.
 ///
 /// What the answers allow: of top-k answers, the missing scores count as 0. A label alone gives no margin, so the
-/// search walks at random from one proposal to the next until the label changes; that is weak (a decision-based
-/// attack would do better), so judge a label-only target by transfer as well.
+/// search walks at random from one proposal to the next until the label changes; that is weak: attack a label-only
+/// target with [`RayS`](super::RayS) and by transfer.
 ///
 /// On a table there is no square: the proposal changes a random set of as many features, each by a sign of its own.
 ///
 /// # Guarantees
 ///
 /// 1. Every input stays within `radius` of its sample and in `[0, 1]`, exactly: `every_attack_keeps_its_contract`.
-/// 2. No sample costs more than `queries` queries: `square_keeps_its_query_budget`.
-/// 3. When the target denies, the attack ends with what it has: `square_ends_when_denied`.
+/// 2. No sample costs more than `queries` queries: `black_box_attacks_keep_their_query_budget`.
+/// 3. When the target denies, the attack ends with what it has: `black_box_attacks_end_when_denied`.
 ///
 /// # Source
 ///
 /// Andriushchenko, Croce, Flammarion and Hein, ECCV 2020: algorithm 1, L∞ updates of algorithm 2, L2 updates of
 /// algorithm 3, piecewise schedule of appendix B. Deviations: the table form above; a square is at most the image.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Square {
     /// How the size of a perturbation is measured.
     pub norm: Norm,
@@ -110,6 +114,7 @@ impl<T: Predict + ?Sized> Attack<T> for Square {
         let (shape, ball) = (samples.inputs().shape(), Ball::new(self.norm, self.radius));
         let area = Area::of(shape);
         let mut oracle = Oracle::new(target, samples.classes());
+        let progress = Progress::new("square attack", self.queries);
         let mut searches: Vec<Search> = (0..samples.len())
             .map(|example| Search {
                 example,
@@ -134,8 +139,10 @@ impl<T: Predict + ?Sized> Attack<T> for Square {
             if !ask(&mut oracle, &mut searches, samples, shape, query)? {
                 break;
             }
+            progress.step();
         }
         let inputs = searches.into_iter().flat_map(|search| search.best).collect();
+        ended(Threat::Evasion, Access::BlackBox, "square", oracle.answered);
         let inputs = Inputs::new(shape.clone(), inputs)?;
         Ok(Perturbed { inputs, norm: self.norm, radius: self.radius, queries: oracle.answered })
     }

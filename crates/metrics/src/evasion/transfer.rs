@@ -1,9 +1,10 @@
 //! Adversarial examples made on one model and shown to another.
 
-use underpin_core::{Access, Attack, Confidence, Examples, LossGradient, Perturbed, Predict, Seed, System};
+use underpin_core::{Access, Attack, Confidence, Examples, LossGradient, Perturbed, Predict, Seed, System, Threat};
 
 use super::Pgd;
 use super::pgd::Goal;
+use crate::progress::ended;
 use crate::{Error, Setting};
 
 /// Makes adversarial examples on a surrogate and never asks the target; gray box.
@@ -36,6 +37,7 @@ impl<S: LossGradient + ?Sized, T: Predict + ?Sized> Attack<T> for Transfer<'_, S
 
     fn run(&self, _: &T, samples: &Examples, seed: Seed) -> Result<Perturbed, Error> {
         let perturbed = self.attack.perturb(self.surrogate, samples, Goal::Loss, seed)?;
+        ended(Threat::Evasion, Access::GrayBox, "transfer_pgd", 0);
         Ok(Perturbed { queries: 0, ..perturbed })
     }
 }

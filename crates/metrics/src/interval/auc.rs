@@ -35,8 +35,9 @@ pub fn auc(positives: &[f64], negatives: &[f64], confidence: Confidence) -> Resu
     } else {
         let pairs = positives.len().min(negatives.len()) as u64;
         // Half an unfinished pair either way: the bound of the nearest whole count on the wide side.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count")]
         let wins = |area: f64| ((area * pairs as f64).floor() as u64).min(pairs);
-        (lower_bound(wins(area), pairs, tail), 1.0 - lower_bound(wins(1.0 - area), pairs, tail))
+        (lower_bound(wins(area), pairs, tail), (1.0 - lower_bound(wins(1.0 - area), pairs, tail)).next_up().min(1.0))
     };
     Ok((area, Interval { lower, upper, confidence }))
 }

@@ -2,13 +2,15 @@
 
 use rand_chacha::ChaCha12Rng;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use underpin_core::{Confidence, Interval, Seed};
 
 use crate::Error;
 use crate::random::stream;
 
 /// How a bootstrap is drawn.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Bootstrap {
     /// Number of resamples, at least 100.
     pub resamples: usize,

@@ -36,7 +36,7 @@ pub fn clopper_pearson(successes: u64, trials: u64, confidence: Confidence) -> R
     let tail = 0.5 * (1.0 - confidence.value());
     Ok(Interval {
         lower: lower_bound(successes, trials, tail),
-        upper: 1.0 - lower_bound(trials - successes, trials, tail),
+        upper: (1.0 - lower_bound(trials - successes, trials, tail)).next_up().min(1.0),
         confidence,
     })
 }

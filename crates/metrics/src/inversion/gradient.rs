@@ -1,10 +1,12 @@
 //! Inversion by gradient descent on the input.
 
 use rayon::prelude::*;
-use underpin_core::{Access, Attack, Confidence, Examples, Inputs, LossGradient, Outputs, Seed, System};
+use serde::{Deserialize, Serialize};
+use underpin_core::{Access, Attack, Confidence, Examples, Inputs, LossGradient, Outputs, Seed, System, Threat};
 
 use super::Reconstructions;
 use crate::answers::answers;
+use crate::progress::{Progress, ended};
 use crate::{Error, Setting};
 
 /// Descends the loss of each class from a grey input to what the model reads as that class; white box.
@@ -21,7 +23,8 @@ use crate::{Error, Setting};
 ///
 /// Fredrikson, Jha and Ristenpart, CCS 2015, algorithm 1 (MI-Face). Deviations: cross-entropy instead of
 /// `1 - score`, whose gradient vanishes; normalised steps with momentum; smoothing stands for their denoising.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GradientInversion {
     /// Gradient steps, at least 1.
     pub steps: usize,
@@ -93,6 +96,7 @@ impl<T: LossGradient + ?Sized> Attack<T> for GradientInversion {
         let mut inputs = Inputs::new(shape.clone(), vec![self.start as f32; classes * size])?;
         let mut best = (inputs.clone(), losses(&answers(target, &inputs, classes)?));
         let mut direction = vec![0.0_f64; classes * size];
+        let progress = Progress::new("gradient inversion", self.steps);
         for _ in 0..self.steps {
             let gradients = target.loss_gradient(&inputs, &labels)?;
             if gradients.values().len() != inputs.values().len() {
@@ -109,8 +113,10 @@ impl<T: LossGradient + ?Sized> Attack<T> for GradientInversion {
                     }
                 });
             keep_best(&mut best, &inputs, &losses(&answers(target, &inputs, classes)?));
+            progress.step();
         }
         let queries = (classes * (2 * self.steps + 1)) as u64;
+        ended(Threat::Inversion, Access::WhiteBox, "gradient_inversion", queries);
         Ok(Reconstructions { inputs: best.0, queries })
     }
 }

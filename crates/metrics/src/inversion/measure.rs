@@ -124,7 +124,9 @@ fn contrasts(reconstructions: &Reconstructions, held_out: &Examples) -> Result<V
     };
     let all: Vec<(usize, Contrast)> = (0..held_out.len()).into_par_iter().map(one).collect();
     let mut by_class = vec![Vec::new(); classes];
-    all.into_iter().for_each(|(class, contrast)| by_class[class].push(contrast));
+    for (class, contrast) in all {
+        by_class[class].push(contrast);
+    }
     Ok(by_class)
 }
 
@@ -134,7 +136,9 @@ fn class_means(examples: &Examples, counts: &[usize]) -> Vec<Vec<f64>> {
         means[*label].iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
     }
     for (mean, count) in means.iter_mut().zip(counts) {
-        mean.iter_mut().for_each(|sum| *sum /= *count as f64);
+        for sum in mean {
+            *sum /= *count as f64;
+        }
     }
     means
 }

@@ -1,10 +1,12 @@
 //! Inversion by queries alone.
 
 use rayon::prelude::*;
-use underpin_core::{Access, Attack, Confidence, Disclosure, Examples, Inputs, Outputs, Predict, Seed, System};
+use serde::{Deserialize, Serialize};
+use underpin_core::{Access, Attack, Confidence, Disclosure, Examples, Inputs, Outputs, Predict, Seed, System, Threat};
 
 use super::Reconstructions;
 use crate::answers::Oracle;
+use crate::progress::{Progress, ended};
 use crate::random::{normal, stream};
 use crate::{Error, Setting};
 
@@ -30,7 +32,8 @@ const WIDEST: f64 = 0.5;
 ///
 /// Wierstra et al., JMLR 2014; as a black-box gradient: Ilyas, Engstrom, Athalye and Lin, ICML 2018. Reverse
 /// correlation of a classifier: Ahumada and Lovell, JASA 1971.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct QueryInversion {
     /// Queries allowed per class.
     pub queries: usize,
@@ -43,9 +46,9 @@ pub struct QueryInversion {
 }
 
 impl QueryInversion {
-    /// 50 pairs a step, a narrow search, steps that cross the range of a feature in 20.
+    /// Twenty steps, or more of 50 pairs each; a narrow search; steps that cross the range of a feature in 20.
     pub fn new(queries: usize) -> Self {
-        Self { queries, directions: 50, width: 0.1, step_size: 0.05 }
+        Self { queries, directions: (queries / 40).clamp(1, 50), width: 0.1, step_size: 0.05 }
     }
 
     /// The setting of measurements of this attack.
@@ -107,7 +110,9 @@ impl<T: Predict + ?Sized> Attack<T> for QueryInversion {
                 noise: Vec::new(),
             })
             .collect();
-        for step in 0..self.queries / (2 * self.directions) {
+        let steps = self.queries / (2 * self.directions);
+        let progress = Progress::new("inversion by queries", steps);
+        for step in 0..steps {
             let seed = seed.nth(step as u64);
             searches.par_iter_mut().for_each(|search| search.look_around(self.directions, seed));
             for search in &mut searches {
@@ -118,8 +123,10 @@ impl<T: Predict + ?Sized> Attack<T> for QueryInversion {
             if oracle.denied.is_some() {
                 break;
             }
+            progress.step();
         }
         let inputs = Inputs::new(shape.clone(), searches.into_iter().flat_map(|search| search.present).collect())?;
+        ended(Threat::Inversion, Access::BlackBox, "query_inversion", oracle.answered);
         Ok(Reconstructions { inputs, queries: oracle.answered })
     }
 }

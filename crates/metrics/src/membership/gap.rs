@@ -1,9 +1,10 @@
 //! The gap attack: members are read right more often.
 
-use underpin_core::{Access, Attack, Confidence, Examples, Predict, Seed, System};
+use underpin_core::{Access, Attack, Confidence, Examples, Predict, Seed, System, Threat};
 
 use super::{MembershipScores, check_members};
 use crate::answers::{answers, check_samples, right};
+use crate::progress::ended;
 use crate::{Error, Setting};
 
 /// Calls a sample a member when the target reads it right; black box, label only.
@@ -36,6 +37,7 @@ impl<T: Predict + ?Sized> Attack<T> for LabelOnlyGap {
         check_members(samples, self.members)?;
         let outputs = answers(target, samples.inputs(), samples.classes())?;
         let scores = right(&outputs, samples.labels()).into_iter().map(|right| f64::from(u8::from(right))).collect();
+        ended(Threat::MembershipInference, Access::BlackBox, "label_only_gap", samples.len() as u64);
         Ok(MembershipScores::split(scores, self.members, samples.len() as u64))
     }
 }

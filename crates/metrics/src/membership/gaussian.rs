@@ -1,7 +1,10 @@
 //! Gaussians of a sample's confidence, over models trained with it and without.
 
+use serde::{Deserialize, Serialize};
+
 /// How the spread of the shadow models' confidences is estimated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Variance {
     /// For each sample by itself; needs many shadow models (Carlini et al. use it from 64 on).
     PerExample,

@@ -1,15 +1,16 @@
 //! The likelihood-ratio attack.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
-use underpin_core::{Access, Attack, Confidence, Denied, Examples, Inputs, Outputs, Predict, Seed, System, Trainer};
+use underpin_core::{
+    Access, Attack, Confidence, Denied, Examples, Inputs, Outputs, Predict, Seed, System, Threat, Trainer,
+};
 
 use super::gaussian::Gaussians;
 use super::{MembershipScores, Variance, check_members, logit_confidence};
 use crate::answers::{answers, check_samples};
+use crate::progress::{Progress, ended};
 use crate::random::stream;
 use crate::{Error, Setting};
 
@@ -94,18 +95,17 @@ impl<R: Trainer + ?Sized> Lira<'_, R> {
             let value = self.shadows as f64;
             return Err(Error::OutOfRange { name: "shadows", value, range: "the even numbers from 2" });
         }
-        let (done, of) = (AtomicU64::new(0), self.shadows as u64);
+        let progress = Progress::new("shadow models", self.shadows);
         let train = |index: u64| {
             let included = half(pool, seed.derive("halves").nth(index / 2), index.is_multiple_of(2));
             let rows: Vec<usize> = (0..pool.len()).filter(|row| included[*row]).collect();
             let model = (self.trainer.train(&pool.select(&rows), seed.derive("shadow").nth(index)))
                 .map_err(|source| Error::Training { model: "shadow model", source: Box::new(source) })?
                 .value;
-            let step = done.fetch_add(1, Ordering::Relaxed) + 1;
-            tracing::info!(target: "progress", task = "shadow models", step, of);
+            progress.step();
             Ok(Shadow { model, included })
         };
-        let models = (0..of).into_par_iter().map(train).collect::<Result<_, Error>>()?;
+        let models = (0..self.shadows as u64).into_par_iter().map(train).collect::<Result<_, Error>>()?;
         Ok(Shadows { models, pool: pool.clone() })
     }
 }
@@ -160,6 +160,7 @@ impl Reference {
             self.inside.log_density(sample, confidence) - self.outside.log_density(sample, confidence)
         };
         let scores = confidences.into_iter().enumerate().map(ratio).collect();
+        ended(Threat::MembershipInference, Access::GrayBox, "lira", self.pool.len() as u64);
         Ok(MembershipScores::split(scores, members, self.pool.len() as u64))
     }
 }
@@ -208,6 +209,8 @@ fn half(pool: &Examples, seed: Seed, complement: bool) -> Vec<bool> {
             included[*second] = !first;
         }
     }
-    included.iter_mut().for_each(|included| *included ^= complement);
+    for included in &mut included {
+        *included ^= complement;
+    }
     included
 }

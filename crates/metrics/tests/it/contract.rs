@@ -1,7 +1,9 @@
 //! One table of all evasion attacks, with shared assertions; and what is particular to each.
 
 use underpin_core::*;
-use underpin_metrics::evasion::{Evaded, Pgd, RobustAccuracy, Square, Transfer, accuracy_curve, judge, worst_case};
+use underpin_metrics::evasion::{
+    Evaded, Pgd, RayS, RobustAccuracy, Square, Transfer, accuracy_curve, judge, worst_case,
+};
 use underpin_metrics::{Error, correct};
 
 use crate::support::*;
@@ -13,7 +15,8 @@ type Run = Box<dyn Fn(&Linear, &Examples, Seed) -> Perturbed>;
 fn table(norm: Norm, size: f64) -> Vec<(&'static str, Run)> {
     let pgd = Pgd::new(norm, radius(size), 20, 2);
     let square = Square::new(norm, radius(size), 60);
-    vec![
+    let rays = RayS { radius: radius(size), queries: 60 };
+    let mut attacks: Vec<(&'static str, Run)> = vec![
         ("pgd", Box::new(move |model, samples, seed| pgd.run(model, samples, seed).unwrap())),
         ("square", Box::new(move |model, samples, seed| square.run(model, samples, seed).unwrap())),
         (
@@ -27,7 +30,12 @@ fn table(norm: Norm, size: f64) -> Vec<(&'static str, Run)> {
                 Transfer { surrogate: &surrogate, attack: pgd }.run(model, samples, seed).unwrap()
             }),
         ),
-    ]
+    ];
+    if norm == Norm::Linf {
+        attacks
+            .push(("rays", Box::new(move |model, samples, seed| rays.run(&LabelOnly(model), samples, seed).unwrap())));
+    }
+    attacks
 }
 
 fn size_of(norm: Norm, a: &[f32], b: &[f32]) -> f64 {
@@ -113,30 +121,70 @@ fn pgd_finds_the_known_worst_case_of_a_linear_model() {
     }
 }
 
+/// A black-box attack by radius and budget.
+type BlackBox = Box<dyn Fn(&dyn Predict, &Examples, f64, usize) -> Perturbed>;
+
+fn black_box() -> Vec<(&'static str, BlackBox)> {
+    vec![
+        (
+            "square",
+            Box::new(|target, samples, size, queries| {
+                Square::new(Norm::Linf, radius(size), queries).run(target, samples, Seed(1)).unwrap()
+            }),
+        ),
+        (
+            "rays",
+            Box::new(|target, samples, size, queries| {
+                RayS { radius: radius(size), queries }.run(target, samples, Seed(1)).unwrap()
+            }),
+        ),
+    ]
+}
+
 #[test]
-fn square_keeps_its_query_budget() {
+fn black_box_attacks_keep_their_query_budget() {
     let model = fitted(&blobs(&[1, 6, 6], 3, 90, 0.1, 2));
     let samples = blobs(&[1, 6, 6], 3, 30, 0.1, 3);
-    for queries in [2, 3, 50] {
-        let guard = Limited::new(&model, u64::MAX / 2);
-        let perturbed = Square::new(Norm::Linf, radius(0.01), queries).run(&guard, &samples, Seed(1)).unwrap();
-        assert_eq!(perturbed.queries, guard.used(), "what it counts is what was asked");
-        assert!(guard.used() <= (queries * samples.len()) as u64);
+    for (name, run) in black_box() {
+        for queries in [2, 3, 50] {
+            let guard = Limited::new(&model, u64::MAX / 2);
+            let perturbed = run(&guard, &samples, 0.01, queries);
+            assert_eq!(perturbed.queries, guard.used(), "{name}: what it counts is what was asked");
+            assert!(guard.used() <= (queries * samples.len()) as u64, "{name}");
+        }
     }
 }
 
 #[test]
-fn square_ends_when_denied() {
+fn black_box_attacks_end_when_denied() {
     let model = fitted(&blobs(&[1, 6, 6], 3, 90, 0.1, 2));
     let samples = blobs(&[1, 6, 6], 3, 30, 0.1, 3);
-    for limit in [0, 10, 37, 100] {
-        let guard = Limited::new(&model, limit);
-        let perturbed = Square::new(Norm::Linf, radius(0.02), 50).run(&guard, &samples, Seed(1)).unwrap();
-        assert_eq!(perturbed.queries, limit, "the quota is used to its end");
-        if limit <= 30 {
-            assert_eq!(&perturbed.inputs, samples.inputs(), "only the samples themselves were asked for");
+    for (name, run) in black_box() {
+        for limit in [0, 10, 37, 100] {
+            let guard = Limited::new(&model, limit);
+            let perturbed = run(&guard, &samples, 0.02, 50);
+            assert_eq!(perturbed.queries, limit, "{name}: the quota is used to its end");
+            if limit == 0 {
+                assert_eq!(&perturbed.inputs, samples.inputs(), "{name}");
+            }
         }
     }
+}
+
+/// RayS knows what it found: what it takes for broken within the radius is broken, and it breaks what a linear model
+/// cannot hold, by labels alone.
+#[test]
+fn rays_finds_the_boundary_by_labels() {
+    let model = fitted(&blobs(&[1, 6, 6], 3, 90, 0.1, 2));
+    let samples = blobs(&[1, 6, 6], 3, 60, 0.1, 3);
+    let robust = |perturbed: &Perturbed| {
+        judge(&model, &samples, perturbed).unwrap().robust.iter().filter(|robust| **robust).count()
+    };
+    let pgd = robust(&Pgd::new(Norm::Linf, radius(0.2), 40, 2).run(&model, &samples, Seed(1)).unwrap());
+    let rays = RayS { radius: radius(0.2), queries: 1000 }.run(&LabelOnly(&model), &samples, Seed(1)).unwrap();
+    assert!(pgd < 40 && robust(&rays) <= pgd + 3, "{pgd} {}", robust(&rays));
+    let square = Square::new(Norm::Linf, radius(0.2), 1000).run(&LabelOnly(&model), &samples, Seed(1)).unwrap();
+    assert!(robust(&rays) < robust(&square));
 }
 
 #[test]
@@ -163,6 +211,23 @@ fn the_worst_case_is_taken_sample_by_sample() {
     assert!(matches!(worst_case(&[]), Err(Error::NoObservations { .. })));
     let other = Evaded { radius: radius(0.2), ..evaded([true; 3], 1) };
     assert!(matches!(worst_case(&[evaded([true; 3], 1), other]), Err(Error::OutOfRange { .. })));
+}
+
+#[test]
+fn a_perturbation_that_repairs_does_not_count() {
+    let model = fitted(&blobs(&[12], 3, 90, 0.1, 2));
+    let samples = blobs(&[12], 3, 30, 0.05, 3);
+    let wrong = samples.with_labels(samples.labels().iter().map(|label| (label + 1) % 3).collect()).unwrap();
+    // Each sample is replaced by one of its own label: read right after, and wrong before.
+    let next: Vec<usize> = (0..30).map(|at| (at + 1) % 30).collect();
+    let inputs = samples.inputs().select(&next);
+    let repaired = Perturbed { inputs, norm: Norm::Linf, radius: radius(1.0), queries: 0 };
+    assert!(correct(&model, &wrong.with_inputs(repaired.inputs.clone()).unwrap()).unwrap().contains(&true));
+    let evaded = judge(&model, &wrong, &repaired).unwrap();
+    assert!(evaded.robust.iter().all(|robust| !robust));
+    let few = Perturbed { inputs: samples.inputs().select(&[0]), ..repaired };
+    assert!(matches!(judge(&model, &samples, &few), Err(Error::Length { .. })));
+    assert!(matches!(judge(&model, &samples.select(&[]), &few), Err(Error::NoObservations { .. })));
 }
 
 #[test]
@@ -212,6 +277,8 @@ fn bad_samples_are_refused_by_place() {
         let samples = Examples::new(inputs, vec![0, 1], 2).unwrap();
         assert!(matches!(pgd.run(&model, &samples, Seed(1)), Err(Error::Feature { example: 1, position: 1, .. })));
         let square = Square::new(Norm::Linf, radius(0.1), 5);
+        let rays = RayS { radius: radius(0.1), queries: 5 };
+        assert!(matches!(rays.run(&model, &samples, Seed(1)), Err(Error::Feature { example: 1, position: 1, .. })));
         assert!(matches!(square.run(&model, &samples, Seed(1)), Err(Error::Feature { example: 1, position: 1, .. })));
     }
     let empty = blobs(&[2], 2, 20, 0.1, 2).select(&[]);
@@ -221,6 +288,23 @@ fn bad_samples_are_refused_by_place() {
     assert!(matches!(pgd.run(&NotANumber(3), &samples, Seed(1)), Err(Error::Classes { expected: 2, found: 3 })));
     let wide = blobs(&[3], 2, 4, 0.1, 2);
     assert!(matches!(pgd.run(&model, &wide, Seed(1)), Err(Error::Denied(Denied::Shape { .. }))));
+}
+
+/// Answers one row, whatever is asked.
+struct Short;
+
+impl Predict for Short {
+    fn predict(&self, _: &Inputs) -> Result<Outputs, Denied> {
+        Ok(Outputs::new(2, vec![1.0, 0.0], Disclosure::Scores).unwrap())
+    }
+}
+
+#[test]
+fn answers_that_are_missing_are_no_answers() {
+    let samples = blobs(&[2], 2, 4, 0.1, 2);
+    assert!(matches!(correct(&Short, &samples), Err(Error::Length { expected: 4, found: 1, .. })));
+    let guard = Limited::new(fitted(&samples), 3);
+    assert!(matches!(correct(&guard, &samples), Err(Error::Denied(Denied::QuotaExhausted { .. }))));
 }
 
 #[test]

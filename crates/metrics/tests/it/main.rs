@@ -1,4 +1,5 @@
 //! Attacks against small models whose behaviour is known.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 
