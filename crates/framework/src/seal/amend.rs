@@ -44,6 +44,9 @@ pub fn amend(
     log.append(act, digests, key)?;
     // What the readers would refuse is not written.
     Log::read(log.bytes().to_vec(), trusted).map_err(|flaw| flaw.of(files::LOG))?;
+    if log.bytes().len() as u64 > LOG_LIMIT {
+        return Err(Flaw::TooLarge { limit: LOG_LIMIT }.of(files::LOG).into());
+    }
     let staged = written.iter().map(|(name, bytes)| (*name, &bytes[..])).chain([(files::LOG, log.bytes())]);
     for (name, bytes) in staged {
         disk::put(&pending(folder, name), bytes)?;
