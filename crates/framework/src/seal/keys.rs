@@ -170,8 +170,9 @@ fn text(file: File, path: &Path) -> Result<String, Error> {
 #[cfg(unix)]
 fn refuse_exposed(file: &File, path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt;
+    const OTHERS: u32 = 0o077;
     let mode = file.metadata().map_err(Error::io("read", path))?.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(Error::Exposed { path: path.to_owned(), mode }) }
+    if mode & OTHERS == 0 { Ok(()) } else { Err(Error::Exposed { path: path.to_owned(), mode }) }
 }
 
 #[cfg(not(unix))]

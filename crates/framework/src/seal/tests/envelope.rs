@@ -95,11 +95,11 @@ fn a_payload_in_another_order_is_refused_even_when_signed() {
 #[test]
 fn a_signature_by_another_key_is_named() {
     let other = key(2).public();
-    let flaw = open::<Evidence>(&signed(), &[other.clone()]).unwrap_err();
-    assert_eq!(flaw, Flaw::Untrusted { key: key(1).public().id().to_string() });
+    let flaw = open::<Evidence>(&signed(), std::slice::from_ref(&other)).unwrap_err();
+    assert_eq!(flaw, Flaw::Untrusted { key: key(1).public().id() });
     // Claiming a trusted key's id does not help.
     let claimed = text().replace(&key(1).public().id().to_string(), &other.id().to_string());
-    let flaw = open::<Evidence>(claimed.as_bytes(), &[other.clone()]).unwrap_err();
+    let flaw = open::<Evidence>(claimed.as_bytes(), std::slice::from_ref(&other)).unwrap_err();
     assert_eq!(flaw, Flaw::Signature { key: other.id() });
 }
 
@@ -109,6 +109,16 @@ fn one_kind_of_statement_does_not_pass_for_another() {
     assert!(matches!(flaw, Flaw::Kind { expected: "https://underpin.dev/clearance/v1", .. }), "{flaw}");
     let other = text().replacen("vnd.in-toto+json", "vnd.in-toto+cbor", 1);
     assert!(matches!(open::<Evidence>(other.as_bytes(), &trusted()), Err(Flaw::Kind { .. })));
+}
+
+#[test]
+fn what_others_wrote_is_shown_without_control_characters_and_in_short() {
+    let other = text().replacen("vnd.in-toto+json", "\\u001b[2J\\n", 1);
+    let shown = open::<Evidence>(other.as_bytes(), &trusted()).unwrap_err().of("\x1b[2J").to_string();
+    assert!(shown.contains("\\u{1b}[2J") && !shown.contains(['\x1b', '\n']), "{shown:?}");
+    let long = text().replacen("{\"payload\"", &format!("{{\"{}\":1,\"payload\"", "x".repeat(100_000)), 1);
+    let shown = open::<Evidence>(long.as_bytes(), &trusted()).unwrap_err().to_string();
+    assert!(shown.len() < 400 && shown.contains("unknown field `xxx"), "{shown}");
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn as_a_child_of_another_test() {
         "begin" => {
             let _folder = Sample::cleared().begin(path);
             fs::write(path.with_extension("ready"), "").unwrap();
-            std::thread::sleep(Duration::from_secs(60));
+            std::thread::sleep(Duration::from_mins(1));
         }
         "seal" => drop(Sample::cleared().seal(path).unwrap()),
         "amend" => loop {

@@ -1,7 +1,8 @@
 //! Bytes by someone who does not hold the key.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -93,6 +94,9 @@ fn mutate(bytes: &mut Vec<u8>, mutation: &Mutation) {
     }
 }
 
+/// Put back as it was after every case.
+static SAMPLE: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -119,14 +123,20 @@ proptest! {
         file in any::<Index>(),
         mutations in prop::collection::vec(mutation(), 1..4),
     ) {
-        let (_place, path) = sealed();
-        let names = names(&path);
+        let folder = SAMPLE.get_or_init(sealed);
+        let path = &folder.1;
+        let names = names(path);
         let path = path.join(&names[file.index(names.len())]);
         let original = fs::read(&path).unwrap();
         let mut bytes = original.clone();
-        mutations.iter().for_each(|mutation| mutate(&mut bytes, mutation));
+        for mutation in &mutations {
+            mutate(&mut bytes, mutation);
+        }
         prop_assume!(bytes != original);
         fs::write(&path, bytes).unwrap();
-        prop_assert!(verify(path.parent().unwrap(), &trusted(), NOW).is_err());
+        let verified = verify(path.parent().unwrap(), &trusted(), NOW);
+        fs::write(&path, original).unwrap();
+        prop_assert!(verified.is_err());
+        prop_assert!(verify(path.parent().unwrap(), &trusted(), NOW).is_ok());
     }
 }

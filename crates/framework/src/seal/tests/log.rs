@@ -69,7 +69,7 @@ fn a_log_that_was_tampered_with_is_refused() {
     // Written by someone else.
     let mut foreign = Log::read(lines[..2].concat(), &trusted()).unwrap();
     foreign.append(act(9, "did"), BTreeMap::new(), &key(2)).unwrap();
-    let id = key(2).public().id().to_string();
+    let id = key(2).public().id();
     assert_eq!(flaw(&[foreign.bytes()]), (3, Flaw::Untrusted { key: id }));
 }
 
