@@ -56,6 +56,14 @@ impl Run {
         &self.outcome
     }
 
+    /// Its clearance, if it has one that was not revoked.
+    pub fn clearance(&self) -> Option<&ClearanceDocument> {
+        match &self.outcome {
+            Outcome::Cleared(clearance) => Some(clearance),
+            Outcome::Refused(_) | Outcome::Revoked(_) => None,
+        }
+    }
+
     /// Who did what, and when.
     pub fn log(&self) -> &Log {
         &self.log

@@ -29,21 +29,31 @@ fn it_stands_until_it_expires() {
     assert_eq!(standing.check(EXPIRY).unwrap_err().flaw, Flaw::Expired { at: EXPIRY, now: EXPIRY });
     assert!(matches!(standing.check(ISSUED - 1).unwrap_err().flaw, Flaw::NotYet { .. }));
     renew(&path).unwrap();
-    standing.check(EXPIRY).unwrap();
+    standing.check(EXPIRY + 1).unwrap();
 }
 
 #[test]
-fn a_revocation_ends_it_and_an_older_folder_does_not_bring_it_back() {
+fn a_revocation_ends_it_within_a_second() {
+    let (_place, path) = sealed();
+    let mut standing = watch(&path);
+    revoke(&path, &trusted(), &key(1), NOW, "bob", "drift").unwrap();
+    standing.check(NOW).unwrap();
+    assert!(matches!(standing.check(NOW + 1).unwrap_err().flaw, Flaw::Revoked { .. }));
+    assert!(matches!(standing.check(NOW).unwrap_err().flaw, Flaw::Revoked { .. }), "a clock set back");
+}
+
+#[test]
+fn an_older_folder_does_not_bring_it_back() {
     let (place, path) = sealed();
     let mut standing = watch(&path);
     let backup = place.path().join("backup");
     copy(&path, &backup);
     revoke(&path, &trusted(), &key(1), NOW, "bob", "drift").unwrap();
-    assert!(matches!(standing.check(NOW).unwrap_err().flaw, Flaw::Revoked { .. }));
+    standing.check(NOW + 1).unwrap_err();
     fs::remove_dir_all(&path).unwrap();
     fs::rename(&backup, &path).unwrap();
     verify(&path, &trusted(), NOW).unwrap();
-    assert_eq!(standing.check(NOW).unwrap_err(), Flaw::Rewound.of(files::LOG));
+    assert_eq!(standing.check(NOW + 2).unwrap_err(), Flaw::Rewound.of(files::LOG));
 }
 
 #[test]
@@ -57,24 +67,28 @@ fn what_changes_between_verifying_and_watching_is_found() {
 
 #[test]
 fn a_folder_that_is_gone_or_changed_ends_it() {
-    for name in [files::CLEARANCE, files::LOG, files::EVIDENCE, files::SIGNER, files::POLICY] {
-        let (_place, path) = sealed();
-        let mut standing = watch(&path);
+    let (_place, path) = sealed();
+    let mut standing = watch(&path);
+    let mut now = NOW;
+    let mut next = || {
+        now += 1;
+        standing.check(now)
+    };
+    for name in [files::CLEARANCE, files::LOG, files::EVIDENCE, files::SIGNER, files::POLICY, files::REPORT] {
         let bytes = fs::read(path.join(name)).unwrap();
         fs::remove_file(path.join(name)).unwrap();
-        assert_eq!(standing.check(NOW).unwrap_err(), Flaw::Missing.of(name));
+        assert_eq!(next().unwrap_err(), Flaw::Missing.of(name));
         let mut changed = bytes.clone();
         changed[bytes.len() / 2] ^= 1;
         fs::write(path.join(name), changed).unwrap();
-        assert_eq!(standing.check(NOW).unwrap_err().file, name);
+        assert_eq!(next().unwrap_err().file, name);
+        assert_eq!(next().unwrap_err().file, name);
         // A folder that holds together again stands again.
         fs::write(path.join(name), bytes).unwrap();
-        standing.check(NOW).unwrap();
+        next().unwrap();
     }
-    let (_place, path) = sealed();
-    let mut standing = watch(&path);
     fs::remove_dir_all(&path).unwrap();
-    assert_eq!(standing.check(NOW).unwrap_err(), Flaw::Missing.of("."));
+    assert_eq!(next().unwrap_err(), Flaw::Missing.of("."));
 }
 
 #[test]
@@ -85,8 +99,7 @@ fn another_run_in_its_place_ends_it() {
     let mut sample = Sample::cleared();
     sample.evidence.seed = underpin_core::Seed(8);
     sample.seal(&path).unwrap();
-    let flaw = standing.check(NOW).unwrap_err().flaw;
-    assert_eq!(flaw, Flaw::Rewound);
+    assert_eq!(standing.check(NOW + 1).unwrap_err().flaw, Flaw::Rewound);
 }
 
 #[test]
@@ -106,6 +119,20 @@ fn while_nothing_changes_nothing_is_read() {
     let mut standing = watch(&path);
     let folder = fs::File::open(&path).unwrap();
     folder.lock().unwrap();
-    standing.check(NOW).unwrap();
+    standing.check(NOW + 1).unwrap();
     assert_eq!(verify(&path, &trusted(), NOW).unwrap_err(), Flaw::Busy.of("."));
+}
+
+/// What passes by itself is tried again, though nothing changed.
+#[test]
+fn a_folder_that_is_busy_for_once_stands_again() {
+    let (_place, path) = sealed();
+    let mut standing = watch(&path);
+    let folder = fs::File::open(&path).unwrap();
+    folder.lock().unwrap();
+    fs::write(path.join("more"), "").unwrap();
+    fs::remove_file(path.join("more")).unwrap();
+    assert_eq!(standing.check(NOW + 1).unwrap_err(), Flaw::Busy.of("."));
+    drop(folder);
+    standing.check(NOW + 2).unwrap();
 }

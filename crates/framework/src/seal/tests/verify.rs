@@ -26,7 +26,7 @@ fn clearance_flaw(change: fn(&mut ClearanceDocument)) -> Flaw {
 fn a_cleared_run_verifies_while_its_clearance_is_in_force() {
     let (_place, path) = sealed();
     let run = verify(&path, &trusted(), NOW).unwrap();
-    assert!(matches!(run.outcome(), Outcome::Cleared(_)));
+    assert!(matches!(run.outcome(), Outcome::Cleared(clearance) if run.clearance() == Some(clearance)));
     assert_eq!((run.signer(), run.log().entries().len()), (key(1).public().id(), 3));
     let end = ISSUED + DAYS * 86_400;
     verify(&path, &trusted(), ISSUED).unwrap();
@@ -44,7 +44,7 @@ fn a_refused_run_verifies_with_the_bars_it_did_not_meet() {
     Sample::refused().seal(&path).unwrap();
     let run = verify(&path, &trusted(), NOW).unwrap();
     let Outcome::Refused(unmet) = run.outcome() else { panic!("{:?}", run.outcome()) };
-    assert_eq!(unmet.len(), 1);
+    assert_eq!((unmet.len(), run.clearance()), (1, None));
     assert_eq!((unmet[0].bar, unmet[0].unmet.clone()), (0, Some(Unmet::Limit)));
 }
 
