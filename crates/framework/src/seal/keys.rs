@@ -57,9 +57,7 @@ impl PublicKey {
     /// and only in its one DER encoding: who has one signature cannot make a second.
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         let Ok(parsed) = Signature::from_der(signature) else { return false };
-        parsed.to_der().as_bytes() == signature
-            && parsed.normalize_s().is_none()
-            && self.0.verify(message, &parsed).is_ok()
+        parsed.normalize_s().is_none() && self.0.verify(message, &parsed).is_ok()
     }
 }
 

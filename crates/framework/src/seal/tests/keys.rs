@@ -47,6 +47,23 @@ fn signatures_are_those_of_rfc_6979_with_the_smaller_s() {
 }
 
 #[test]
+fn a_signature_has_one_encoding() {
+    let key = rfc_key();
+    let der = key.sign(b"test");
+    assert!(key.public().verifies(b"test", &der));
+    // 30 LEN 02 LEN r 02 LEN s: a long form of a length, a zero before s, a byte after the end.
+    let long = [&[0x30, 0x81, der[1]], &der[2..]].concat();
+    let at = 4 + usize::from(der[3]);
+    let (r, s) = (&der[2..at], &der[at + 2..]);
+    let zero = [&[0x30, der[1] + 1], r, &[0x02, der[at + 1] + 1, 0x00], s].concat();
+    let more = [&der[..], &[0]].concat();
+    let counted = [&[0x30, der[1] + 1], &der[2..], &[0]].concat();
+    for other in [&long, &zero, &more, &counted, &vec![]] {
+        assert!(!key.public().verifies(b"test", other), "{other:02x?}");
+    }
+}
+
+#[test]
 fn keys_survive_the_round_trip() {
     for original in [key(1), SigningKey::generate().unwrap()] {
         let again = SigningKey::from_pem(&original.to_pem()).unwrap();
