@@ -113,6 +113,21 @@ fn pending_files_that_the_log_lists_get_their_names() {
     verify(&path, &trusted(), RENEWED).unwrap();
 }
 
+/// What is on record happened, even where the last step failed.
+#[test]
+fn the_log_is_replaced_before_the_files() {
+    let (_place, path) = sealed();
+    fs::create_dir(path.join("more")).unwrap();
+    let written = [("more", b"more".to_vec())].into();
+    let error = amend(&path, &trusted(), &key(1), act(NOW, "wrote"), &written).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+    fs::remove_dir(path.join("more")).unwrap();
+    assert_eq!(verify(&path, &trusted(), NOW).unwrap_err(), Flaw::Missing.of("more"));
+    recover(&path, &trusted()).unwrap();
+    let run = verify(&path, &trusted(), NOW).unwrap();
+    assert_eq!((run.log().entries().len(), run.file("more")), (4, Some(&b"more"[..])));
+}
+
 /// Killed at any moment, an act happened or did not.
 #[test]
 fn an_act_killed_at_any_moment_is_made_good() {

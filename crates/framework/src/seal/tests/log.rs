@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use underpin_core::Value;
+use underpin_core::{Digest, Subject, Value};
 
 use super::fixture::*;
 use crate::seal::*;
@@ -85,6 +85,28 @@ fn a_cut_log_does_not_extend_its_head() {
     assert!(forked.extends(&cut.head()) && !forked.extends(&log.head()));
 }
 
+/// An entry signed by hand, without the log's help.
+fn forged(index: u64, previous: Digest, files: BTreeMap<String, Digest>, subject: Subject) -> Vec<u8> {
+    let (who, what) = ("mallory".into(), "wrote".into());
+    let entry = Entry { index, previous, at: 0, who, what, details: BTreeMap::new(), files };
+    sign(&entry, &[subject], &key(1)).unwrap()
+}
+
+#[test]
+fn an_entry_says_where_it_stands_in_every_way_there_is() {
+    let (before, other) = (sha256(b""), sha256(b"other"));
+    let line = |index, previous, name: &str, digest| {
+        let bytes = forged(index, previous, BTreeMap::new(), Subject { name: name.into(), digest });
+        Log::read(bytes, &trusted()).map(drop)
+    };
+    let refused = Err(Flaw::Line { line: 1, flaw: Flaw::Chain.into() });
+    assert_eq!(line(0, before, files::LOG, before), Ok(()));
+    assert_eq!(line(1, before, files::LOG, before), refused);
+    assert_eq!(line(0, other, files::LOG, other), refused);
+    assert_eq!(line(0, before, files::LOG, other), refused);
+    assert_eq!(line(0, before, files::MODEL, before), refused);
+}
+
 #[test]
 fn names_that_leave_the_folder_are_refused() {
     for name in
@@ -95,17 +117,7 @@ fn names_that_leave_the_folder_are_refused() {
         assert!(matches!(error, Error::Name { .. }), "{name}: {error}");
         // Nor does it help to sign such an entry by hand.
         let empty = sha256(b"");
-        let entry = Entry {
-            index: 0,
-            previous: empty,
-            at: 0,
-            who: "mallory".into(),
-            what: "wrote".into(),
-            details: BTreeMap::new(),
-            files,
-        };
-        let subject = underpin_core::Subject { name: files::LOG.into(), digest: empty };
-        let bytes = sign(&entry, &[subject], &key(1)).unwrap();
+        let bytes = forged(0, empty, files, Subject { name: files::LOG.into(), digest: empty });
         assert!(matches!(flaw(&[&bytes]), (1, Flaw::Malformed { .. })), "{name}");
     }
 }

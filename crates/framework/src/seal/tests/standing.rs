@@ -102,6 +102,24 @@ fn another_run_in_its_place_ends_it() {
     assert_eq!(standing.check(NOW + 1).unwrap_err().flaw, Flaw::Rewound);
 }
 
+/// A new model, cleared in the same folder, is not the one in the server's memory.
+#[test]
+fn another_model_in_its_place_ends_it() {
+    let (_place, path) = sealed();
+    let mut standing = watch(&path);
+    let other = b"other weights".to_vec();
+    let mut sample = Sample::cleared();
+    sample.evidence.subjects[0].digest = sha256(&other);
+    let signed = sign(&sample.evidence, &sample.evidence.subjects, &key(1)).unwrap();
+    let (policy, _) = policy::read(&sample.policy).unwrap();
+    let document = ClearanceDocument { model: sha256(&other), ..clearance(&policy, &sample.evidence, &signed) };
+    let document = document.sign(&key(1)).unwrap();
+    let written = [(files::MODEL, other), (files::EVIDENCE, signed), (files::CLEARANCE, document)].into();
+    amend(&path, &trusted(), &key(1), act(NOW, "replaced"), &written).unwrap();
+    verify(&path, &trusted(), NOW).unwrap();
+    assert_eq!(standing.check(NOW + 1).unwrap_err().file, files::MODEL);
+}
+
 #[test]
 fn a_refused_run_does_not_stand() {
     let place = tempfile::tempdir().unwrap();

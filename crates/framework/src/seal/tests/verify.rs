@@ -179,6 +179,40 @@ fn a_statement_about_other_subjects_than_its_evidence_is_refused() {
     assert_eq!(fault, Flaw::Disagrees { field: "the list of subjects" }.of(files::EVIDENCE));
 }
 
+#[test]
+fn evidence_by_another_trusted_key_than_the_signer_is_refused() {
+    let (_place, path) = sealed();
+    let both = [key(1).public(), key(2).public()];
+    let evidence = Sample::cleared().evidence;
+    let signed = sign(&evidence, &evidence.subjects, &key(2)).unwrap();
+    amend(&path, &both, &key(1), act(NOW, "swapped"), &[(files::EVIDENCE, signed)].into()).unwrap();
+    let fault = verify(&path, &both, NOW).unwrap_err();
+    assert!(fault.file == files::EVIDENCE && matches!(fault.flaw, Flaw::Disagrees { .. }), "{fault}");
+}
+
+/// Put on record by the trusted key itself, and still refused.
+#[test]
+fn documents_that_are_signed_but_wrong_are_refused() {
+    let sample = Sample::cleared();
+    let (parsed, _) = policy::read(&sample.policy).unwrap();
+    let signed = sign(&sample.evidence, &sample.evidence.subjects, &key(1)).unwrap();
+    let clearance = clearance(&parsed, &sample.evidence, &signed);
+    let other_model = Revocation { model: Digest::new([0; 32]), at: NOW, reason: String::new() };
+    let revocation = Revocation { model: sha256(MODEL), ..other_model.clone() };
+    let crlf = key(1).public().to_pem().replace('\n', "\r\n").into_bytes();
+    let model = || Flaw::Subject { name: files::MODEL.into() };
+    for (name, bytes, flaw) in [
+        (files::CLEARANCE, sign(&clearance, &[], &key(1)).unwrap(), Flaw::Disagrees { field: "the list of subjects" }),
+        (files::REVOCATION, other_model.sign(&key(1)).unwrap(), model()),
+        (files::REVOCATION, sign(&revocation, &[], &key(1)).unwrap(), model()),
+        (files::SIGNER, crlf, Flaw::NotCanonical),
+    ] {
+        let (_place, path) = sealed();
+        amend(&path, &trusted(), &key(1), act(NOW, "wrote"), &[(name, bytes)].into()).unwrap();
+        assert_eq!(verify(&path, &trusted(), NOW).unwrap_err(), flaw.of(name));
+    }
+}
+
 /// The strict policy put under evidence that was made for baseline.
 #[test]
 fn a_policy_cannot_be_swapped() {
