@@ -41,9 +41,13 @@ pub fn amend(
     let _lock = disk::lock(folder)?;
     let mut log = complete(folder, trusted)?;
     let digests = written.iter().map(|(name, bytes)| ((*name).to_owned(), sha256(bytes))).collect();
+    let (who, what) = (act.who.clone(), act.what.clone());
     log.append(act, digests, key)?;
     // What the readers would refuse is not written.
     Log::read(log.bytes().to_vec(), trusted).map_err(|flaw| flaw.of(files::LOG))?;
+    if log.bytes().len() as u64 > LOG_LIMIT {
+        return Err(Flaw::TooLarge { limit: LOG_LIMIT }.of(files::LOG).into());
+    }
     let staged = written.iter().map(|(name, bytes)| (*name, &bytes[..])).chain([(files::LOG, log.bytes())]);
     for (name, bytes) in staged {
         disk::put(&pending(folder, name), bytes)?;
@@ -53,6 +57,7 @@ pub fn amend(
     disk::sync_folder(folder)?;
     written.keys().try_for_each(|name| settle(folder, name))?;
     disk::sync_folder(folder)?;
+    tracing::info!(path = %folder.display(), who, what, "put on record");
     Ok(log.head())
 }
 

@@ -3,7 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use underpin_core::Digest;
 
+use super::error::shown;
 use super::{Flaw, PublicKey, SigningKey};
 
 /// Payload type of an in-toto statement.
@@ -25,7 +27,7 @@ pub fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
     payload: Vec<u8>,
-    key: String,
+    key: Digest,
     signature: Vec<u8>,
 }
 
@@ -41,7 +43,7 @@ struct Wire {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WireSignature {
-    keyid: String,
+    keyid: Digest,
     sig: String,
 }
 
@@ -49,7 +51,7 @@ impl Envelope {
     /// Signs `payload`, an in-toto statement.
     pub fn sign(payload: Vec<u8>, key: &SigningKey) -> Self {
         let signature = key.sign(&pre_authentication_encoding(PAYLOAD_TYPE, &payload));
-        Self { payload, key: key.public().id().to_string(), signature }
+        Self { payload, key: key.public().id(), signature }
     }
 
     /// The one way to write it: JSON and a newline.
@@ -57,7 +59,7 @@ impl Envelope {
         let wire = Wire {
             payload: STANDARD.encode(&self.payload),
             payload_type: PAYLOAD_TYPE.to_owned(),
-            signatures: vec![WireSignature { keyid: self.key.clone(), sig: STANDARD.encode(&self.signature) }],
+            signatures: vec![WireSignature { keyid: self.key, sig: STANDARD.encode(&self.signature) }],
         };
         let mut bytes = serde_json::to_vec(&wire).expect("invariant: strings have a JSON form");
         bytes.push(b'\n');
@@ -71,15 +73,15 @@ impl Envelope {
     /// [`Flaw::Malformed`], [`Flaw::Kind`], [`Flaw::Signatures`], or [`Flaw::NotCanonical`] when it is written in
     /// another way than [`Envelope::to_bytes`] writes.
     pub fn read(bytes: &[u8]) -> Result<Self, Flaw> {
-        let wire: Wire = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
+        let wire: Wire = serde_json::from_slice(bytes).map_err(|error| Flaw::malformed(&error))?;
         if wire.payload_type != PAYLOAD_TYPE {
-            return Err(Flaw::Kind { expected: PAYLOAD_TYPE, found: wire.payload_type });
+            return Err(Flaw::Kind { expected: PAYLOAD_TYPE, found: shown(&wire.payload_type) });
         }
         let [WireSignature { keyid, sig }] = &wire.signatures[..] else {
             return Err(Flaw::Signatures { found: wire.signatures.len() });
         };
-        let decode = |text: &str| STANDARD.decode(text).map_err(|error| malformed(&error));
-        let envelope = Self { payload: decode(&wire.payload)?, key: keyid.clone(), signature: decode(sig)? };
+        let decode = |text: &str| STANDARD.decode(text).map_err(|error| Flaw::malformed(&error));
+        let envelope = Self { payload: decode(&wire.payload)?, key: *keyid, signature: decode(sig)? };
         if envelope.to_bytes() == bytes { Ok(envelope) } else { Err(Flaw::NotCanonical) }
     }
 
@@ -89,8 +91,8 @@ impl Envelope {
     ///
     /// [`Flaw::Untrusted`] or [`Flaw::Signature`].
     pub fn verify<'k>(&self, trusted: &'k [PublicKey]) -> Result<(&[u8], &'k PublicKey), Flaw> {
-        let Some(key) = trusted.iter().find(|key| key.id().to_string() == self.key) else {
-            return Err(Flaw::Untrusted { key: self.key.clone() });
+        let Some(key) = trusted.iter().find(|key| key.id() == self.key) else {
+            return Err(Flaw::Untrusted { key: self.key });
         };
         if key.verifies(&pre_authentication_encoding(PAYLOAD_TYPE, &self.payload), &self.signature) {
             Ok((&self.payload, key))
@@ -98,8 +100,4 @@ impl Envelope {
             Err(Flaw::Signature { key: key.id() })
         }
     }
-}
-
-fn malformed(error: &impl ToString) -> Flaw {
-    Flaw::Malformed { reason: error.to_string() }
 }

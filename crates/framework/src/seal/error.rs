@@ -108,7 +108,7 @@ impl Error {
 
 /// The first thing found wrong with a run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}: {flaw}")]
+#[error("{}: {flaw}", file.escape_debug())]
 pub struct Fault {
     /// The file it is found in, within the run folder.
     pub file: String,
@@ -163,7 +163,7 @@ pub enum Flaw {
     /// It does not parse.
     #[error("is malformed: {reason}")]
     Malformed {
-        /// Where and why.
+        /// Where and why, escaped and shortened.
         reason: String,
     },
     /// It parses, but is not written in the one way in which such a file is written.
@@ -179,7 +179,7 @@ pub enum Flaw {
     #[error("is signed by the key {key}, which is not trusted")]
     Untrusted {
         /// Id of the key, as the file gives it.
-        key: String,
+        key: Digest,
     },
     /// The signature does not fit the bytes.
     #[error("has a wrong signature for the key {key}")]
@@ -188,11 +188,11 @@ pub enum Flaw {
         key: Digest,
     },
     /// It is a sound statement of another kind.
-    #[error("is a statement of type {found:?}; expected {expected:?}")]
+    #[error("is of type {found}; expected {expected}")]
     Kind {
         /// The type that belongs here.
         expected: &'static str,
-        /// The type it has.
+        /// The type it has, escaped and shortened.
         found: String,
     },
     /// It speaks of other files than it should.
@@ -282,8 +282,22 @@ pub enum Flaw {
 }
 
 impl Flaw {
+    pub(super) fn malformed(error: &impl ToString) -> Self {
+        Self::Malformed { reason: shown(&error.to_string()) }
+    }
+
     /// The fault of `file`.
     pub fn of(self, file: impl Into<String>) -> Fault {
         Fault { file: file.into(), flaw: self }
     }
+}
+
+/// Text that others wrote, fit for a terminal: escaped, and no longer than a few lines.
+pub(super) fn shown(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let mut shown: String = text.escape_debug().take(LONGEST).collect();
+    if text.escape_debug().nth(LONGEST).is_some() {
+        shown.push_str("...");
+    }
+    shown.replace("\\\"", "\"")
 }

@@ -155,6 +155,7 @@ impl RunFolder {
         // A folder takes the place of an empty folder only; anything else makes this fail.
         fs::rename(&self.partial, &self.target).map_err(Error::io("create", &self.target))?;
         self.kept = Kept::Yes;
+        tracing::info!(path = %self.target.display(), "sealed the run");
         disk::sync_folder(&folder_above(&self.target))?;
         Ok(self.log.head())
     }
@@ -198,10 +199,8 @@ fn refuse_occupied(path: &Path) -> Result<(), Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Error::io("read", path)(error)),
         Ok(metadata) if !metadata.is_dir() => Err(occupied()),
-        Ok(_) => match names(path)?.is_empty() {
-            true => Ok(()),
-            false => Err(occupied()),
-        },
+        Ok(_) if names(path)?.is_empty() => Ok(()),
+        Ok(_) => Err(occupied()),
     }
 }
 

@@ -57,9 +57,7 @@ impl PublicKey {
     /// and only in its one DER encoding: who has one signature cannot make a second.
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         let Ok(parsed) = Signature::from_der(signature) else { return false };
-        parsed.to_der().as_bytes() == signature
-            && parsed.normalize_s().is_none()
-            && self.0.verify(message, &parsed).is_ok()
+        parsed.normalize_s().is_none() && self.0.verify(message, &parsed).is_ok()
     }
 }
 
@@ -170,8 +168,9 @@ fn text(file: File, path: &Path) -> Result<String, Error> {
 #[cfg(unix)]
 fn refuse_exposed(file: &File, path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt;
+    const OTHERS: u32 = 0o077;
     let mode = file.metadata().map_err(Error::io("read", path))?.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(Error::Exposed { path: path.to_owned(), mode }) }
+    if mode & OTHERS == 0 { Ok(()) } else { Err(Error::Exposed { path: path.to_owned(), mode }) }
 }
 
 #[cfg(not(unix))]

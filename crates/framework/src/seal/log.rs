@@ -144,7 +144,7 @@ fn read_line(line: &[u8], at: usize, previous: Digest, before: &[Entry], trusted
         return Err(Flaw::Chain);
     }
     if let Some(name) = entry.files.keys().find(|name| folder::check_name(name).is_err()) {
-        return Err(Flaw::Malformed { reason: format!("{name:?} cannot name a file of a run") });
+        return Err(Flaw::malformed(&format!("{name:?} cannot name a file of a run")));
     }
     let revoked = before.iter().any(|entry| entry.files.contains_key(files::REVOCATION));
     if revoked && [files::REVOCATION, files::CLEARANCE].iter().any(|name| entry.files.contains_key(*name)) {

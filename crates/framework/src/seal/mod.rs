@@ -21,6 +21,8 @@
 //! Who holds the signing key can sign anything. Who can write to the folder can put an older state of the *whole*
 //! folder back; only a reader who remembers the log's [`Head`] sees that ([`Standing`] does).
 
+#![allow(clippy::missing_panics_doc, reason = "`expect(\"invariant\")` panics on our own bug only")]
+
 mod amend;
 mod clearance;
 mod disk;

@@ -1,5 +1,7 @@
 //! Whether a clearance still stands, asked again and again by a running server.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,17 +13,26 @@ use super::{Fault, Flaw, Head, Outcome, PublicKey, Run, Verified, files, inspect
 
 /// Watches the folder of a run that is being served.
 ///
-/// While nothing in the folder changes, a check is a few look-ups and a comparison of times. When something has, the
-/// whole folder is verified again. It remembers how far the log went, so a revocation cannot be undone by putting an
-/// older folder back while the server runs.
+/// It can be asked before every answer: the folder is looked at once a second, and only when something in it has changed
+/// is all of it verified again. It remembers how far the log went, so a revocation cannot be undone by putting an older
+/// folder back while the server runs.
+///
+/// # Guarantees
+///
+/// 1. One second after a revocation the model may no longer be served: `a_revocation_ends_it_within_a_second`.
+/// 2. Nor after its clearance expired: `it_stands_until_it_expires`.
+/// 3. An older state of the folder does not bring it back: `an_older_folder_does_not_bring_it_back`.
 #[derive(Debug)]
 pub struct Standing {
     folder: PathBuf,
     trusted: Vec<PublicKey>,
     model: Digest,
     head: Head,
-    stamps: Vec<Option<Stamp>>,
-    run: Result<Outcome, Fault>,
+    /// The second in which the folder was last looked at.
+    looked: Option<u64>,
+    /// What was there; none when it has to be read again however it looks.
+    stamps: Option<BTreeMap<OsString, Stamp>>,
+    found: Result<Outcome, Fault>,
 }
 
 /// What changes when a file does.
@@ -41,9 +52,10 @@ impl Standing {
             trusted: trusted.to_vec(),
             model: run.evidence().subject(files::MODEL).expect("invariant: verified evidence speaks of the model"),
             head: run.log().head(),
-            // No stamps yet: what changed since `run` was read is found by the first check.
-            stamps: Vec::new(),
-            run: Ok(run.outcome().clone()),
+            // Not looked at yet: what changed since `run` was read is found by the first check.
+            looked: None,
+            stamps: None,
+            found: Ok(run.outcome().clone()),
         }
     }
 
@@ -54,14 +66,11 @@ impl Standing {
     /// The first [`Fault`]: the folder changed and does not verify, its log does not go on from where it was seen
     /// ([`Flaw::Rewound`]), the model is another one, or the clearance is absent, expired or revoked.
     pub fn check(&mut self, now: u64) -> Result<(), Fault> {
-        // Looked up before the folder is read: what changes meanwhile is found by the next check.
-        let stamps = self.stamps();
-        if stamps != self.stamps {
-            self.run = inspect(&self.folder, &self.trusted).and_then(|run| self.follow(&run));
-            // A folder that could not be read for once is read again by the next check.
-            self.stamps = if self.run.is_ok() { stamps } else { Vec::new() };
+        if self.looked != Some(now) {
+            self.look();
+            self.looked = Some(now);
         }
-        match &self.run {
+        match &self.found {
             Err(fault) => Err(fault.clone()),
             Ok(Outcome::Cleared(clearance)) => clearance.valid_at(now).map_err(|flaw| flaw.of(files::CLEARANCE)),
             Ok(Outcome::Refused(_)) => Err(Flaw::Missing.of(files::CLEARANCE)),
@@ -70,6 +79,17 @@ impl Standing {
                 Err(Flaw::Revoked { at, reason }.of(files::REVOCATION))
             }
         }
+    }
+
+    fn look(&mut self) {
+        // Taken before the folder is read: what changes meanwhile is found the next time.
+        let stamps = stamps(&self.folder).ok();
+        if stamps.is_some() && stamps == self.stamps {
+            return;
+        }
+        self.found = inspect(&self.folder, &self.trusted).and_then(|run| self.follow(&run));
+        let is_passing = |fault: &Fault| matches!(fault.flaw, Flaw::Busy | Flaw::Unreadable { .. });
+        self.stamps = if self.found.as_ref().is_err_and(is_passing) { None } else { stamps };
     }
 
     fn follow(&mut self, run: &Run) -> Result<Outcome, Fault> {
@@ -82,25 +102,25 @@ impl Standing {
         self.head = run.log().head();
         Ok(run.outcome().clone())
     }
-
-    fn stamps(&self) -> Vec<Option<Stamp>> {
-        let watched = [files::LOG, files::CLEARANCE, files::REVOCATION, files::EVIDENCE, files::POLICY, files::SIGNER];
-        let folder = stamp(&self.folder);
-        [folder].into_iter().chain(watched.iter().map(|name| stamp(&self.folder.join(name)))).collect()
-    }
 }
 
-fn stamp(path: &Path) -> Option<Stamp> {
-    let read = || -> io::Result<Stamp> {
-        let metadata = fs::symlink_metadata(path)?;
-        Ok(Stamp {
-            length: metadata.len(),
-            modified: metadata.modified().ok(),
-            #[cfg(unix)]
-            inode: inode(&metadata),
-        })
-    };
-    read().ok()
+/// What the folder and everything in it looks like.
+fn stamps(folder: &Path) -> io::Result<BTreeMap<OsString, Stamp>> {
+    let mut stamps = BTreeMap::from([(OsString::from("."), stamp(&fs::symlink_metadata(folder)?))]);
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        stamps.insert(entry.file_name(), stamp(&entry.metadata()?));
+    }
+    Ok(stamps)
+}
+
+fn stamp(metadata: &fs::Metadata) -> Stamp {
+    Stamp {
+        length: metadata.len(),
+        modified: metadata.modified().ok(),
+        #[cfg(unix)]
+        inode: inode(metadata),
+    }
 }
 
 /// The time of change cannot be set back as the time of modification can.

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use underpin_core::{Digest, Evidence, Subject};
 
+use super::error::shown;
 use super::{Envelope, Error, Flaw, PublicKey, SigningKey, sha256};
 
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
@@ -101,14 +102,14 @@ pub fn open<P: Predicate>(bytes: &[u8], trusted: &[PublicKey]) -> Result<Signed<
 }
 
 fn parse<P: Predicate>(payload: &[u8]) -> Result<Wire<P>, Flaw> {
-    let malformed = |error: serde_json::Error| Flaw::Malformed { reason: error.to_string() };
+    let malformed = |error: serde_json::Error| Flaw::malformed(&error);
     let Kind { predicate_type } = serde_json::from_slice(payload).map_err(malformed)?;
     if predicate_type != P::TYPE {
-        return Err(Flaw::Kind { expected: P::TYPE, found: predicate_type });
+        return Err(Flaw::Kind { expected: P::TYPE, found: shown(&predicate_type) });
     }
     let wire: Wire<P> = serde_json::from_slice(payload).map_err(malformed)?;
     if wire.kind != STATEMENT {
-        return Err(Flaw::Kind { expected: STATEMENT, found: wire.kind });
+        return Err(Flaw::Kind { expected: STATEMENT, found: shown(&wire.kind) });
     }
     let again = serde_json::to_vec(&wire).map_err(malformed)?;
     if again == payload { Ok(wire) } else { Err(Flaw::NotCanonical) }

@@ -1,3 +1,10 @@
+mod amend;
+mod envelope;
 mod fixture;
+mod folder;
+mod hostile;
+mod keys;
+mod log;
 mod policy;
-mod run;
+mod standing;
+mod verify;

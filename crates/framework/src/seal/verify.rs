@@ -56,6 +56,14 @@ impl Run {
         &self.outcome
     }
 
+    /// Its clearance, if it has one that was not revoked.
+    pub fn clearance(&self) -> Option<&ClearanceDocument> {
+        match &self.outcome {
+            Outcome::Cleared(clearance) => Some(clearance),
+            Outcome::Refused(_) | Outcome::Revoked(_) => None,
+        }
+    }
+
     /// Who did what, and when.
     pub fn log(&self) -> &Log {
         &self.log
@@ -136,8 +144,8 @@ pub(super) fn read(folder: &Path, trusted: &[PublicKey]) -> Result<Run, Fault> {
     let log = disk::read(&folder.join(files::LOG), LOG_LIMIT).and_then(|bytes| Log::read(bytes, trusted));
     let log = log.map_err(|flaw| flaw.of(files::LOG))?;
     let files = listed(folder, &log)?;
-    let (policy, digest) = policy::read(&files[files::POLICY])
-        .map_err(|error| Flaw::Malformed { reason: error.to_string() }.of(files::POLICY))?;
+    let (policy, digest) =
+        policy::read(&files[files::POLICY]).map_err(|error| Flaw::malformed(&error).of(files::POLICY))?;
     let evidence = evidence(&files, digest, signer, trusted).map_err(|flaw| flaw.of(files::EVIDENCE))?;
     let verdicts = policy.judge(digest, &evidence);
     let outcome = if let Some(bytes) = files.get(files::REVOCATION) {
@@ -161,16 +169,13 @@ pub(super) fn read(folder: &Path, trusted: &[PublicKey]) -> Result<Run, Fault> {
 fn signer(folder: &Path, trusted: &[PublicKey]) -> Result<Digest, Fault> {
     let check = || {
         let bytes = disk::read(&folder.join(files::SIGNER), 64 << 10)?;
-        let malformed = |reason: String| Flaw::Malformed { reason };
-        let text = std::str::from_utf8(&bytes).map_err(|error| malformed(error.to_string()))?;
-        let key = PublicKey::from_pem(text).map_err(|error| malformed(error.to_string()))?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| Flaw::malformed(&error))?;
+        let key = PublicKey::from_pem(text).map_err(|error| Flaw::malformed(&error))?;
         if key.to_pem() != text {
             return Err(Flaw::NotCanonical);
         }
-        match trusted.contains(&key) {
-            true => Ok(key.id()),
-            false => Err(Flaw::Untrusted { key: key.id().to_string() }),
-        }
+        let id = key.id();
+        if trusted.contains(&key) { Ok(id) } else { Err(Flaw::Untrusted { key: id }) }
     };
     check().map_err(|flaw| flaw.of(files::SIGNER))
 }

@@ -1,0 +1,171 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::fixture::*;
+use super::folder::child;
+use crate::seal::*;
+
+const RENEWED: u64 = ISSUED + 10 * 86_400;
+
+/// Evidence measured anew and its clearance, as a reassessment writes them.
+pub(super) fn renewal() -> BTreeMap<&'static str, Vec<u8>> {
+    let mut sample = Sample::cleared();
+    sample.evidence.measured_at = RENEWED;
+    let signed = sign(&sample.evidence, &sample.evidence.subjects, &key(1)).unwrap();
+    let (policy, _) = policy::read(&sample.policy).unwrap();
+    let mut clearance = clearance(&policy, &sample.evidence, &signed);
+    (clearance.issued_at, clearance.expires_at) = (RENEWED, RENEWED + DAYS * 86_400);
+    let clearance = clearance.sign(&key(1)).unwrap();
+    [(files::EVIDENCE, signed), (files::CLEARANCE, clearance), (files::REPORT, b"renewed".to_vec())].into()
+}
+
+pub(super) fn renew(path: &Path) -> Result<Head, Error> {
+    amend(path, &trusted(), &key(1), act(RENEWED, "renewed"), &renewal())
+}
+
+#[test]
+fn a_renewed_clearance_takes_the_place_of_the_old() {
+    let (_place, path) = sealed();
+    let before = verify(&path, &trusted(), NOW).unwrap();
+    let head = renew(&path).unwrap();
+    let after = verify(&path, &trusted(), ISSUED + (DAYS + 5) * 86_400).unwrap();
+    assert!(after.log().extends(&before.log().head()) && after.log().head() == head);
+    assert_eq!(after.file(files::REPORT), Some(&b"renewed"[..]));
+    assert_eq!(after.log().entries().len(), 4);
+}
+
+#[test]
+fn a_revocation_is_final() {
+    let (_place, path) = sealed();
+    revoke(&path, &trusted(), &key(1), NOW, "bob", "a backdoor was found").unwrap();
+    let fault = verify(&path, &trusted(), NOW).unwrap_err();
+    assert_eq!(fault.flaw, Flaw::Revoked { at: NOW, reason: "a backdoor was found".into() });
+    let run = inspect(&path, &trusted()).unwrap();
+    assert!(matches!(run.outcome(), Outcome::Revoked(_)));
+    assert_eq!((run.log().entries()[3].who.as_str(), run.log().entries()[3].what.as_str()), ("bob", "revoked"));
+    let again = [renew(&path), revoke(&path, &trusted(), &key(1), NOW, "bob", "again")];
+    for error in again.map(Result::unwrap_err) {
+        assert!(error.to_string().contains("final"), "{error}");
+    }
+    assert_eq!(verify(&path, &trusted(), NOW).unwrap_err(), fault);
+}
+
+#[test]
+fn a_run_that_does_not_hold_together_can_still_be_revoked() {
+    let (_place, path) = sealed();
+    fs::write(path.join(files::MODEL), "other weights").unwrap();
+    revoke(&path, &trusted(), &key(1), NOW, "bob", "changed weights").unwrap();
+    assert_eq!(verify(&path, &trusted(), NOW).unwrap_err().file, files::MODEL);
+}
+
+#[test]
+fn who_is_not_trusted_cannot_spoil_a_run() {
+    let (_place, path) = sealed();
+    let error = amend(&path, &trusted(), &key(2), act(NOW, "noted"), &BTreeMap::new()).unwrap_err();
+    assert!(matches!(error, Error::Untrusted { .. }), "{error}");
+    verify(&path, &trusted(), NOW).unwrap();
+}
+
+#[test]
+fn names_are_checked_and_the_log_is_not_replaced() {
+    let (_place, path) = sealed();
+    for name in ["../x", ".x", files::LOG] {
+        let written = [(name, vec![])].into();
+        let error = amend(&path, &trusted(), &key(1), act(NOW, "wrote"), &written).unwrap_err();
+        assert!(matches!(error, Error::Name { .. }), "{name}: {error}");
+    }
+    verify(&path, &trusted(), NOW).unwrap();
+}
+
+#[test]
+fn entries_without_files_change_nothing_else() {
+    let (_place, path) = sealed();
+    for at in 0..3 {
+        amend(&path, &trusted(), &key(1), act(NOW + at, "noted"), &BTreeMap::new()).unwrap();
+    }
+    assert_eq!(verify(&path, &trusted(), NOW).unwrap().log().entries().len(), 6);
+}
+
+/// A crash before the log was replaced: nothing happened.
+#[test]
+fn pending_files_that_the_log_does_not_list_are_taken_away() {
+    let (_place, path) = sealed();
+    fs::write(path.join(".report.html.pending"), "half").unwrap();
+    fs::write(path.join(".accountability.jsonl.pending"), "half").unwrap();
+    assert_eq!(verify(&path, &trusted(), NOW).unwrap_err().flaw, Flaw::Unlisted);
+    recover(&path, &trusted()).unwrap();
+    verify(&path, &trusted(), NOW).unwrap();
+}
+
+/// A crash after the log was replaced: all of it happened.
+#[test]
+fn pending_files_that_the_log_lists_get_their_names() {
+    let (_place, path) = sealed();
+    let before = fs::read(path.join(files::CLEARANCE)).unwrap();
+    renew(&path).unwrap();
+    fs::rename(path.join(files::CLEARANCE), path.join(".clearance.dsse.json.pending")).unwrap();
+    fs::write(path.join(files::CLEARANCE), before).unwrap();
+    assert_eq!(verify(&path, &trusted(), RENEWED).unwrap_err().file, files::CLEARANCE);
+    // The next act makes it good as well.
+    amend(&path, &trusted(), &key(1), act(RENEWED, "noted"), &BTreeMap::new()).unwrap();
+    verify(&path, &trusted(), RENEWED).unwrap();
+}
+
+/// What is on record happened, even where the last step failed.
+#[test]
+fn the_log_is_replaced_before_the_files() {
+    let (_place, path) = sealed();
+    fs::create_dir(path.join("more")).unwrap();
+    let written = [("more", b"more".to_vec())].into();
+    let error = amend(&path, &trusted(), &key(1), act(NOW, "wrote"), &written).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+    fs::remove_dir(path.join("more")).unwrap();
+    assert_eq!(verify(&path, &trusted(), NOW).unwrap_err(), Flaw::Missing.of("more"));
+    recover(&path, &trusted()).unwrap();
+    let run = verify(&path, &trusted(), NOW).unwrap();
+    assert_eq!((run.log().entries().len(), run.file("more")), (4, Some(&b"more"[..])));
+}
+
+/// Killed at any moment, an act happened or did not.
+#[test]
+fn an_act_killed_at_any_moment_is_made_good() {
+    let (_place, path) = sealed();
+    let mut seen = verify(&path, &trusted(), NOW).unwrap().log().head();
+    for step in 0..10 {
+        let mut killed = child(&path, "amend");
+        std::thread::sleep(Duration::from_millis(60 + 7 * step));
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        recover(&path, &trusted()).unwrap();
+        let run = verify(&path, &trusted(), NOW).unwrap();
+        assert!(run.log().extends(&seen));
+        seen = run.log().head();
+    }
+    assert!(verify(&path, &trusted(), NOW).unwrap().log().entries().len() > 3, "no act was ever finished");
+}
+
+/// Readers wait for writers, and of two writers one is told to come back.
+#[test]
+fn readers_never_see_half_an_act() {
+    let (_place, path) = sealed();
+    std::thread::scope(|scope| {
+        let writer = || {
+            let note = || amend(&path, &trusted(), &key(1), act(NOW, "noted"), &[("note", b"n".to_vec())].into());
+            (0..10)
+                .filter(|_| match note() {
+                    Ok(_) => true,
+                    Err(Error::Busy { .. }) => false,
+                    Err(error) => panic!("{error}"),
+                })
+                .count()
+        };
+        let writers = [scope.spawn(writer), scope.spawn(writer)];
+        for _ in 0..20 {
+            verify(&path, &trusted(), NOW).unwrap();
+        }
+        let written: usize = writers.map(|writer| writer.join().unwrap()).into_iter().sum();
+        assert_eq!(verify(&path, &trusted(), NOW).unwrap().log().entries().len(), 3 + written);
+    });
+}
