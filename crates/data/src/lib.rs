@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod axis;
 mod calibration;
 mod collection;
 mod columnar;
