@@ -20,6 +20,7 @@ use crate::rows::Rows;
 #[derive(Clone, Debug)]
 pub struct Collection {
     door: Arc<Door>,
+    contract: Arc<Contract>,
     rows: Rows,
     ledger: Ledger,
     held_out: Option<Arc<Rows>>,
@@ -75,8 +76,8 @@ pub fn admit(door: Door, contract: &Contract) -> Result<Audited<Collection>, Err
         record.set(format!("collection.contract.{reason}"), count);
     }
     tracing::info!(read = ledger.read(), kept = ledger.kept(), "contract checked");
-    let door = Arc::new(door);
-    let value = Collection { door, rows, ledger, held_out: None, judged: vec![], neighbours: None };
+    let (door, contract) = (Arc::new(door), Arc::new(contract.clone()));
+    let value = Collection { door, contract, rows, ledger, held_out: None, judged: vec![], neighbours: None };
     Ok(Audited { value, record })
 }
 
@@ -104,6 +105,11 @@ impl Collection {
     /// The rows as they came.
     pub fn door(&self) -> &Door {
         &self.door
+    }
+
+    /// What every row had to be.
+    pub fn contract(&self) -> &Contract {
+        &self.contract
     }
 
     /// The rows kept so far.
@@ -160,7 +166,7 @@ impl Collection {
             return Err(Error::OneClass {
                 file,
                 found,
-                classes: present.map(|(class, _)| class.to_string()).collect(),
+                classes: present.map(|(class, _)| self.contract.classes()[class].clone()).collect(),
             });
         }
         if kept < floor.min_rows {

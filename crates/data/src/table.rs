@@ -87,6 +87,10 @@ fn split(line: &[u8], delimiter: u8, limits: &Limits) -> Cells {
         Ok(text) => text,
         Err(fault) => return unreadable(format!("invalid UTF-8 at byte {} of the line", fault.valid_up_to() + 1)),
     };
+    let cells = line.iter().filter(|byte| **byte == delimiter).count() + 1;
+    if cells > limits.columns && !line.contains(&b'"') {
+        return unreadable(format!("{cells} cells, allowed are at most {}", limits.columns));
+    }
     let row = if line.contains(&b'"') {
         let mut reader = csv::ReaderBuilder::new();
         reader
