@@ -97,7 +97,9 @@ fn normalise(direction: &mut [f64]) -> bool {
     let length = dot(direction, direction).sqrt();
     let usable = length > 0.0 && length.is_finite();
     if usable {
-        direction.iter_mut().for_each(|value| *value /= length);
+        for value in direction {
+            *value /= length;
+        }
     }
     usable
 }
@@ -116,7 +118,9 @@ impl Middle {
     /// Of at least one place.
     pub(crate) fn of(mut places: Vec<f64>) -> Self {
         let median = median(&mut places);
-        places.iter_mut().for_each(|place| *place = (*place - median).abs());
+        for place in &mut places {
+            *place = (*place - median).abs();
+        }
         Self { median, deviation: self::median(&mut places) }
     }
 

@@ -100,7 +100,9 @@ impl Sanitizer<Collection> for SpectralSignatures<'_> {
                         continue;
                     }
                     let middle = Middle::of(known.clone());
-                    judge.iter().for_each(|at| scores[*at] = middle.distance(axis.place(white.as_ref(), *at)));
+                    for at in judge {
+                        scores[at] = middle.distance(axis.place(white.as_ref(), at));
+                    }
                     reference.extend((0..known.len()).map(|at| {
                         let mut rest = known.clone();
                         Middle::of({

@@ -124,7 +124,7 @@ fn more_rows_or_columns_than_allowed_are_refused() {
 
 fn idx(magic: u32, axes: &[u32], body: &[u8]) -> Vec<u8> {
     let mut bytes = magic.to_be_bytes().to_vec();
-    axes.iter().for_each(|axis| bytes.extend(axis.to_be_bytes()));
+    bytes.extend(axes.iter().flat_map(|axis| axis.to_be_bytes()));
     bytes.extend(body);
     bytes
 }
@@ -181,7 +181,7 @@ fn too_little_left_is_refused() {
 fn labels_that_are_no_classes_are_refused() {
     let one = table("1,2,a\n3,4,a\n5,6,a\n").unwrap();
     assert!(matches!(Contract::infer(&one), Err(Error::OneClass { found: 1, .. })));
-    let many: String = (0..20).map(|row| format!("{row},2,{row}.5\n")).collect();
+    let many: String = (0..20).fold(String::new(), |text, row| text + &format!("{row},2,{row}.5\n"));
     let error = Contract::infer(&table(&many).unwrap()).unwrap_err().to_string();
     assert!(error.contains("holds 20 different values in 20 rows; allowed: at most 10 classes"), "{error}");
 }

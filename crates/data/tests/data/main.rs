@@ -1,5 +1,8 @@
 //! Collection from the outside: bad input, real data sets, contracts, arbitrary bytes.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![allow(clippy::print_stdout, reason = "a test says what it measured, and why it was skipped")]
+
 mod bad_input;
 mod contracts;
 mod hostile_bytes;
