@@ -132,6 +132,16 @@ impl Collection {
         self.held_out.as_deref()
     }
 
+    /// Leaves held-out rows out of all later calibration; they are still not to be trained on.
+    pub(crate) fn distrust(&mut self, positions: &[usize]) {
+        let Some(held_out) = self.held_out.take() else { return };
+        let kept: Vec<usize> = (0..held_out.len()).filter(|at| !positions.contains(at)).collect();
+        if let Some(neighbours) = self.neighbours.take() {
+            self.neighbours = Some(Arc::new(neighbours.keep_held_out(&kept)));
+        }
+        self.held_out = Some(Arc::new(held_out.select(&kept)));
+    }
+
     pub(crate) fn reference(&self, sanitizer: &'static str) -> Result<Arc<Rows>, Error> {
         let rows = self.held_out.clone().filter(|rows| !rows.is_empty());
         rows.ok_or(Error::NoReference { sanitizer })

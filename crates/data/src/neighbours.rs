@@ -62,6 +62,13 @@ impl Neighbours {
     }
 }
 
+impl Neighbours {
+    /// What is left when only the held-out rows at `kept` stay.
+    pub(crate) fn keep_held_out(&self, kept: &[usize]) -> Self {
+        Self { rows: self.rows.clone(), held_out: kept.iter().map(|at| self.held_out[*at].clone()).collect() }
+    }
+}
+
 /// The nearest rows of `base` for each of `queries`; a query is not its own neighbour if `base` is the queries.
 ///
 /// Exact up to 5·10¹¹ multiplications. Above, candidates come from a random projection to 64 features (Achlioptas, PODS

@@ -83,7 +83,8 @@ impl Sanitizer<Collection> for SpectralSignatures<'_> {
         collection.judge("spectral_signatures", |collection, record| {
             let held_out = collection.reference("spectral_signatures")?;
             let (rows, clean) = (collection.rows().examples(), held_out.examples());
-            let (vectors, clean_vectors) = (self.represent(rows.inputs())?, self.represent(clean.inputs())?);
+            let (vectors, clean_vectors) =
+                (represent(self.representation, rows.inputs())?, represent(self.representation, clean.inputs())?);
             let judged = judged_classes(rows, clean);
             record.set("collection.spectral_signatures.classes_not_judged", rows.classes() - judged.len());
             let (mut scores, mut reference) = (vec![0.0; rows.len()], Vec::new());
@@ -121,18 +122,6 @@ impl Sanitizer<Collection> for SpectralSignatures<'_> {
 }
 
 impl SpectralSignatures<'_> {
-    fn represent(&self, inputs: &Inputs) -> Result<Inputs, Error> {
-        let vectors = self.representation.represent(inputs);
-        let (expected, found) = (inputs.len(), vectors.len());
-        if expected != found {
-            return Err(Error::Representation { expected, found });
-        }
-        match vectors.rows().position(|row| row.iter().any(|value| !value.is_finite())) {
-            Some(row) => Err(Error::NotFinite { row }),
-            None => Ok(vectors),
-        }
-    }
-
     /// A class's rows in two halves, in an order that the seed decides; `half` says which comes first.
     fn halves(&self, labels: &[usize], class: usize, half: usize) -> (Vec<usize>, Vec<usize>) {
         let mut members: Vec<usize> = (0..labels.len()).filter(|at| labels[*at] == class).collect();
@@ -146,4 +135,17 @@ impl SpectralSignatures<'_> {
 fn judged_classes(rows: &Examples, held_out: &Examples) -> Vec<usize> {
     let counts = rows.counts().into_iter().zip(held_out.counts()).enumerate();
     counts.filter(|(_, (rows, held_out))| *rows >= ROWS && *held_out >= HELD_OUT).map(|(class, _)| class).collect()
+}
+
+/// What `representation` makes of `inputs`: as many rows, all finite.
+pub(crate) fn represent(representation: &dyn Representation, inputs: &Inputs) -> Result<Inputs, Error> {
+    let vectors = representation.represent(inputs);
+    let (expected, found) = (inputs.len(), vectors.len());
+    if expected != found {
+        return Err(Error::Representation { expected, found });
+    }
+    match vectors.rows().position(|row| row.iter().any(|value| !value.is_finite())) {
+        Some(row) => Err(Error::NotFinite { row }),
+        None => Ok(vectors),
+    }
 }

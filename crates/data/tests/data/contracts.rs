@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use underpin_core::{Audited, Examples, Inputs, Sanitizer, Seed, Trigger};
 use underpin_data::redteam::{FIRST_ID, Fault, Faults, plant};
 use underpin_data::{
-    Collection, Error, ExactDuplicates, FalsePositiveRate, Fate, Features, Ledger, Limits, Manifest, Rows, Sanitizers,
-    SpectralSignatures, Split, admit, write_quarantine,
+    ActivationClustering, Collection, Error, ExactDuplicates, FalsePositiveRate, Fate, Features, Ledger, Limits,
+    Manifest, Rows, Sanitizers, SpectralSignatures, Split, admit, write_quarantine,
 };
 
 use crate::{digits, prepared, read};
@@ -33,10 +33,12 @@ fn every_sanitizer_is_idempotent_and_invents_nothing() {
     let all = Sanitizers::default();
     let rate = FalsePositiveRate::new(0.01).unwrap();
     let spectral = SpectralSignatures { representation: &Features, false_positive_rate: rate, seed: Seed(1) };
-    let steps: [Step<'_>; 6] = [
+    let clustering = ActivationClustering { representation: &Features, neighbours: 10, reclassified: 0.7 };
+    let steps: [Step<'_>; 7] = [
         ("exact_duplicates", &ExactDuplicates),
         ("leakage", &all.leakage),
         ("near_duplicates", &all.near_duplicates),
+        ("activation_clustering", &clustering),
         ("spectral_signatures", &spectral),
         ("knn_labels", &all.knn_labels),
         ("knn_outliers", &all.knn_outliers),

@@ -45,9 +45,8 @@ fn faults_planted_in_digits_are_caught() {
         ] {
             assert!(caught(&found, fault) >= least, "{fault}, seed {seed}");
         }
-        // Stated: 1 % by labels, 1 % by spectrum, 0.5 % by distance; twice that leaves room for chance.
         let flagged: usize = found.flagged.values().sum();
-        assert!(flagged as f64 <= 0.05 * found.clean as f64, "{flagged} of {}", found.clean);
+        assert!(flagged as f64 <= 0.04 * found.clean as f64, "{flagged} of {}", found.clean);
     }
 }
 
@@ -70,6 +69,8 @@ fn clean_rates(name: &str, test_share: f64, read: impl Fn() -> Door) {
         };
         assert_eq!(record.parameters["collection.spectral_signatures.calibrated"], true.into(), "{name}");
         assert_eq!(record.parameters["collection.spectral_signatures.false_positive_rate"], rate.into());
+        let clustering = &record.parameters["collection.activation_clustering.dropped"];
+        assert_eq!(*clustering, 0_u64.into(), "{name}, seed {seed}: no backdoor was planted");
         shares.push(of("dropped") / of("judged"));
         limit = rate + 3.1 * (rate / of("held_out") + rate / of("judged")).sqrt() / 2.0_f64.sqrt();
         value.ledger().verify(value.rows()).unwrap();
@@ -104,9 +105,30 @@ fn too_few_held_out_rows_flag_nothing_and_say_so() {
     let Some(path) = shared("iris/iris.csv") else { return };
     let (train, contract, held_out) = prepared(open(&Source::new(path), &Limits::default()).unwrap(), 0);
     let record = sanitized(train, &contract, &held_out, 0).record;
-    for name in ["knn_labels", "knn_outliers", "spectral_signatures"] {
+    for name in ["knn_outliers", "spectral_signatures"] {
         assert_eq!(record.parameters[&format!("collection.{name}.calibrated")], false.into());
         assert_eq!(record.parameters[&format!("collection.{name}.dropped")], 0_u64.into());
+    }
+}
+
+/// A file that is poisoned as a whole poisons the held-out rows too.
+#[test]
+fn faults_on_both_sides_of_the_split_are_caught() {
+    for seed in 0..3 {
+        let door = digits();
+        let contract = Contract::infer(&door).unwrap();
+        let faults = Faults([(Fault::LabelFlip, 0.05), (Fault::Backdoor, 0.05)].into());
+        let trigger = Trigger { features: vec![(54, 1.0), (55, 1.0), (62, 1.0), (63, 1.0)], target: 0 };
+        let (door, planted) = plant(&door, &contract, &faults, &trigger, Seed(seed)).unwrap();
+        let (train, contract, held_out) = prepared(door, seed);
+        let collection = sanitized(train, &contract, &held_out, seed).value;
+        let found = detection(&planted, collection.ledger());
+        println!("seed {seed}, both sides: {found:?}");
+        assert!(caught(&found, Fault::Backdoor) >= 0.95, "seed {seed}");
+        assert!(caught(&found, Fault::LabelFlip) >= 0.8, "seed {seed}");
+        let trusted = collection.held_out().unwrap();
+        let poisoned = |rows: &Rows| rows.ids().iter().filter(|id| planted.0.get(id) == Some(&Fault::Backdoor)).count();
+        assert!(poisoned(&held_out) > 5 && poisoned(trusted) <= 1, "seed {seed}");
     }
 }
 
