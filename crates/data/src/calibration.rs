@@ -100,3 +100,56 @@ impl From<FalsePositiveRate> for f64 {
         rate.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha20Rng;
+
+    use super::*;
+
+    fn rate(rate: f64) -> FalsePositiveRate {
+        FalsePositiveRate::new(rate).unwrap()
+    }
+
+    /// Of scores drawn alike, a new one exceeds the r-th of n with probability (n + 1 - r) / (n + 1) exactly.
+    #[test]
+    fn clean_scores_are_flagged_no_more_often_than_stated() {
+        for (alpha, least) in [(0.001, 999), (0.005, 199), (0.01, 99), (0.05, 19), (0.3, 3)] {
+            let first = (1_usize..2000).find(|count| rate(alpha).rank(*count).is_some()).unwrap();
+            assert_eq!(first, least, "{alpha}");
+            for count in first..first + 2000 {
+                let above = (count + 1 - rate(alpha).rank(count).unwrap()) as f64 / (count + 1) as f64;
+                assert!(above <= alpha + 1e-12, "{alpha} {count}: {above}");
+            }
+        }
+    }
+
+    /// In 2,000 trials the share flagged exceeds the rate in at most 5 % of them: 146 of 2,000 is 4.7 standard
+    /// deviations above, a false alarm of about one in a million.
+    #[test]
+    fn with_enough_rows_the_rate_holds_with_confidence() {
+        assert_eq!((rate(0.01).tolerated(298), rate(0.01).tolerated(299)), (None, Some(0)));
+        let mut rng = ChaCha20Rng::seed_from_u64(5);
+        for count in [299, 1000, 5000] {
+            let exceeded = (0..2000).filter(|_| {
+                let scores = (0..count).map(|_| rng.random::<f64>()).collect();
+                1.0 - rate(0.01).threshold(scores, "test", &mut Record::default()) > 0.01
+            });
+            assert!(exceeded.count() <= 146, "{count}");
+        }
+    }
+
+    #[test]
+    fn too_few_scores_and_ties_flag_nothing() {
+        let mut record = Record::default();
+        assert!(rate(0.01).threshold(vec![0.0; 98], "test", &mut record).is_infinite());
+        assert_eq!(record.parameters["collection.test.calibrated"], false.into());
+        assert!(rate(0.01).threshold(vec![3.0; 400], "test", &mut record) >= 3.0);
+        assert!(rate(0.01).threshold(vec![f64::INFINITY; 400], "test", &mut record).is_infinite());
+        assert!(rate(0.01).threshold(vec![], "test", &mut record).is_infinite());
+        for bad in [0.0, 1.0, f64::NAN, -1.0] {
+            assert!(FalsePositiveRate::new(bad).is_err());
+        }
+    }
+}

@@ -20,6 +20,7 @@ use crate::rows::Rows;
 #[derive(Clone, Debug)]
 pub struct Collection {
     door: Arc<Door>,
+    contract: Arc<Contract>,
     rows: Rows,
     ledger: Ledger,
     held_out: Option<Arc<Rows>>,
@@ -75,8 +76,8 @@ pub fn admit(door: Door, contract: &Contract) -> Result<Audited<Collection>, Err
         record.set(format!("collection.contract.{reason}"), count);
     }
     tracing::info!(read = ledger.read(), kept = ledger.kept(), "contract checked");
-    let door = Arc::new(door);
-    let value = Collection { door, rows, ledger, held_out: None, judged: vec![], neighbours: None };
+    let (door, contract) = (Arc::new(door), Arc::new(contract.clone()));
+    let value = Collection { door, contract, rows, ledger, held_out: None, judged: vec![], neighbours: None };
     Ok(Audited { value, record })
 }
 
@@ -106,10 +107,16 @@ impl Collection {
         &self.door
     }
 
+<<<<<<< HEAD
     /// Features and label of the row `id` as it came, dropped or not, if it keeps `contract`.
     pub fn encoded(&self, contract: &Contract, id: u64) -> Option<(Vec<f32>, usize)> {
         let encoded = Encoder::new(contract, &self.door).ok()?.encode(self.door.row(id)?).ok()?;
         Some((encoded.values, encoded.label))
+=======
+    /// What every row had to be.
+    pub fn contract(&self) -> &Contract {
+        &self.contract
+>>>>>>> data
     }
 
     /// The rows kept so far.
@@ -130,6 +137,16 @@ impl Collection {
     /// The rows that never train, if any were given.
     pub fn held_out(&self) -> Option<&Rows> {
         self.held_out.as_deref()
+    }
+
+    /// Leaves held-out rows out of all later calibration; they are still not to be trained on.
+    pub(crate) fn distrust(&mut self, positions: &[usize]) {
+        let Some(held_out) = self.held_out.take() else { return };
+        let kept: Vec<usize> = (0..held_out.len()).filter(|at| !positions.contains(at)).collect();
+        if let Some(neighbours) = self.neighbours.take() {
+            self.neighbours = Some(Arc::new(neighbours.keep_held_out(&kept)));
+        }
+        self.held_out = Some(Arc::new(held_out.select(&kept)));
     }
 
     pub(crate) fn reference(&self, sanitizer: &'static str) -> Result<Arc<Rows>, Error> {
@@ -166,7 +183,7 @@ impl Collection {
             return Err(Error::OneClass {
                 file,
                 found,
-                classes: present.map(|(class, _)| class.to_string()).collect(),
+                classes: present.map(|(class, _)| self.contract.classes()[class].clone()).collect(),
             });
         }
         if kept < floor.min_rows {

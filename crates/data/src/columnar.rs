@@ -9,7 +9,7 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, ArrowPrimitiveType, RecordBatch};
 use arrow_schema::DataType;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
 use crate::Error;
 use crate::door::{Door, RawRow};
@@ -28,7 +28,9 @@ pub(crate) fn read(file: &str, bytes: Cow<'_, [u8]>, label: Option<&str>, limits
 
 fn decode(file: &str, bytes: Vec<u8>, limits: &Limits) -> Result<(Vec<String>, Vec<RawRow>), Error> {
     let refuse = |fault: String| Error::Parquet { file: file.to_owned(), fault };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes))
+    // The file's own types say enough; the embedded Arrow schema would be one more parser for hostile bytes.
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes::Bytes::from(bytes), options)
         .map_err(|fault| refuse(fault.to_string()))?;
     let metadata = builder.metadata();
     let claimed = |value: i64| u64::try_from(value).unwrap_or(u64::MAX);

@@ -9,7 +9,6 @@ use crate::Error;
 
 /// What is allowed in one column.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Column {
     /// Name of the column; of [`Kind::Pixels`] any name.
     pub name: String,
@@ -20,7 +19,7 @@ pub struct Column {
 
 /// What is allowed in a column, and how it is encoded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Kind {
     /// A number, scaled so that `min` becomes 0 and `max` 1.
     ///

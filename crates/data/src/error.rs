@@ -169,6 +169,15 @@ pub enum Error {
         /// Rows it gave.
         found: usize,
     },
+    /// A representation holds a value that is not finite.
+    #[error("the representation of row {row} (by position) is NaN or infinite")]
+    NotFinite {
+        /// Position of the row.
+        row: usize,
+    },
+    /// The covariance of held-out rows cannot be factored.
+    #[error("the covariance of the held-out representations is not positive definite")]
+    Covariance,
     /// A setting lies outside its range.
     #[error("{name} = {value} is outside {range}")]
     Setting {

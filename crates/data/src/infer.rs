@@ -41,7 +41,7 @@ impl Contract {
         let label = held_out.columns()[held_out.label()].clone();
         let features = || (0..held_out.columns().len()).filter(|at| *at != held_out.label());
         if let Some(shape) = held_out.shape() {
-            let column = pixels(&rows, features(), shape)?;
+            let column = pixels(&rows, &features(), shape)?;
             return Self::new(vec![column], label, classes, shape.clone());
         }
         let columns: Vec<Column> =
@@ -78,7 +78,7 @@ fn classes(door: &Door, rows: &[&RawRow]) -> Result<Vec<String>, Error> {
     Ok(classes)
 }
 
-fn pixels(rows: &[&RawRow], features: impl Iterator<Item = usize> + Clone, shape: &Shape) -> Result<Column, Error> {
+fn pixels(rows: &[&RawRow], features: &(impl Iterator<Item = usize> + Clone), shape: &Shape) -> Result<Column, Error> {
     let most = |row: &&RawRow| features.clone().filter_map(|at| row.number(at).ok()).max_by(f64::total_cmp);
     let mut maxima: Vec<f64> = rows.iter().filter_map(most).collect();
     maxima.sort_by(f64::total_cmp);

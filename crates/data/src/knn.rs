@@ -13,7 +13,11 @@ use crate::neighbours::{NEIGHBOURS, Near, Neighbours};
 ///
 /// The score of a row is the share of its `neighbours` nearest rows that bear the most frequent other label, less the
 /// share that bear its own; ties are broken by how much nearer the nearest row of another label is. The row itself does
-/// not vote, so the vote is out of sample.
+/// not vote, so the vote is out of sample. A row is dropped when its score exceeds both `least` and the threshold.
+///
+/// The rate should be well above the share of wrong labels expected among held-out rows: up to that share they do not
+/// raise the threshold above what clean rows give. `least` keeps the share of rows dropped far below the rate where
+/// classes are apart.
 ///
 /// # Limits
 ///
@@ -29,6 +33,8 @@ use crate::neighbours::{NEIGHBOURS, Near, Neighbours};
 pub struct KnnLabels {
     /// Number of neighbours that vote, 1 to 32.
     pub neighbours: usize,
+    /// Contradiction below which no label is called wrong, in `[0, 1]`.
+    pub least: f64,
     /// Share of clean rows that may be flagged.
     pub false_positive_rate: FalsePositiveRate,
 }
@@ -40,12 +46,17 @@ impl Sanitizer<Collection> for KnnLabels {
         collection.judge("knn_labels", |collection, record| {
             let held_out = collection.reference("knn_labels")?;
             let votes = checked(self.neighbours)?;
+            if !(0.0..=1.0).contains(&self.least) {
+                return Err(Error::Setting { name: "least", value: self.least, range: "[0, 1]" });
+            }
+            record.set("collection.knn_labels.least", self.least);
             record.set("collection.knn_labels.neighbours", votes);
             let near = Neighbours::of(collection);
             let (labels, classes) = (collection.rows().examples().labels(), collection.rows().examples().classes());
             let score = |(near, label): (&Near, &usize)| contradiction(near, *label, labels, classes, votes);
             let reference = near.held_out.iter().zip(held_out.examples().labels()).map(score).collect();
-            let threshold = self.false_positive_rate.threshold(reference, "knn_labels", record);
+            let threshold = self.false_positive_rate.threshold(reference, "knn_labels", record).max(self.least);
+            record.set("collection.knn_labels.threshold", threshold);
             let scores = near.rows.iter().zip(labels).map(score);
             Ok(above(scores, threshold, Reason::LabelError, "contradiction"))
         })

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod axis;
 mod calibration;
+mod clustering;
 mod collection;
 mod columnar;
 mod contract;
@@ -26,6 +28,7 @@ mod split;
 mod table;
 
 pub use calibration::FalsePositiveRate;
+pub use clustering::ActivationClustering;
 pub use collection::{Collection, Floor, admit};
 pub use contract::{Column, Contract, Kind};
 pub use door::{Door, RawRow};

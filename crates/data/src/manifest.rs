@@ -54,9 +54,9 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// [`Error::Core`] never for a collection admitted under `contract`; when its classes are others.
-    pub fn new(collection: &Collection, contract: &Contract, split: Option<Split>) -> Result<Self, Error> {
-        let door = collection.door();
+    /// [`Error::Core`] never: an admitted collection has classes.
+    pub fn new(collection: &Collection, split: Option<Split>) -> Result<Self, Error> {
+        let (door, contract) = (collection.door(), collection.contract());
         let (rows, ledger) = (collection.rows(), collection.ledger());
         let sketched = collection.held_out().unwrap_or(rows).examples();
         let classes = contract.classes().len();

@@ -230,18 +230,15 @@ pub fn detection(planted: &Planted, ledger: &Ledger) -> Detections {
     let mut faults: BTreeMap<Fault, Detection> = BTreeMap::new();
     let (mut clean, mut flagged) = (0, BTreeMap::new());
     for fate in ledger.fates() {
-        let by = match planted.0.get(&fate.id) {
-            Some(fault) => {
-                let new = Detection { fault: *fault, planted: 0, caught: 0, by: BTreeMap::new() };
-                let detection = faults.entry(*fault).or_insert(new);
-                detection.planted += 1;
-                detection.caught += usize::from(fate.dropped.is_some());
-                &mut detection.by
-            }
-            None => {
-                clean += 1;
-                &mut flagged
-            }
+        let by = if let Some(fault) = planted.0.get(&fate.id) {
+            let new = Detection { fault: *fault, planted: 0, caught: 0, by: BTreeMap::new() };
+            let detection = faults.entry(*fault).or_insert(new);
+            detection.planted += 1;
+            detection.caught += usize::from(fate.dropped.is_some());
+            &mut detection.by
+        } else {
+            clean += 1;
+            &mut flagged
         };
         if let Some(drop) = &fate.dropped {
             *by.entry(drop.by.clone()).or_insert(0) += 1;

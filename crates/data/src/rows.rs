@@ -88,7 +88,7 @@ fn digests(examples: &Examples) -> Vec<Digest> {
     let digest = |(row, label): (&[f32], &usize)| {
         let mut bytes = head.clone();
         bytes.extend((*label as u64).to_le_bytes());
-        row.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
+        bytes.extend(row.iter().flat_map(|value| value.to_le_bytes()));
         Digest::new(Sha256::digest(&bytes).into())
     };
     let rows = examples.inputs().values().par_chunks_exact(shape.size());

@@ -5,6 +5,7 @@ use underpin_core::{Audited, Record, Sanitizer, Seed};
 
 use crate::Error;
 use crate::calibration::FalsePositiveRate;
+use crate::clustering::ActivationClustering;
 use crate::collection::Collection;
 use crate::duplicates::{ExactDuplicates, Leakage, NearDuplicates};
 use crate::knn::{KnnLabels, KnnOutliers};
@@ -18,6 +19,8 @@ pub struct Sanitizers {
     pub leakage: Leakage,
     /// Rows that almost equal another.
     pub near_duplicates: NearDuplicates,
+    /// Share of a part of a class that must go to other classes for it to be a backdoor.
+    pub reclassified: f64,
     /// Rows whose label is contradicted.
     pub knn_labels: KnnLabels,
     /// Rows far from all others.
@@ -27,14 +30,16 @@ pub struct Sanitizers {
 }
 
 impl Default for Sanitizers {
-    /// Ten neighbours; 1 % false positives for labels and backdoors, 0.5 % for outliers; a tenth of the median nearest
+    /// Ten neighbours; at most 10 % false positives for labels, contradicted by at least 0.6; 1 % for backdoors, 0.5 % for
+    /// outliers; 0.7 of a part reclassified; a tenth of the median nearest
     /// distance for duplicates.
     fn default() -> Self {
         let rate = |rate| FalsePositiveRate::new(rate).expect("invariant: the rates below lie in (0, 1)");
         Self {
             leakage: Leakage::default(),
             near_duplicates: NearDuplicates::default(),
-            knn_labels: KnnLabels { neighbours: 10, false_positive_rate: rate(0.01) },
+            reclassified: 0.7,
+            knn_labels: KnnLabels { neighbours: 10, least: 0.6, false_positive_rate: rate(0.1) },
             knn_outliers: KnnOutliers { neighbours: 10, false_positive_rate: rate(0.005) },
             spectral_false_positive_rate: rate(0.01),
         }
@@ -42,10 +47,9 @@ impl Default for Sanitizers {
 }
 
 impl Sanitizers {
-    /// Runs exact duplicates, leakage, near duplicates, spectral signatures, labels and outliers, in this order.
+    /// Runs exact duplicates, leakage, near duplicates, activation clustering, spectral signatures, labels and outliers.
     ///
-    /// Spectral signatures come before the labels: what they flag would else be counted as label errors, and the rows
-    /// of a backdoor would vote for each other.
+    /// Backdoors come before the labels: the rows of a backdoor vote for each other's labels.
     ///
     /// # Errors
     ///
@@ -58,8 +62,16 @@ impl Sanitizers {
     ) -> Result<Audited<Collection>, Error> {
         let false_positive_rate = self.spectral_false_positive_rate;
         let spectral = SpectralSignatures { representation, false_positive_rate, seed };
-        let steps: [&dyn Sanitizer<Collection, Error = Error>; 6] =
-            [&ExactDuplicates, &self.leakage, &self.near_duplicates, &spectral, &self.knn_labels, &self.knn_outliers];
+        let clustering = ActivationClustering { representation, neighbours: 10, reclassified: self.reclassified };
+        let steps: [&dyn Sanitizer<Collection, Error = Error>; 7] = [
+            &ExactDuplicates,
+            &self.leakage,
+            &self.near_duplicates,
+            &clustering,
+            &spectral,
+            &self.knn_labels,
+            &self.knn_outliers,
+        ];
         let mut all = Audited { value: collection, record: Record::default() };
         for step in steps {
             let Audited { value, record } = step.sanitize(all.value)?;

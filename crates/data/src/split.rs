@@ -38,7 +38,7 @@ pub struct Parts {
 /// # Errors
 ///
 /// [`Error::Setting`] when the share is not in `(0, 1)`; [`Error::TooFewRows`] when one side would be empty.
-pub fn split(door: Door, split: &Split) -> Result<Parts, Error> {
+pub fn split(mut door: Door, split: &Split) -> Result<Parts, Error> {
     let share = split.test_share;
     if !(share > 0.0 && share < 1.0) {
         return Err(Error::Setting { name: "test_share", value: share, range: "(0, 1)" });
@@ -56,11 +56,14 @@ pub fn split(door: Door, split: &Split) -> Result<Parts, Error> {
         rows.shuffle(&mut rng);
         rows[..part(rows.len(), share)].iter().for_each(|at| held_out[*at] = true);
     }
-    let side = |side| door.rows.iter().zip(&held_out).filter(move |(_, held_out)| **held_out == side);
-    let side = |which| door.with_rows(side(which).map(|(row, _)| row.clone()).collect());
-    let parts = Parts { train: side(false), test: side(true) };
+    let (mut train, mut test) = (Vec::new(), Vec::new());
+    for (row, held_out) in std::mem::take(&mut door.rows).into_iter().zip(held_out) {
+        if held_out { test.push(row) } else { train.push(row) }
+    }
+    let found = train.len() + test.len();
+    let parts = Parts { train: door.with_rows(train), test: door.with_rows(test) };
     if parts.train.rows.is_empty() || parts.test.rows.is_empty() {
-        return Err(Error::TooFewRows { file: door.name.clone(), found: door.rows.len(), needed: 4 });
+        return Err(Error::TooFewRows { file: door.name.clone(), found, needed: 4 });
     }
     Ok(parts)
 }

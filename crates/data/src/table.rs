@@ -72,7 +72,7 @@ fn delimiter(lines: &[(u64, &[u8])]) -> u8 {
     let agreeing = |delimiter: u8| {
         let mut widths = BTreeMap::new();
         for (_, line) in sample {
-            let width = line.trim_ascii().iter().filter(|byte| **byte == delimiter).count() + 1;
+            let width = line.trim_ascii().split(|byte| *byte == delimiter).count();
             *widths.entry(width).or_insert(0_usize) += 1;
         }
         widths.into_iter().filter(|(width, _)| *width > 1).map(|(_, lines)| lines).max().unwrap_or(0)
@@ -87,6 +87,10 @@ fn split(line: &[u8], delimiter: u8, limits: &Limits) -> Cells {
         Ok(text) => text,
         Err(fault) => return unreadable(format!("invalid UTF-8 at byte {} of the line", fault.valid_up_to() + 1)),
     };
+    let cells = line.split(|byte| *byte == delimiter).count();
+    if cells > limits.columns && !line.contains(&b'"') {
+        return unreadable(format!("{cells} cells, allowed are at most {}", limits.columns));
+    }
     let row = if line.contains(&b'"') {
         let mut reader = csv::ReaderBuilder::new();
         reader

@@ -1,0 +1,211 @@
+//! Each bad input has one clear error or one clear entry in the ledger, and the run goes on where it can.
+
+use std::io::Write;
+
+use underpin_core::Shape;
+use underpin_data::{
+    Column, Contract, Error, File, Floor, Format, Kind, Limits, Reason, Sanitizers, Source, admit, from_bytes, open,
+};
+
+use crate::{read, table};
+
+fn contract() -> Contract {
+    let number = |name: &str| Column { name: name.into(), kind: Kind::Number { min: 0.0, max: 10.0, slack: 0.5 } };
+    let colour = Kind::Category { values: vec!["red".into(), "blue".into()] };
+    let columns = vec![number("x"), Column { name: "colour".into(), kind: colour }, number("y")];
+    Contract::new(columns, "label".into(), vec!["no".into(), "yes".into()], Shape::new([4]).unwrap()).unwrap()
+}
+
+/// Good rows around one that is not.
+fn around(bad: &[u8]) -> Vec<u8> {
+    [b"x,colour,y,label\n1,red,2,no\n", bad, b"\n3,blue,4,yes\n"].concat()
+}
+
+fn fate_of(bad: &[u8]) -> (Reason, String) {
+    let collection = admit(read("rows.csv", &around(bad)).unwrap(), &contract()).unwrap().value;
+    assert_eq!(collection.rows().ids(), [2, 4], "the good rows stay");
+    let drop = collection.ledger().fate(3).unwrap().dropped.clone().unwrap();
+    (drop.reason, drop.detail)
+}
+
+#[test]
+fn a_bad_row_is_set_aside_with_column_value_and_what_is_allowed() {
+    for (row, reason, detail) in [
+        (&b"5,red,6"[..], Reason::Malformed, "3 cells, allowed: 4"),
+        (b"5,red,6,no,7", Reason::Malformed, "5 cells, allowed: 4"),
+        (b"5,red,\xff6,no", Reason::Malformed, "invalid UTF-8 at byte 7 of the line"),
+        (b"\"5,red,6,no", Reason::Malformed, "1 cells, allowed: 4"),
+        (b"five,red,6,no", Reason::NotANumber, "column \"x\" is \"five\", allowed: a finite number"),
+        (b"NaN,red,6,no", Reason::NotANumber, "column \"x\" is \"NaN\", allowed: a finite number"),
+        (b"5,red,-inf,no", Reason::NotANumber, "column \"y\" is \"-inf\", allowed: a finite number"),
+        (b"?,red,6,no", Reason::Missing, "column \"x\" is \"?\", allowed: a finite number"),
+        (b"5,red,,no", Reason::Missing, "column \"y\" is \"\", allowed: a finite number"),
+        (b"15.1,red,6,no", Reason::OutOfRange, "column \"x\" is \"15.1\", allowed: -5 to 15"),
+        (b"5,green,6,no", Reason::UnknownCategory, "column \"colour\" is \"green\", allowed: red, blue"),
+        (b"5,red,6,maybe", Reason::UnknownClass, "label \"label\" is \"maybe\", allowed: no, yes"),
+        (b"5,red,6,", Reason::Missing, "label \"label\" is missing"),
+    ] {
+        assert_eq!(fate_of(row), (reason, detail.to_owned()), "{}", String::from_utf8_lossy(row));
+    }
+}
+
+#[test]
+fn an_overlong_cell_costs_its_row() {
+    let (reason, detail) = fate_of(&[&b"5,"[..], &[b'a'; 2000], b",6,no"].concat());
+    assert_eq!((reason, detail.as_str()), (Reason::Malformed, "cell 2 is longer than 1024 bytes"));
+}
+
+#[test]
+fn values_just_outside_are_clamped_and_counted() {
+    let admitted = admit(read("rows.csv", &around(b"-5,red,15,no")).unwrap(), &contract()).unwrap();
+    assert_eq!(admitted.value.rows().examples().inputs().row(1), [0.0, 1.0, 0.0, 1.0]);
+    assert_eq!(admitted.record.parameters["collection.contract.clamped_values"], 2_u64.into());
+}
+
+#[test]
+fn columns_are_found_by_name_and_a_missing_one_is_named() {
+    let shuffled = admit(table("label,y,colour,x\nyes,4,blue,3\n").unwrap(), &contract()).unwrap().value;
+    assert_eq!(shuffled.rows().examples().inputs().row(0), [0.3, 0.0, 1.0, 0.4]);
+    let error = admit(table("x,colour,z,label\n1,red,2,no\n").unwrap(), &contract()).unwrap_err();
+    assert_eq!(error.to_string(), "rows.csv: no column \"y\"; columns: x, colour, z, label");
+    let source = Source { label: Some("kind".into()), ..Source::new("rows.csv") };
+    let file = File { name: "rows.csv", bytes: b"x,label\n1,no\n" };
+    let error = from_bytes(file, None, &source, &Limits::default()).unwrap_err();
+    assert_eq!(error.to_string(), "rows.csv: no column \"kind\"; columns: x, label");
+}
+
+#[test]
+fn files_of_no_use_are_refused() {
+    for (name, bytes, expected) in [
+        ("empty.csv", &b""[..], "empty.csv: no rows"),
+        ("blank.csv", b"\n \n\r\n", "blank.csv: no column"),
+        ("header.csv", b"x,y,label\n", "header.csv: no rows"),
+        ("one.csv", b"1\n2\n", "one.csv: no column \"label, beside at least one feature\""),
+        ("rows.xml", b"<a/>", "rows.xml: no known format"),
+        ("rows.parquet", b"PAR1xxxxPAR1", "rows.parquet: not readable as Parquet"),
+    ] {
+        let error = read(name, bytes).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
+    let error = open(&Source::new("/no/such.csv"), &Limits::default()).unwrap_err().to_string();
+    assert!(error.starts_with("/no/such.csv: "), "{error}");
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn truncated_gzip_and_zip_bombs_are_refused() {
+    let whole = gzip(b"1,2,0\n3,4,1\n");
+    assert_eq!(read("rows.csv.gz", &whole).unwrap().rows().len(), 2);
+    let error = read("rows.csv.gz", &whole[..whole.len() - 6]).unwrap_err().to_string();
+    assert!(error.starts_with("rows.csv.gz: the gzip stream is damaged or cut short"), "{error}");
+    let bomb = gzip(&vec![b'1'; 1 << 24]);
+    assert!(bomb.len() < 1 << 16);
+    let limits = Limits { bytes: 1 << 20, ..Limits::default() };
+    let file = File { name: "bomb.csv.gz", bytes: &bomb };
+    let error = from_bytes(file, None, &Source::new("bomb.csv.gz"), &limits).unwrap_err();
+    let expected = "bomb.csv.gz: number of bytes, decompressed, is 1048577, allowed is at most 1048576";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn more_rows_or_columns_than_allowed_are_refused() {
+    let file = File { name: "rows.csv", bytes: b"1,2,0\n3,4,1\n5,6,1\n" };
+    let read = |limits: &Limits| from_bytes(file, None, &Source::new("rows.csv"), limits);
+    let error = read(&Limits { rows: 2, ..Limits::default() }).unwrap_err().to_string();
+    assert_eq!(error, "rows.csv: number of rows is 3, allowed is at most 2");
+    assert_eq!(read(&Limits { rows: 3, ..Limits::default() }).unwrap().rows().len(), 3);
+    assert!(read(&Limits { columns: 2, ..Limits::default() }).is_err());
+}
+
+fn idx(magic: u32, axes: &[u32], body: &[u8]) -> Vec<u8> {
+    let mut bytes = magic.to_be_bytes().to_vec();
+    bytes.extend(axes.iter().flat_map(|axis| axis.to_be_bytes()));
+    bytes.extend(body);
+    bytes
+}
+
+fn read_idx(images: &[u8], labels: &[u8]) -> Result<underpin_data::Door, Error> {
+    let images = File { name: "images", bytes: images };
+    let source = Source { format: Some(Format::Idx), ..Source::new("images") };
+    from_bytes(images, Some(File { name: "labels", bytes: labels }), &source, &Limits::default())
+}
+
+#[test]
+fn an_idx_header_is_not_believed() {
+    let labels = idx(0x801, &[2], &[0, 1]);
+    let door = read_idx(&idx(0x803, &[2, 1, 2], &[1, 2, 3, 4]), &labels).unwrap();
+    assert_eq!(door.rows()[1].cells().collect::<Vec<_>>(), ["3", "4", "1"]);
+    for (images, labels, expected) in [
+        (
+            idx(0x803, &[10_000, 1000, 1000], &[0; 4]),
+            &labels,
+            "images: number of bytes claimed is 10000000000, allowed: 4",
+        ),
+        (idx(0x803, &[u32::MAX; 3], &[0; 4]), &labels, "images: number of items is 4294967295, allowed: at most"),
+        (idx(0x803, &[2, 1, 2], &[0; 3]), &labels, "images: number of bytes claimed is 4, allowed: 3"),
+        (idx(0xd03, &[2, 1, 2], &[0; 4]), &labels, "images: magic number is 3331, allowed: 2051"),
+        (idx(0x803, &[3, 1, 1], &[0; 3]), &labels, "labels: number of labels is 2, allowed: 3, as there are images"),
+        (idx(0x803, &[2, 0, 2], &[]), &labels, "images: pixels per image is 0, allowed: 1 to"),
+        (vec![0, 0, 8], &labels, "images: length in bytes is 3, allowed: at least the header's 16"),
+    ] {
+        let error = read_idx(&images, labels).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn too_little_left_is_refused() {
+    let text = |good: usize, bad: usize| {
+        format!("x,colour,y,label\n{}{}", "1,red,2,no\n3,blue,4,yes\n".repeat(good), "x\n".repeat(bad))
+    };
+    let check = |text: &str, floor: &Floor| admit(table(text).unwrap(), &contract()).unwrap().value.check(floor);
+    let floor = Floor { max_rejected: 0.2, min_rows: 4 };
+    assert!(check(&text(4, 2), &floor).is_ok());
+    let error = check(&text(4, 3), &floor).unwrap_err().to_string();
+    let expected =
+        "rows.csv: 3 of 11 rows rejected (malformed: 3), allowed is a share of 0.2; first: row 10: 1 cells, allowed: 4";
+    assert_eq!(error, expected);
+    let error = check(&text(1, 0), &floor).unwrap_err().to_string();
+    assert_eq!(error, "rows.csv: 2 rows left, needed are at least 4");
+    let error = check("x,colour,y,label\n1,red,2,no\n1,red,3,no\n", &floor).unwrap_err().to_string();
+    assert_eq!(error, "rows.csv: 1 class(es) among the rows (no); classification needs at least 2");
+    assert!(matches!(check(&text(4, 0), &Floor { max_rejected: f64::NAN, min_rows: 0 }), Err(Error::Setting { .. })));
+}
+
+#[test]
+fn labels_that_are_no_classes_are_refused() {
+    let one = table("1,2,a\n3,4,a\n5,6,a\n").unwrap();
+    assert!(matches!(Contract::infer(&one), Err(Error::OneClass { found: 1, .. })));
+    let many: String = (0..20).fold(String::new(), |text, row| text + &format!("{row},2,{row}.5\n"));
+    let error = Contract::infer(&table(&many).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("holds 20 different values in 20 rows; allowed: at most 10 classes"), "{error}");
+}
+
+#[test]
+fn statistical_sanitizers_need_held_out_rows() {
+    let admitted = admit(table("x,colour,y,label\n1,red,2,no\n").unwrap(), &contract()).unwrap().value;
+    let error = Sanitizers::default().sanitize(admitted, &underpin_data::Features, underpin_core::Seed(0)).unwrap_err();
+    assert!(matches!(error, Error::NoReference { sanitizer: "leakage" }));
+}
+
+#[test]
+fn a_contradictory_contract_is_refused() {
+    let written = serde_json::to_string(&contract()).unwrap();
+    assert_eq!(serde_json::from_str::<Contract>(&written).unwrap(), contract());
+    for (from, to) in [
+        ("\"min\":0.0", "\"min\":10.0"),
+        ("\"shape\":[4]", "\"shape\":[5]"),
+        ("\"classes\":[\"no\",\"yes\"]", "\"classes\":[\"no\"]"),
+        ("\"red\"", "\"blue\""),
+        ("\"slack\":0.5", "\"slack\":-1"),
+        ("\"slack\":0.5", "\"slack\":0.5,\"mean\":1"),
+    ] {
+        assert!(written.contains(from));
+        assert!(serde_json::from_str::<Contract>(&written.replacen(from, to, 1)).is_err(), "{to}");
+    }
+}

@@ -1,0 +1,150 @@
+//! No bytes make collection panic.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use underpin_core::Seed;
+use underpin_data::{
+    Contract, Door, Features, File, Format, Ledger, Limits, Parts, Sanitizers, Source, Split, admit, from_bytes, split,
+};
+
+fn limits() -> Limits {
+    Limits { bytes: 1 << 20, rows: 1000, columns: 100, cell: 50 }
+}
+
+/// Whatever could be read goes through everything.
+fn through(door: Door) {
+    let _ = Contract::infer(&door).and_then(|contract| admit(door.clone(), &contract));
+    let Ok(Parts { train, test }) = split(door, &Split { test_share: 0.3, seed: Seed(1) }) else { return };
+    let Ok(contract) = Contract::infer(&test) else { return };
+    let held_out = admit(test, &contract).unwrap().value.into_rows();
+    let admitted = admit(train, &contract).unwrap().value.hold_out(held_out).unwrap();
+    let Ok(sanitized) = Sanitizers::default().sanitize(admitted, &Features, Seed(1)) else { return };
+    sanitized.value.ledger().verify(sanitized.value.rows()).unwrap();
+    underpin_data::write_quarantine(&sanitized.value, Vec::new()).unwrap();
+}
+
+fn read(format: Format, bytes: &[u8], labels: Option<&[u8]>) {
+    let source = Source { format: Some(format), ..Source::new("x") };
+    let labels = labels.map(|bytes| File { name: "y", bytes });
+    if let Ok(door) = from_bytes(File { name: "x", bytes }, labels, &source, &limits()) {
+        through(door);
+    }
+}
+
+fn parquet() -> Vec<u8> {
+    let columns: [(&str, ArrayRef); 3] = [
+        ("x", Arc::new((0..40).map(|x| (x != 3).then(|| f64::from(x))).collect::<Float64Array>())),
+        ("word", Arc::new(StringArray::from_iter_values((0..40).map(|x| ["a", "b"][x % 2])))),
+        ("label", Arc::new(Int64Array::from_iter_values((0..40).map(|x| x % 2)))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+#[test]
+fn parquet_is_read_with_absent_values_as_missing() {
+    let source = Source { format: Some(Format::Parquet), ..Source::new("x") };
+    let bytes = parquet();
+    let door = from_bytes(File { name: "x", bytes: &bytes }, None, &source, &limits()).unwrap();
+    let contract = Contract::infer(&door).unwrap();
+    let collection = admit(door, &contract).unwrap().value;
+    assert_eq!((collection.ledger().kept(), collection.rows().examples().inputs().shape().size()), (39, 3));
+    let drop = collection.ledger().fate(4).unwrap().dropped.as_ref().unwrap();
+    assert_eq!(drop.detail, "column \"x\" is \"\", allowed: a finite number");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_as_a_table(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        read(Format::Csv, &bytes, None);
+    }
+
+    #[test]
+    fn nearly_a_table(text in "([0-9.eE+\\-naNi?\", ]{0,4}[,;\t \"\n]){0,300}") {
+        read(Format::Csv, text.as_bytes(), None);
+    }
+
+    #[test]
+    fn a_table_of_numbers(rows in proptest::collection::vec((any::<f64>(), -3_i8..3, 0_u8..3), 8..80)) {
+        let text: String = rows.iter().fold(String::new(), |text, (x, y, label)| text + &format!("{x},{y},{label}\n"));
+        read(Format::Csv, text.as_bytes(), None);
+    }
+
+    #[test]
+    fn any_bytes_as_idx(images in proptest::collection::vec(any::<u8>(), 0..200), labels in proptest::collection::vec(any::<u8>(), 0..60)) {
+        read(Format::Idx, &images, Some(&labels));
+    }
+
+    #[test]
+    fn nearly_idx(count in 0_u8..20, height in 0_u8..4, width in 0_u8..4, body in proptest::collection::vec(any::<u8>(), 0..320)) {
+        let wanted = usize::from(count) * usize::from(height) * usize::from(width);
+        let body: Vec<u8> = body.into_iter().chain(std::iter::repeat(7)).take(wanted).collect();
+        let images = [&[0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, height, 0, 0, 0, width], &body[..]].concat();
+        let labels: Vec<u8> = [0, 0, 8, 1, 0, 0, 0, count].into_iter().chain((0..count).map(|at| at % 2)).collect();
+        read(Format::Idx, &images, Some(&labels));
+    }
+
+    #[test]
+    fn any_bytes_as_parquet(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        read(Format::Parquet, &bytes, None);
+    }
+
+    #[test]
+    fn damaged_parquet(at in proptest::collection::vec((any::<Index>(), any::<u8>()), 1..6)) {
+        let mut bytes = parquet();
+        for (place, value) in at {
+            let position = place.index(bytes.len());
+            bytes[position] = value;
+        }
+        read(Format::Parquet, &bytes, None);
+    }
+
+    #[test]
+    fn any_bytes_as_a_ledger(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = Ledger::read_from(&bytes[..], &limits());
+    }
+
+    #[test]
+    fn a_damaged_ledger_is_never_taken_for_another(at in any::<Index>(), value in any::<u8>()) {
+        let door = crate::table("1,2,a\n3,4,b\n5,x,a\n7,8,b\n").unwrap();
+        let contract = Contract::infer(&crate::table("1,2,a\n3,4,b\n5,6,a\n7,8,b\n").unwrap()).unwrap();
+        let ledger = admit(door, &contract).unwrap().value.ledger().clone();
+        let mut bytes = Vec::new();
+        ledger.write(&mut bytes).unwrap();
+        let position = at.index(bytes.len());
+        let same = bytes[position] == value;
+        bytes[position] = value;
+        match Ledger::read_from(&bytes[..], &limits()) {
+            Ok(read) => prop_assert_eq!(read.root() == ledger.root(), same),
+            Err(_) => prop_assert!(!same),
+        }
+    }
+}
+
+#[test]
+fn a_ledger_out_of_order_or_cut_short_is_refused_by_line() {
+    let door = crate::table("1,2,a\n3,4,b\n5,6,a\n7,8,b\n").unwrap();
+    let contract = Contract::infer(&door).unwrap();
+    let mut bytes = Vec::new();
+    admit(door, &contract).unwrap().value.ledger().write(&mut bytes).unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let error = |text: &str| Ledger::read_from(text.as_bytes(), &limits()).unwrap_err().to_string();
+    assert_eq!(
+        error(&format!("{}\n{}\n", lines[1], lines[0])),
+        "ledger line 2: row id 1 after 2; identifiers must increase"
+    );
+    assert!(error(text.trim_end()).starts_with("ledger line 4: the line is cut short"));
+    assert!(error(&text.replacen("\"id\":3", "\"id\": 3", 1)).starts_with("ledger line 3: not in canonical form"));
+    assert!(error(&text.replacen("\"id\":3", "\"ID\":3", 1)).starts_with("ledger line 3: unknown field"));
+}

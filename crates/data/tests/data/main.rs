@@ -1,0 +1,47 @@
+//! Collection from the outside: bad input, real data sets, contracts, arbitrary bytes.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![allow(clippy::print_stdout, reason = "a test says what it measured, and why it was skipped")]
+
+mod bad_input;
+mod contracts;
+mod hostile_bytes;
+mod real_data;
+
+use std::path::PathBuf;
+
+use underpin_core::Seed;
+use underpin_data::{Contract, Door, Error, File, Limits, Parts, Rows, Source, Split, admit, from_bytes, split};
+
+/// A data set outside the repository, if it is there.
+fn shared(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    println!("skipped: {} is not there", path.display());
+    None
+}
+
+/// The digits that are shipped.
+fn digits() -> Door {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../framework/data/digits/digits.csv.gz");
+    let shape = Some(underpin_core::Shape::new([1, 8, 8]).unwrap());
+    underpin_data::open(&Source { shape, ..Source::new(path) }, &Limits::default()).unwrap()
+}
+
+fn table(text: &str) -> Result<Door, Error> {
+    read("rows.csv", text.as_bytes())
+}
+
+fn read(name: &str, bytes: &[u8]) -> Result<Door, Error> {
+    from_bytes(File { name, bytes }, None, &Source::new(name), &Limits::default())
+}
+
+/// Training rows at the door, the contract and the rows held out.
+fn prepared(door: Door, seed: u64) -> (Door, Contract, Rows) {
+    let Parts { train, test } = split(door, &Split { test_share: 0.2, seed: Seed(seed) }).unwrap();
+    let contract = Contract::infer(&test).unwrap();
+    let held_out = admit(test, &contract).unwrap().value.into_rows();
+    (train, contract, held_out)
+}
