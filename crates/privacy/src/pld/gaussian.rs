@@ -84,6 +84,11 @@ impl Cells {
         (z + 0.5 / self.sigma) / self.sigma
     }
 
+    /// Loss above which there is next to no mass.
+    pub(crate) fn highest(&self) -> f64 {
+        self.loss_of(exp(self.last_log_ratio().min(700.0)))
+    }
+
     fn loss_of(&self, ratio: f64) -> f64 {
         log1p(self.rate * (ratio - 1.0))
     }
@@ -113,7 +118,7 @@ impl Cells {
     /// under `Q` stay (Doroshenko, Ghazi, Kamath, Kumar and Manurangsi 2022): the chord of the hockey-stick curve.
     pub(crate) fn upper(&self) -> Directions {
         let ratio = |index: i64| 1.0 + expm1(index as f64 * self.width) / self.rate;
-        let highest = self.loss_of(exp(self.last_log_ratio().min(700.0)));
+        let highest = self.highest();
         let full = self.rate >= 1.0;
         // The loss is above log(1 - q); without subsampling it is cut where `P` over `Q` is cut, mirrored.
         let lowest = (if full { -highest } else { log1p(-self.rate) } / self.width).floor() as i64;
@@ -148,7 +153,11 @@ impl Cells {
             exp(loss) * (1.0 + ULPS * (4.0 + loss.abs()))
         };
         Directions {
-            remove: self.losses(0.0, masses.iter().map(|(index, mass)| (*index, mass * weight(*index))).collect(), removed),
+            remove: self.losses(
+                0.0,
+                masses.iter().map(|(index, mass)| (*index, mass * weight(*index))).collect(),
+                removed,
+            ),
             add: self.losses(0.0, masses.iter().rev().map(|(index, mass)| (-index, *mass)).collect(), added),
         }
     }
