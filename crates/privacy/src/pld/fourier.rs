@@ -75,21 +75,34 @@ impl Composed {
     /// Any order gives valid bounds; 0 is best unless rounding counts.
     ///
     /// None when the window is longer than 2^19 points.
-    fn new(parts: &[Part<'_>], side: Side, delta: f64, tilt: f64) -> Option<Self> {
+    pub(crate) fn new(parts: &[Part<'_>], side: Side, delta: f64, tilt: f64) -> Option<Self> {
         let cumulants = Cumulants(parts);
         let width = parts.first()?.0.width;
         let guess = cumulants.guess();
         let most = 4.0 / width;
-        let order = if tilt > 0.0 {
-            tilt * least(guess * sqrt(-2.0 * log(delta)), most, |order| (cumulants.at(order) - log(delta)) / order).0
+        // Order at which Chernoff's bound on ε is least, and that bound.
+        let (order, target) = if tilt > 0.0 {
+            let chernoff = |order| (cumulants.at(order) - log(delta)) / order;
+            let (order, target) = least(guess * sqrt(-2.0 * log(delta)), most, chernoff);
+            (tilt * order, target)
         } else {
-            0.0
+            (0.0, 0.0)
         };
         let cumulant = cumulants.at(order);
-        let target = if order > 0.0 { (cumulant - log(delta)) / order } else { 0.0 };
-        let log_folded = log(CUT) + if order > 0.0 { log(1e-2) } else { log(delta) };
+        // Tilted mass that weighs a share CUT of δ at the target.
+        let log_folded = log(CUT) + (log(delta) - cumulant + order * target).min(0.0);
         let reach = guess * sqrt(-2.0 * log_folded);
-        let (above, end) = least(reach, most, |more| (cumulants.at(order + more) - cumulant - log_folded) / more);
+        let (above, mut end) = least(reach, most, |more| (cumulants.at(order + more) - cumulant - log_folded) / more);
+        let mut above = order + above;
+        let over = exp(cumulants.at(above) - cumulant - (above - order) * end);
+        if order > 0.0 {
+            let log_beyond = log(CUT * delta);
+            let (untilted, further) =
+                least(guess * sqrt(-2.0 * log_beyond), most, |order| (cumulants.at(order) - log_beyond) / order);
+            if further > end {
+                (above, end) = (untilted, further);
+            }
+        }
         let (beneath, start) = least(reach, most, |less| (cumulants.at(order - less) - cumulant - log_folded) / less);
         let origin: f64 = parts.iter().map(|(losses, times)| losses.origin * *times as f64).sum();
         let first = ((-start - origin) / width).floor();
@@ -100,10 +113,9 @@ impl Composed {
         let (first, length) = (first as i64, transform_length(needed as usize));
         let end = origin + (first + length as i64) as f64 * width;
         let start = origin + first as f64 * width;
-        // Tilted mass above and below the window, and true mass above it.
-        let over = exp(cumulants.at(order + above) - cumulant - above * end);
+        // Tilted mass below the window, and true mass above it.
         let under = exp(cumulants.at(order - beneath) - cumulant + beneath * start);
-        let beyond = exp(cumulants.at(order + above) - (order + above) * end);
+        let beyond = exp(cumulants.at(above) - above * end);
         let (values, rounding, relative) = match parts {
             [(losses, 1)] if order <= 0.0 => (losses.folded(length), 0.0, 0.0),
             _ => transform(parts, order, length)?,

@@ -6,7 +6,7 @@ mod gaussian;
 mod losses;
 mod subsampled;
 
-pub(crate) use fourier::epsilon;
-pub(crate) use gaussian::Cells;
-pub(crate) use losses::{Losses, Side};
 pub(crate) use subsampled::Repeated;
+
+#[cfg(test)]
+mod tests;

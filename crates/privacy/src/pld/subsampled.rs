@@ -1,6 +1,8 @@
 //! ε of repeated subsampled Gaussians, from both sides.
 
-use super::{Cells, Side, exact, fourier};
+use super::gaussian::Cells;
+use super::losses::Side;
+use super::{exact, fourier};
 use crate::Bounds;
 
 /// `steps` Poisson-subsampled Gaussians under add-or-remove-one, asked about at `delta`.
