@@ -51,6 +51,9 @@ pub enum Error {
         /// Largest norm allowed.
         at_most: f64,
     },
+    /// The losses span so much more than their finest part that no lattice in reach holds both.
+    #[error("the composition's losses need a lattice of more than 2^19 points")]
+    OutOfReach,
     /// No parameter in the allowed range reaches the target.
     #[error("no {name} in {range} reaches epsilon = {target}")]
     Unreachable {

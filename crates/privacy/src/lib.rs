@@ -2,6 +2,7 @@
 
 mod discrete;
 mod error;
+mod event;
 mod fixed;
 mod key;
 mod pld;
@@ -12,6 +13,7 @@ mod subsampled;
 
 pub use discrete::{DiscreteGaussian, DiscreteLaplace};
 pub use error::Error;
+pub use event::Event;
 pub use key::{SecretKey, SecretStream};
 pub use steps::{Batch, PrivateSteps};
 pub use subsampled::{Adjacency, Bounds, SubsampledGaussian};

@@ -68,6 +68,22 @@ pub(crate) fn epsilon(parts: &[Part<'_>], side: Side, delta: f64) -> Option<f64>
     best
 }
 
+/// δ at `epsilon` of composed `parts`, from the asked side; none when no window is short enough.
+pub(crate) fn delta(parts: &[Part<'_>], side: Side, epsilon: f64) -> Option<f64> {
+    let cumulants = Cumulants(parts);
+    let most = 4.0 / parts.first()?.0.width;
+    // Chernoff's bound on P(S > ε) is a little above δ; any δ serves to lay out the window.
+    let exponent = |order: f64| cumulants.at(order) - order * epsilon;
+    let near = exp(least(cumulants.guess(), most, exponent).1).clamp(1e-250, 0.1);
+    let found = [0.0, 0.25, 1.0]
+        .into_iter()
+        .filter_map(|tilt| Some(Composed::new(parts, side, 0.1 * near, tilt)?.delta(epsilon)));
+    match side {
+        Side::Upper => found.reduce(f64::min),
+        Side::Lower => found.reduce(f64::max),
+    }
+}
+
 impl Composed {
     /// Composes `parts`, all on lattices of one width, with a window for asking about δ near `delta`.
     ///
@@ -166,6 +182,8 @@ impl Composed {
     }
 
     /// δ at `epsilon`: never too small for an upper, never too large for a lower composition.
+    ///
+    /// Below the window an upper one tells nothing, and a lower one what it tells at the window's start.
     pub(crate) fn delta(&self, epsilon: f64) -> f64 {
         let sign = if self.side == Side::Upper { -1.0 } else { 1.0 };
         let position = (epsilon + sign * self.loss_error - self.start) / self.width;

@@ -33,6 +33,15 @@ impl Losses {
         self.origin + index as f64 * self.width
     }
 
+    /// Adds mass at an index not far below the highest so far.
+    pub(crate) fn add(&mut self, index: i64, mass: f64) {
+        let at = self.atoms.iter().rposition(|(other, _)| *other <= index);
+        match at {
+            Some(at) if self.atoms[at].0 == index => self.atoms[at].1 += mass,
+            _ => self.atoms.insert(at.map_or(0, |at| at + 1), (index, mass)),
+        }
+    }
+
     /// Logarithm of the moment generating function at `order`.
     pub(crate) fn log_moment(&self, order: f64) -> f64 {
         let exponents = || self.atoms.iter().map(|(index, _)| order * self.loss(*index));
