@@ -114,6 +114,16 @@ impl Event {
         self.mixture()?.delta(epsilon).ok_or(Error::OutOfReach)
     }
 
+    /// The upper bound on ε by the Rényi accountant alone (Mironov 2017; converted by Canonne, Kamath and Steinke 2020);
+    /// infinite with an event that gives all away now and then ([`Event::Approximate`]).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`] as for [`epsilon`](Self::epsilon).
+    pub fn renyi_epsilon(&self, delta: Delta) -> Result<f64, Error> {
+        Ok(self.mixture()?.renyi_epsilon(delta.value()))
+    }
+
     fn mixture(&self) -> Result<Mixture, Error> {
         let mut leaves = Vec::new();
         self.gather(1, &mut leaves)?;

@@ -135,6 +135,12 @@ impl SubsampledGaussian {
         Repeated { rate: self.sampling_rate, sigma: self.noise_multiplier, steps, delta: delta.value() }
     }
 
+    /// The upper bound on ε by the Rényi accountant alone (Mironov, Talwar and Zhang 2019; converted by Canonne, Kamath
+    /// and Steinke 2020): never below that of [`epsilon`](Self::epsilon), and what most published runs state.
+    pub fn renyi_epsilon(&self, steps: u64, delta: Delta) -> f64 {
+        if steps == 0 { 0.0 } else { self.renyi(steps, delta) }
+    }
+
     fn renyi(&self, steps: u64, delta: Delta) -> f64 {
         rdp::subsampled_gaussian(self.sampling_rate, self.noise_multiplier, steps, delta.value())
     }

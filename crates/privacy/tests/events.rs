@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use underpin_core::{Delta, Epsilon};
-use underpin_privacy::Event;
+use underpin_privacy::{DiscreteGaussian, Event};
 
 fn delta(value: f64) -> Delta {
     Delta::new(value).unwrap()
@@ -28,12 +28,15 @@ fn mixtures_enclose_the_peers() {
             };
             event.repeated(mechanism[2].as_u64().unwrap())
         });
-        let ours = Event::Composed(events.collect()).epsilon(delta(case["delta"].as_f64().unwrap())).unwrap();
+        let (events, delta) = (Event::Composed(events.collect()), delta(case["delta"].as_f64().unwrap()));
+        let ours = events.epsilon(delta).unwrap();
         assert!(ours.lower <= case["eps_pld_upper"].as_f64().unwrap(), "{ours:?} {case}");
         if let Some(prv_lower) = case["eps_prv"][0].as_f64() {
             assert!(ours.upper >= prv_lower, "{ours:?} {case}");
         }
         assert!(ours.upper - ours.lower <= 0.01 * ours.upper, "{ours:?} {case}");
+        let (renyi, peer) = (events.renyi_epsilon(delta).unwrap(), case["eps_rdp"].as_f64().unwrap());
+        assert!(renyi >= ours.lower && renyi <= peer * 1.001 && renyi >= peer * 0.98, "{renyi} {case}");
     }
 }
 
@@ -97,7 +100,11 @@ fn other_events_cost_what_they_should() {
     assert!(discrete.lower <= continuous.upper * 1.0001 && discrete.upper >= continuous.lower * 0.9999, "{discrete:?}");
 
     let leaky = Event::Approximate { epsilon: Epsilon::new(0.1).unwrap(), delta: delta(1e-6) }.repeated(3);
-    assert!(epsilon(&leaky, 1e-6).upper.is_infinite());
+    assert!(epsilon(&leaky, 1e-6).upper.is_infinite() && leaky.renyi_epsilon(delta(1e-6)).unwrap().is_infinite());
+    assert!(two.renyi_epsilon(delta(1e-6)).unwrap() >= epsilon(&two, 1e-6).lower);
+    let zcdp = DiscreteGaussian::new(12.0).unwrap().epsilon(1.0, delta(1e-6));
+    let once = epsilon(&Event::DiscreteGaussian { sigma: 12.0 }, 1e-6);
+    assert!(zcdp >= once.lower && zcdp <= 1.2 * once.upper, "{zcdp} {once:?}");
     let found = leaky.delta(0.31).unwrap();
     assert!(found.lower <= 3e-6 && found.upper >= 2.9e-6 && found.upper < 3.1e-6, "{found:?}");
     assert!(epsilon(&leaky, 1e-5).upper < 0.31);

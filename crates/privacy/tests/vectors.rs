@@ -16,7 +16,7 @@ fn rows() -> impl Iterator<Item = [Option<f64>; 10]> {
 #[test]
 fn bounds_enclose_the_peers() {
     let mut count = 0;
-    for [q, sigma, steps, delta, _, pld_upper, pld_lower, prv_lower, _, prv_upper] in rows() {
+    for [q, sigma, steps, delta, rdp, pld_upper, pld_lower, prv_lower, _, prv_upper] in rows() {
         let mechanism = SubsampledGaussian::new(q.unwrap(), sigma.unwrap(), 1.0).unwrap();
         let steps = steps.unwrap() as u64;
         let ours = mechanism.epsilon(steps, Delta::new(delta.unwrap()).unwrap()).unwrap();
@@ -24,6 +24,10 @@ fn bounds_enclose_the_peers() {
         assert!(ours.lower <= pld_upper.unwrap() && ours.upper >= pld_lower.unwrap_or(0.0), "{case}");
         assert!(ours.upper >= prv_lower.unwrap_or(0.0) && ours.lower <= prv_upper.unwrap_or(f64::INFINITY), "{case}");
         assert!(ours.lower <= ours.upper && ours.upper - ours.lower <= 0.01 * ours.upper, "{case}");
+        let renyi = mechanism.renyi_epsilon(steps, Delta::new(delta.unwrap()).unwrap());
+        // The peer stops at order 1024, which shows where ε is small, and is 4 % above the integral at order 1.7.
+        let (most, least) = (rdp.unwrap() * 1.001, if rdp.unwrap() > 1.5 { rdp.unwrap() * 0.95 } else { ours.lower });
+        assert!((least..=most).contains(&renyi), "{case} {renyi} {rdp:?}");
         count += 1;
     }
     assert_eq!(count, 46);

@@ -1,6 +1,6 @@
 //! Losses of mechanisms whose loss takes few values, and of the Laplace mechanism.
 
-use libm::{exp, expm1};
+use libm::{exp, expm1, log};
 
 use super::losses::{Losses, Side};
 
@@ -37,6 +37,17 @@ impl Atoms {
         // The sum of so many terms, and exponents up to 761.
         let margin = f64::EPSILON * (1_000.0 + 2.0 * reach as f64);
         Self { masses: masses.collect(), infinite: 1e-290, margin }
+    }
+
+    /// Rényi divergence of order `alpha`, from above.
+    pub(crate) fn divergence(&self, alpha: f64) -> f64 {
+        if self.infinite > 1e-250 {
+            return f64::INFINITY;
+        }
+        let highest = self.masses.last().map_or(0.0, |(loss, _)| *loss);
+        let sum: f64 = self.masses.iter().map(|(loss, mass)| mass * exp((alpha - 1.0) * (loss - highest))).sum();
+        let error = self.margin + f64::EPSILON * (64.0 + 4.0 * alpha * highest + self.masses.len() as f64);
+        (highest + (log(sum) + error) / (alpha - 1.0)).max(0.0) * (1.0 + 1e-12)
     }
 
     /// On the lattice `index * width` (above: each mass goes to the two knots beside it so that its mass under `P` and
@@ -96,12 +107,6 @@ pub(crate) fn laplace(scale: f64, width: f64, side: Side) -> Losses {
     }
     atoms.sort_by(|one, other| one.0.total_cmp(&other.0));
     Atoms { masses: atoms, infinite: 0.0, margin: MARGIN * (1.0 + highest) }.on_lattice(width, side)
-}
-
-/// `δ` at `epsilon` of one Laplace mechanism: `1 - exp((ε - 1/b)/2)` (Balle, Barthe and Gaboardi 2020, Theorem 3).
-#[cfg(test)]
-pub(crate) fn laplace_delta(scale: f64, epsilon: f64) -> f64 {
-    (-expm1((epsilon - 1.0 / scale) / 2.0)).max(0.0)
 }
 
 /// Width of a lattice near `width` on which losses `±loss` and their middle lie on knots of even distance.

@@ -4,7 +4,7 @@ use super::atoms::{self, Atoms};
 use super::gaussian::Cells;
 use super::losses::{Losses, Side};
 use super::{Repeated, exact, fourier};
-use crate::Bounds;
+use crate::{Bounds, rdp};
 
 /// Gap between the bounds aimed at, relative to the upper one.
 const GAP: f64 = 0.01;
@@ -37,6 +37,15 @@ impl Leaf {
             Self::Gaussian { rate, sigma } => Cells::deviation(*rate, *sigma).powi(2),
             Self::Laplace { scale } => atoms::variance(&[(-1.0 / scale, 0.4), (0.0, 0.1), (1.0 / scale, 0.5)]),
             Self::Atoms(atoms) => atoms::variance(&atoms.masses),
+        }
+    }
+
+    /// Rényi divergence of order `alpha`, from above, in either direction.
+    fn divergence(&self, alpha: f64) -> f64 {
+        match self {
+            Self::Gaussian { rate, sigma } => rdp::divergence(*rate, *sigma, alpha),
+            Self::Laplace { scale } => rdp::laplace_divergence(*scale, alpha),
+            Self::Atoms(atoms) => atoms.divergence(alpha),
         }
     }
 
@@ -106,6 +115,14 @@ impl Mixture {
             }
             _ => self.refined(Ask::Epsilon { delta }),
         }
+    }
+
+    pub(crate) fn renyi_epsilon(&self, delta: f64) -> f64 {
+        if self.0.is_empty() {
+            return 0.0;
+        }
+        let total = |alpha| self.0.iter().map(|(leaf, times)| *times as f64 * leaf.divergence(alpha)).sum();
+        rdp::least(rdp::orders(), delta, total)
     }
 
     pub(crate) fn delta(&self, epsilon: f64) -> Option<Bounds> {

@@ -8,6 +8,8 @@ mod losses;
 mod mixture;
 mod subsampled;
 
+#[cfg(test)]
+pub(crate) use exact::gaussian;
 pub(crate) use mixture::{Leaf, Mixture};
 pub(crate) use subsampled::Repeated;
 
