@@ -69,6 +69,15 @@ pub enum Event {
         /// Standard deviation over clipping norm.
         noise_multiplier: f64,
     },
+    /// One epoch of the Gaussian mechanism over shuffled, disjoint batches: each row is in one batch of it.
+    ///
+    /// Accounted as what it is known to be, one Gaussian mechanism without amplification, where the number of rows is
+    /// public ([`crate::Adjacency::ZeroOut`]): given the order, a row enters one release, and the others are made from
+    /// it. Shuffled batches accounted as if they were Poisson samples state an ε that is too small (Chua et al. 2024).
+    ShuffledGaussian {
+        /// Standard deviation over clipping norm.
+        noise_multiplier: f64,
+    },
     /// Anything ε-private.
     Pure {
         /// Its ε.
@@ -133,14 +142,13 @@ impl Event {
     fn gather(&self, times: u64, leaves: &mut Vec<(Leaf, u64)>) -> Result<(), Error> {
         let noise = |name, value: f64| within(name, value, "[0.05, 1000000]", |value| (0.05..=1e6).contains(&value));
         let leaf = match self {
-            Self::None => return Ok(()),
+            Self::None | Self::Repeated(_, 0) => return Ok(()),
             Self::Composed(events) => return events.iter().try_for_each(|event| event.gather(times, leaves)),
-            Self::Repeated(_, 0) => return Ok(()),
             Self::Repeated(event, count) => {
                 let total = within("repetitions", times as f64 * *count as f64, "[0, 2^53]", |n| n <= 9e15)?;
                 return event.gather(total as u64, leaves);
             }
-            Self::Gaussian { noise_multiplier } => {
+            Self::Gaussian { noise_multiplier } | Self::ShuffledGaussian { noise_multiplier } => {
                 Leaf::Gaussian { rate: 1.0, sigma: noise("noise_multiplier", *noise_multiplier)? }
             }
             Self::SubsampledGaussian { sampling_rate, noise_multiplier } => Leaf::Gaussian {

@@ -1,4 +1,11 @@
 #![doc = include_str!("../README.md")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "lattice indices and integer noise: ranges are checked or stated beside the cast"
+)]
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare what must be bit for bit the same"))]
 
 mod discrete;
 mod error;

@@ -138,7 +138,9 @@ fn weights() -> Vec<u128> {
     weights[AGAIN] = 0;
     let total = 1u128 << (COLUMN_BITS + THRESHOLD_BITS);
     let factor = total / weights.iter().sum::<u128>();
-    weights.iter_mut().for_each(|weight| *weight *= factor);
+    for weight in &mut weights {
+        *weight *= factor;
+    }
     weights[AGAIN] = total - weights.iter().sum::<u128>();
     weights
 }

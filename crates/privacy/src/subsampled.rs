@@ -209,9 +209,9 @@ fn least_within(upper: &impl Fn(f64) -> f64, target: f64, low: f64, high: f64) -
         let found = excess(noise);
         let width = high.0 / low.0 - 1.0;
         if found <= 0.0 {
-            high = (noise, found)
+            high = (noise, found);
         } else {
-            low = (noise, found)
+            low = (noise, found);
         }
         stalled = if high.0 / low.0 - 1.0 > width / 2.0 { stalled + 1 } else { 0 };
     }

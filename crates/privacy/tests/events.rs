@@ -1,5 +1,8 @@
 //! Compositions of unlike events against peers and closed forms.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::float_cmp, reason = "what costs the same costs the same bit for bit")]
+
 use proptest::prelude::*;
 use underpin_core::{Delta, Epsilon};
 use underpin_privacy::{DiscreteGaussian, Event};
@@ -98,6 +101,9 @@ fn other_events_cost_what_they_should() {
     let discrete = epsilon(&Event::DiscreteGaussian { sigma: 12.0 }.repeated(50), 1e-6);
     let continuous = epsilon(&Event::Gaussian { noise_multiplier: 12.0 }.repeated(50), 1e-6);
     assert!(discrete.lower <= continuous.upper * 1.0001 && discrete.upper >= continuous.lower * 0.9999, "{discrete:?}");
+
+    let shuffled = epsilon(&Event::ShuffledGaussian { noise_multiplier: 12.0 }.repeated(50), 1e-6);
+    assert_eq!(shuffled, continuous, "no amplification by shuffling");
 
     let leaky = Event::Approximate { epsilon: Epsilon::new(0.1).unwrap(), delta: delta(1e-6) }.repeated(3);
     assert!(epsilon(&leaky, 1e-6).upper.is_infinite() && leaky.renyi_epsilon(delta(1e-6)).unwrap().is_infinite());

@@ -1,5 +1,8 @@
 //! Bounds against published accountants: see `vectors/README.md`.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the files hold small whole numbers")]
+
 use std::time::Instant;
 
 use underpin_core::{Delta, Epsilon};
@@ -25,9 +28,7 @@ fn bounds_enclose_the_peers() {
         assert!(ours.upper >= prv_lower.unwrap_or(0.0) && ours.lower <= prv_upper.unwrap_or(f64::INFINITY), "{case}");
         assert!(ours.lower <= ours.upper && ours.upper - ours.lower <= 0.01 * ours.upper, "{case}");
         let renyi = mechanism.renyi_epsilon(steps, Delta::new(delta.unwrap()).unwrap());
-        // The peer stops at order 1024, which shows where ε is small, and is 4 % above the integral at order 1.7.
-        let (most, least) = (rdp.unwrap() * 1.001, if rdp.unwrap() > 1.5 { rdp.unwrap() * 0.95 } else { ours.lower });
-        assert!((least..=most).contains(&renyi), "{case} {renyi} {rdp:?}");
+        assert!((ours.lower..=rdp.unwrap() * 1.001).contains(&renyi), "{case} {renyi} {rdp:?}");
         count += 1;
     }
     assert_eq!(count, 46);

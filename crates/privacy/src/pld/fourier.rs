@@ -257,7 +257,7 @@ fn least(start: f64, most: f64, f: impl Fn(f64) -> f64) -> (f64, f64) {
             let mut moved = false;
             for _ in 0..60 {
                 let next = f(at * factor);
-                if !(next < value) || at * factor > most {
+                if next >= value || next.is_nan() || at * factor > most {
                     break;
                 }
                 (at, value, moved) = (at * factor, next, true);
@@ -311,14 +311,15 @@ fn transform(parts: &[Part<'_>], order: f64, length: usize) -> Option<(Vec<f64>,
         }
     }
     product[0].im = 0.0;
-    if length % 2 == 0 {
-        product[length / 2].im = 0.0;
-    }
+    // OK because every length is even.
+    product[length / 2].im = 0.0;
     let size: f64 = product.iter().map(|value| value.norm()).sum();
     let mut values = vec![0.0; length];
     inverse.process(&mut product, &mut values).ok()?;
     let unit = 1.0 / length as f64;
-    values.iter_mut().for_each(|value| *value *= unit);
+    for value in &mut values {
+        *value *= unit;
+    }
     let rounding = 2.0 * unit * (errors.iter().sum::<f64>() + stages * size);
     Some((values, rounding, relative))
 }

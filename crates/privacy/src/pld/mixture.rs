@@ -169,7 +169,7 @@ impl Mixture {
         let knot =
             self.0.iter().filter_map(|(leaf, times)| Some((leaf.knot()?, *times))).max_by_key(|(_, times)| *times);
         let width = knot.map_or(width, |(loss, _)| atoms::aligned(loss, width));
-        if !(width > 1e-12) {
+        if width.is_nan() || width <= 1e-12 {
             return None;
         }
         let tail = match ask {
