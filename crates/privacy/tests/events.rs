@@ -60,7 +60,7 @@ fn responses(epsilon: f64, n: u32, at: f64) -> f64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Composed pure events against the binomial closed form, at either question.
     #[test]

@@ -50,12 +50,24 @@ pub(crate) struct Composed {
     loss_error: f64,
 }
 
+/// An answer and the lattice points it took: finer lattices are not worth their time past some 2^17.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) epsilon: f64,
+    pub(crate) points: usize,
+}
+
+/// Lattice points past which bounds are not refined.
+pub(crate) const ENOUGH: usize = 1 << 17;
+
 /// ε at `delta` of composed `parts`, from the asked side; none when no window is short enough.
-pub(crate) fn epsilon(parts: &[Part<'_>], side: Side, delta: f64) -> Option<f64> {
+pub(crate) fn epsilon(parts: &[Part<'_>], side: Side, delta: f64) -> Option<Found> {
     let mut best: Option<f64> = None;
+    let mut points = 0;
     for tilt in [0.0, 0.25, 1.0] {
         let Some(composed) = Composed::new(parts, side, delta, tilt) else { continue };
         let found = composed.epsilon(delta);
+        points = points.max(composed.masses.len());
         best = Some(match (best, side) {
             (None, _) => found,
             (Some(best), Side::Upper) => best.min(found),
@@ -65,7 +77,7 @@ pub(crate) fn epsilon(parts: &[Part<'_>], side: Side, delta: f64) -> Option<f64>
             break;
         }
     }
-    best
+    best.map(|epsilon| Found { epsilon, points })
 }
 
 /// δ at `epsilon` of composed `parts`, from the asked side; none when no window is short enough.

@@ -24,7 +24,7 @@ impl Repeated {
         let mut fineness = self.fineness(gap);
         let mut best: Option<Bounds> = None;
         for _ in 0..4 {
-            let Some(found) = self.between(fineness) else {
+            let Some((found, points)) = self.between(fineness) else {
                 if best.is_some() {
                     break;
                 }
@@ -37,7 +37,7 @@ impl Repeated {
             });
             best = Some(found);
             let reached = (found.upper - found.lower) / found.upper;
-            if reached <= gap || !reached.is_finite() {
+            if reached <= gap || !reached.is_finite() || points > fourier::ENOUGH {
                 break;
             }
             fineness *= (0.6 * gap / reached).sqrt().clamp(0.25, 0.8);
@@ -68,19 +68,19 @@ impl Repeated {
         }
     }
 
-    fn between(&self, fineness: f64) -> Option<Bounds> {
+    fn between(&self, fineness: f64) -> Option<(Bounds, usize)> {
         let cells = self.cells(fineness);
         if !(cells.width > 1e-14 && cells.highest() / cells.width < 1e7) {
             return None;
         }
         let upper = self.upper_on(&cells)?;
         let lower = fourier::epsilon(&[(&cells.lower(), self.steps)], Side::Lower, self.delta)?;
-        Some(Bounds { lower, upper })
+        Some((Bounds { lower: lower.epsilon, upper }, lower.points))
     }
 
     fn upper_on(&self, cells: &Cells) -> Option<f64> {
         let directions = cells.upper();
-        let epsilon = |losses| fourier::epsilon(&[(losses, self.steps)], Side::Upper, self.delta);
+        let epsilon = |losses| Some(fourier::epsilon(&[(losses, self.steps)], Side::Upper, self.delta)?.epsilon);
         Some(f64::max(epsilon(&directions.remove)?, epsilon(&directions.add)?))
     }
 

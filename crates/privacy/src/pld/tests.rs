@@ -34,8 +34,10 @@ fn composed_gaussians_enclose_their_closed_form() {
         for delta in [1e-3, 1e-5, 1e-9, 1e-15] {
             let truth = exact::gaussian((steps as f64).sqrt() / sigma, delta);
             assert!(truth.upper - truth.lower <= 1e-6 * truth.upper, "{truth:?}");
+            let delta_at = |side| exact::gaussian_delta((steps as f64).sqrt() / sigma, truth.upper, side);
+            assert!(delta_at(Side::Lower) < delta_at(Side::Upper));
             let cells = Cells { rate: 1.0, sigma, width: 0.1 / sigma, tail: 1e-4 * delta / steps as f64, spread: 0.03 };
-            let ask = |losses: &Losses, side| fourier::epsilon(&[(losses, steps)], side, delta).unwrap();
+            let ask = |losses: &Losses, side| fourier::epsilon(&[(losses, steps)], side, delta).unwrap().epsilon;
             let (directions, lower) = (cells.upper(), ask(&cells.lower(), Side::Lower));
             for upper in [ask(&directions.remove, Side::Upper), ask(&directions.add, Side::Upper)] {
                 assert!(
