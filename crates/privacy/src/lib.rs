@@ -7,6 +7,7 @@
 )]
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare what must be bit for bit the same"))]
 
+mod calibration;
 mod discrete;
 mod error;
 mod event;

@@ -1,6 +1,6 @@
 //! The Poisson-subsampled Gaussian mechanism: what DP-SGD runs at every step.
 
-use underpin_core::{Delta, Epsilon};
+use underpin_core::Delta;
 
 use crate::error::within;
 use crate::pld::Repeated;
@@ -61,9 +61,9 @@ pub struct SubsampledGaussian {
 
 /// Largest gap between the bounds on ε, relative to the upper one.
 const GAP: f64 = 0.01;
-const NOISE_RANGE: &str = "[0.05, 1000000]";
-const LEAST_NOISE: f64 = 0.05;
-const MOST_NOISE: f64 = 1e6;
+pub(crate) const NOISE_RANGE: &str = "[0.05, 1000000]";
+pub(crate) const LEAST_NOISE: f64 = 0.05;
+pub(crate) const MOST_NOISE: f64 = 1e6;
 
 impl SubsampledGaussian {
     /// Checks the ranges.
@@ -80,28 +80,6 @@ impl SubsampledGaussian {
             })?,
             clipping_norm: within("clipping_norm", clipping_norm, "[1e-12, 1e12]", |c| (1e-12..=1e12).contains(&c))?,
         })
-    }
-
-    /// The least noise, to a relative 1e-4, with which `steps` steps stay within `target`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::OutOfRange`] as for [`new`](Self::new); [`Error::Unreachable`] when no noise multiplier in range
-    /// reaches the target.
-    pub fn calibrated(
-        target: Epsilon,
-        delta: Delta,
-        sampling_rate: f64,
-        steps: u64,
-        clipping_norm: f64,
-    ) -> Result<Self, Error> {
-        let range_checked = Self::new(sampling_rate, MOST_NOISE, clipping_norm)?;
-        let upper = |noise_multiplier: f64| Self { noise_multiplier, ..range_checked }.upper(steps, delta);
-        if steps == 0 || upper(LEAST_NOISE) <= target.value() {
-            return Self::new(sampling_rate, LEAST_NOISE, clipping_norm);
-        }
-        let (low, high) = bracket(&upper, target.value())?;
-        Self::new(sampling_rate, least_within(&upper, target.value(), low, high), clipping_norm)
     }
 
     /// The ε that `steps` steps spend at `delta`, from both sides.
@@ -123,8 +101,13 @@ impl SubsampledGaussian {
         }
     }
 
+    /// The same with another noise multiplier; the caller keeps to the range.
+    pub(crate) const fn with_noise(self, noise_multiplier: f64) -> Self {
+        Self { noise_multiplier, ..self }
+    }
+
     /// The upper bound on ε alone, at most a little above that of `epsilon`.
-    fn upper(&self, steps: u64, delta: Delta) -> f64 {
+    pub(crate) fn upper(&self, steps: u64, delta: Delta) -> f64 {
         match self.repeated(steps, delta).upper(GAP) {
             Some(upper) if upper.is_finite() => upper,
             _ => self.renyi(steps, delta),
@@ -174,46 +157,4 @@ impl SubsampledGaussian {
     pub const fn adjacency(&self) -> Adjacency {
         Adjacency::AddOrRemove
     }
-}
-
-/// Noise multipliers of which the lower one misses the target and the upper one meets it, at most a factor 2 apart.
-fn bracket(upper: &impl Fn(f64) -> f64, target: f64) -> Result<(f64, f64), Error> {
-    let mut noise = 1.0;
-    if upper(noise) <= target {
-        while upper(noise / 2.0) <= target {
-            noise /= 2.0;
-        }
-        return Ok((noise / 2.0, noise));
-    }
-    while noise < MOST_NOISE {
-        let next = (noise * 2.0).min(MOST_NOISE);
-        if upper(next) <= target {
-            return Ok((noise, next));
-        }
-        noise = next;
-    }
-    Err(Error::Unreachable { name: "noise_multiplier", target, range: NOISE_RANGE })
-}
-
-/// The least noise in `(low, high]` that meets the target, to a relative 1e-4: false position in the logarithms (the
-/// Illinois variant), halved where it stalls. What is returned was seen to meet the target.
-fn least_within(upper: &impl Fn(f64) -> f64, target: f64, low: f64, high: f64) -> f64 {
-    let excess = |noise: f64| (upper(noise) / target).ln();
-    let (mut low, mut high) = ((low, excess(low)), (high, excess(high)));
-    let mut stalled = 0;
-    while high.0 > low.0 * (1.0 + 1e-4) {
-        let share = if stalled > 2 || !low.1.is_finite() { 0.5 } else { low.1 / (low.1 - high.1) };
-        // A little above the crossing, so that the next point closes in from the side that meets the target.
-        let share = (share + 2e-5 / (high.0 / low.0).ln()).clamp(0.02, 0.98);
-        let noise = low.0 * (high.0 / low.0).powf(share);
-        let found = excess(noise);
-        let width = high.0 / low.0 - 1.0;
-        if found <= 0.0 {
-            high = (noise, found);
-        } else {
-            low = (noise, found);
-        }
-        stalled = if high.0 / low.0 - 1.0 > width / 2.0 { stalled + 1 } else { 0 };
-    }
-    high.0
 }

@@ -52,6 +52,20 @@ fn calibration_never_overshoots() {
     }
 }
 
+/// The other two parameters: what is found is within the target, and a little more is not.
+#[test]
+fn steps_and_rates_are_calibrated() {
+    let (target, delta) = (Epsilon::new(2.0).unwrap(), Delta::new(1e-5).unwrap());
+    let mechanism = SubsampledGaussian::new(0.01, 1.1, 1.0).unwrap();
+    let upper = |mechanism: &SubsampledGaussian, steps| mechanism.epsilon(steps, delta).unwrap().upper;
+    let steps = mechanism.most_steps(target, delta).unwrap();
+    assert!(upper(&mechanism, steps) <= 2.0 && upper(&mechanism, steps + steps / 1_000 + 1) > 2.0, "{steps}");
+    let found = SubsampledGaussian::calibrated_rate(target, delta, 1.1, steps, 1.0).unwrap();
+    assert!(upper(&found, steps) <= 2.0 && (found.sampling_rate() / 0.01 - 1.0).abs() < 1e-3, "{found:?}");
+    let loud = SubsampledGaussian::new(1.0, 0.1, 1.0).unwrap();
+    assert!(matches!(loud.most_steps(target, delta), Err(underpin_privacy::Error::Unreachable { .. })));
+}
+
 /// Prints the times that the README's table holds: `cargo test -p underpin-privacy --test vectors -- --ignored
 /// --nocapture`.
 #[test]

@@ -122,7 +122,8 @@ impl Composed {
         let reach = guess * sqrt(-2.0 * log_folded);
         let (above, mut end) = least(reach, most, |more| (cumulants.at(order + more) - cumulant - log_folded) / more);
         let mut above = order + above;
-        let over = exp(cumulants.at(above) - cumulant - (above - order) * end);
+        // These need not be exact, only not too small: a thousandth covers their rounding.
+        let over = 1.001 * exp(cumulants.at(above) - cumulant - (above - order) * end);
         if order > 0.0 {
             let log_beyond = log(CUT * delta);
             let (untilted, further) =
@@ -142,8 +143,8 @@ impl Composed {
         let end = origin + (first + length as i64) as f64 * width;
         let start = origin + first as f64 * width;
         // Tilted mass below the window, and true mass above it.
-        let under = exp(cumulants.at(order - beneath) - cumulant + beneath * start);
-        let beyond = exp(cumulants.at(above) - above * end);
+        let under = 1.001 * exp(cumulants.at(order - beneath) - cumulant + beneath * start);
+        let beyond = 1.001 * exp(cumulants.at(above) - above * end);
         let (values, rounding, relative) = match parts {
             [(losses, 1)] if order <= 0.0 => (losses.folded(length), 0.0, 0.0),
             _ => transform(parts, order, length)?,
