@@ -7,6 +7,7 @@
 )]
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare what must be bit for bit the same"))]
 
+mod budget;
 mod calibration;
 mod discrete;
 mod error;
@@ -19,6 +20,7 @@ mod rounded;
 mod steps;
 mod subsampled;
 
+pub use budget::{Budget, Cost, Reservation};
 pub use discrete::{DiscreteGaussian, DiscreteLaplace};
 pub use error::Error;
 pub use event::Event;
