@@ -155,6 +155,7 @@ impl PrivateSteps {
     /// The sum is left as it was, the step stays spent, and nothing must be published:
     /// [`Error::ForeignBatch`]; [`Error::NotFinite`]; [`Error::NotClipped`] when the sum is longer than so many
     /// clipped vectors can add up to; [`Error::OutOfRange`] when `noise_multiplier * sqrt(length)` exceeds `7e6`.
+    #[allow(clippy::needless_pass_by_value, reason = "a batch is released once")]
     pub fn release(&mut self, batch: Batch, clipped_sum: &mut [f32]) -> Result<(), Error> {
         if batch.run != self.run {
             return Err(Error::ForeignBatch);

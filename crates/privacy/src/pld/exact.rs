@@ -2,7 +2,7 @@
 
 use libm::{erfc, exp, sqrt};
 
-use super::Side;
+use super::losses::Side;
 use crate::Bounds;
 
 /// Relative error that covers `erfc`, `exp` and their arguments' rounding up to 40 standard deviations.

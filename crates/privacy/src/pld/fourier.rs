@@ -9,11 +9,11 @@ use rustfft::num_complex::Complex;
 use super::losses::{Losses, Side};
 
 /// Largest transform; a composition that needs a longer one is not worked out.
-const LONGEST: usize = 1 << 21;
+const LONGEST: usize = 1 << 19;
 /// Share of δ that the mass beyond the window may cost.
 const CUT: f64 = 1e-5;
-/// δ below which the losses are tilted: above, the transform's absolute error of some 1e-14 is small enough.
-const TILTED_BELOW: f64 = 1e-9;
+/// Share of δ that rounding may cost before the losses are tilted more.
+const ROUNDING: f64 = 1e-3;
 
 static PLANNER: LazyLock<Mutex<RealFftPlanner<f64>>> = LazyLock::new(|| Mutex::new(RealFftPlanner::new()));
 
@@ -36,8 +36,12 @@ pub(crate) struct Composed {
     start: f64,
     width: f64,
     order: f64,
-    /// `mass * exp(-order * (loss - start))`: times `exp(log_scale)` the mass itself.
+    /// Loss at which the masses below are as large as the tilted ones.
+    target: f64,
+    /// `tilted mass * exp(-order * (loss - target))`: times `exp(log_scale)` the mass itself.
     masses: Vec<f64>,
+    /// Error of a tilted mass.
+    rounding: f64,
     log_scale: f64,
     /// Upper: δ to be added. Lower: δ that is certain.
     extra: f64,
@@ -46,55 +50,122 @@ pub(crate) struct Composed {
     loss_error: f64,
 }
 
+/// An answer and the lattice points it took: finer lattices are not worth their time past some 2^17.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) epsilon: f64,
+    pub(crate) points: usize,
+}
+
+/// Lattice points past which bounds are not refined.
+pub(crate) const ENOUGH: usize = 1 << 17;
+
+/// ε at `delta` of composed `parts`, from the asked side; none when no window is short enough.
+pub(crate) fn epsilon(parts: &[Part<'_>], side: Side, delta: f64) -> Option<Found> {
+    let mut best: Option<f64> = None;
+    let mut points = 0;
+    for tilt in [0.0, 0.25, 1.0] {
+        let Some(composed) = Composed::new(parts, side, delta, tilt) else { continue };
+        let found = composed.epsilon(delta);
+        points = points.max(composed.masses.len());
+        best = Some(match (best, side) {
+            (None, _) => found,
+            (Some(best), Side::Upper) => best.min(found),
+            (Some(best), Side::Lower) => best.max(found),
+        });
+        if composed.rounded(found, delta) < ROUNDING {
+            break;
+        }
+    }
+    best.map(|epsilon| Found { epsilon, points })
+}
+
+/// δ at `epsilon` of composed `parts`, from the asked side; none when no window is short enough.
+pub(crate) fn delta(parts: &[Part<'_>], side: Side, epsilon: f64) -> Option<f64> {
+    let cumulants = Cumulants(parts);
+    let most = 4.0 / parts.first()?.0.width;
+    // Chernoff's bound on P(S > ε) is a little above δ; any δ serves to lay out the window.
+    let exponent = |order: f64| cumulants.at(order) - order * epsilon;
+    let near = exp(least(cumulants.guess(), most, exponent).1).clamp(1e-250, 0.1);
+    let found = [0.0, 0.25, 1.0]
+        .into_iter()
+        .filter_map(|tilt| Some(Composed::new(parts, side, 0.1 * near, tilt)?.delta(epsilon)));
+    match side {
+        Side::Upper => found.reduce(f64::min),
+        Side::Lower => found.reduce(f64::max),
+    }
+}
+
 impl Composed {
     /// Composes `parts`, all on lattices of one width, with a window for asking about δ near `delta`.
     ///
-    /// None when the window is longer than 2^21 points.
-    pub(crate) fn new(parts: &[Part<'_>], side: Side, delta: f64) -> Option<Self> {
+    /// `tilt` is the share of the order at which Chernoff's bound is `delta` (of the Rényi accountant's best order).
+    /// Any order gives valid bounds; 0 is best unless rounding counts.
+    ///
+    /// None when the window is longer than 2^19 points.
+    pub(crate) fn new(parts: &[Part<'_>], side: Side, delta: f64, tilt: f64) -> Option<Self> {
         let cumulants = Cumulants(parts);
         let width = parts.first()?.0.width;
         let guess = cumulants.guess();
-        let order = if delta >= TILTED_BELOW {
-            0.0
+        let most = 4.0 / width;
+        // Order at which Chernoff's bound on ε is least, and that bound.
+        let (order, target) = if tilt > 0.0 {
+            let chernoff = |order| (cumulants.at(order) - log(delta)) / order;
+            let (order, target) = least(guess * sqrt(-2.0 * log(delta)), most, chernoff);
+            (tilt * order, target)
         } else {
-            least(guess * sqrt(-2.0 * log(delta)), |order| (cumulants.at(order) - log(delta)) / order).0
+            (0.0, 0.0)
         };
-        let tilt = cumulants.at(order);
-        let log_folded = log(CUT) + if order > 0.0 { log(1e-2) } else { log(delta) };
+        let cumulant = cumulants.at(order);
+        // Tilted mass that weighs a share CUT of δ at the target.
+        let log_folded = log(CUT) + (log(delta) - cumulant + order * target).min(0.0);
         let reach = guess * sqrt(-2.0 * log_folded);
-        let (above, end) = least(reach, |more| (cumulants.at(order + more) - tilt - log_folded) / more);
-        let (beneath, start) = least(reach, |less| (cumulants.at(order - less) - tilt - log_folded) / less);
+        let (above, mut end) = least(reach, most, |more| (cumulants.at(order + more) - cumulant - log_folded) / more);
+        let mut above = order + above;
+        // These need not be exact, only not too small: a thousandth covers their rounding.
+        let over = 1.001 * exp(cumulants.at(above) - cumulant - (above - order) * end);
+        if order > 0.0 {
+            let log_beyond = log(CUT * delta);
+            let (untilted, further) =
+                least(guess * sqrt(-2.0 * log_beyond), most, |order| (cumulants.at(order) - log_beyond) / order);
+            if further > end {
+                (above, end) = (untilted, further);
+            }
+        }
+        let (beneath, start) = least(reach, most, |less| (cumulants.at(order - less) - cumulant - log_folded) / less);
         let origin: f64 = parts.iter().map(|(losses, times)| losses.origin * *times as f64).sum();
         let first = ((-start - origin) / width).floor();
         let needed = ((end - origin) / width).ceil() - first + 1.0;
         if !(needed <= LONGEST as f64 && first.abs() < 1e15) {
             return None;
         }
-        let length = transform_length(needed as usize);
-        let first = first as i64;
+        let (first, length) = (first as i64, transform_length(needed as usize));
         let end = origin + (first + length as i64) as f64 * width;
         let start = origin + first as f64 * width;
-        // Tilted mass above and below the window, and true mass above it.
-        let over = exp(cumulants.at(order + above) - tilt - above * end);
-        let under = exp(cumulants.at(order - beneath) - tilt + beneath * start);
-        let beyond = exp(cumulants.at(order + above) - (order + above) * end);
-        let (values, rounding, relative) = transform(parts, order, length)?;
+        // Tilted mass below the window, and true mass above it.
+        let under = 1.001 * exp(cumulants.at(order - beneath) - cumulant + beneath * start);
+        let beyond = 1.001 * exp(cumulants.at(above) - above * end);
+        let (values, rounding, relative) = match parts {
+            [(losses, 1)] if order <= 0.0 => (losses.folded(length), 0.0, 0.0),
+            _ => transform(parts, order, length)?,
+        };
         let sign = if side == Side::Upper { 1.0 } else { -1.0 };
-        let mut masses = Vec::with_capacity(length);
-        let decay = exp(-order * width);
-        let mut weight = exp(sign * relative);
-        for point in 0..length as i64 {
-            let value = values[(first + point).rem_euclid(length as i64) as usize];
-            masses.push((value + sign * rounding).max(0.0) * weight);
-            weight *= decay;
-        }
+        let weigh = |point: i64| exp(-order * (start + point as f64 * width - target) + sign * relative);
+        let masses = (0..length as i64)
+            .map(|point| {
+                let value = values[(first + point).rem_euclid(length as i64) as usize];
+                (value + sign * rounding).max(0.0) * if order > 0.0 { weigh(point) } else { exp(sign * relative) }
+            })
+            .collect();
         Some(Self {
             side,
             start,
             width,
             order,
+            target,
             masses,
-            log_scale: tilt - order * start,
+            rounding,
+            log_scale: cumulant - order * target,
             extra: if side == Side::Upper { cumulants.infinite() + beyond } else { cumulants.infinite() },
             folded: over + under,
             loss_error: parts.iter().map(|(losses, times)| *times as f64 * losses.loss_error).sum::<f64>()
@@ -124,6 +195,8 @@ impl Composed {
     }
 
     /// δ at `epsilon`: never too small for an upper, never too large for a lower composition.
+    ///
+    /// Below the window an upper one tells nothing, and a lower one what it tells at the window's start.
     pub(crate) fn delta(&self, epsilon: f64) -> f64 {
         let sign = if self.side == Side::Upper { -1.0 } else { 1.0 };
         let position = (epsilon + sign * self.loss_error - self.start) / self.width;
@@ -144,7 +217,18 @@ impl Composed {
     }
 
     fn folded_at(&self, point: usize) -> f64 {
-        if self.side == Side::Upper { 0.0 } else { self.folded * exp(-self.order * point as f64 * self.width) }
+        if self.side == Side::Upper { 0.0 } else { self.folded * self.weight(point) }
+    }
+
+    fn weight(&self, point: usize) -> f64 {
+        exp(-self.order * (self.start + point as f64 * self.width - self.target))
+    }
+
+    /// Share of `delta` that rounding may make up at `epsilon`.
+    fn rounded(&self, epsilon: f64, delta: f64) -> f64 {
+        let point = (((epsilon - self.start) / self.width).max(0.0) as usize).min(self.masses.len() - 1);
+        let points = ((self.masses.len() - point) as f64).min(1.0 / -expm1(-self.order * self.width));
+        self.rounding * self.weight(point) * points * exp(self.log_scale) / delta
     }
 
     fn shifted(&self, epsilon: f64) -> f64 {
@@ -177,15 +261,16 @@ impl Cumulants<'_> {
     }
 }
 
-/// The positive argument near `start` at which a function that falls and then rises is least, to a tenth, and its value.
-fn least(start: f64, f: impl Fn(f64) -> f64) -> (f64, f64) {
+/// The positive argument near `start`, at most `most`, at which a function that falls and then rises is least, to a tenth, and its value.
+fn least(start: f64, most: f64, f: impl Fn(f64) -> f64) -> (f64, f64) {
+    let start = start.min(most);
     let (mut at, mut value) = (start, f(start));
     for factor in [2.0, 1.4, 1.15] {
         for factor in [factor, 1.0 / factor] {
             let mut moved = false;
             for _ in 0..60 {
                 let next = f(at * factor);
-                if !(next < value) {
+                if next >= value || next.is_nan() || at * factor > most {
                     break;
                 }
                 (at, value, moved) = (at * factor, next, true);
@@ -224,7 +309,7 @@ fn transform(parts: &[Part<'_>], order: f64, length: usize) -> Option<(Vec<f64>,
         let mut steepest: f64 = 0.0;
         for (index, mass) in &losses.atoms {
             let exponent = order * losses.loss(*index) - log_moment;
-            steepest = steepest.max(exponent.abs());
+            steepest = steepest.max((order * losses.loss(*index)).abs() + log_moment.abs());
             masses[index.rem_euclid(length as i64) as usize] += mass * exp(exponent);
         }
         relative += *times as f64 * f64::EPSILON * (8.0 + 2.0 * steepest);
@@ -239,14 +324,15 @@ fn transform(parts: &[Part<'_>], order: f64, length: usize) -> Option<(Vec<f64>,
         }
     }
     product[0].im = 0.0;
-    if length % 2 == 0 {
-        product[length / 2].im = 0.0;
-    }
+    // OK because every length is even.
+    product[length / 2].im = 0.0;
     let size: f64 = product.iter().map(|value| value.norm()).sum();
     let mut values = vec![0.0; length];
     inverse.process(&mut product, &mut values).ok()?;
     let unit = 1.0 / length as f64;
-    values.iter_mut().for_each(|value| *value *= unit);
+    for value in &mut values {
+        *value *= unit;
+    }
     let rounding = 2.0 * unit * (errors.iter().sum::<f64>() + stages * size);
     Some((values, rounding, relative))
 }

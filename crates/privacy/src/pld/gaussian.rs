@@ -84,6 +84,11 @@ impl Cells {
         (z + 0.5 / self.sigma) / self.sigma
     }
 
+    /// Loss above which there is next to no mass.
+    pub(crate) fn highest(&self) -> f64 {
+        self.loss_of(exp(self.last_log_ratio().min(700.0)))
+    }
+
     fn loss_of(&self, ratio: f64) -> f64 {
         log1p(self.rate * (ratio - 1.0))
     }
@@ -113,7 +118,7 @@ impl Cells {
     /// under `Q` stay (Doroshenko, Ghazi, Kamath, Kumar and Manurangsi 2022): the chord of the hockey-stick curve.
     pub(crate) fn upper(&self) -> Directions {
         let ratio = |index: i64| 1.0 + expm1(index as f64 * self.width) / self.rate;
-        let highest = self.loss_of(exp(self.last_log_ratio().min(700.0)));
+        let highest = self.highest();
         let full = self.rate >= 1.0;
         // The loss is above log(1 - q); without subsampling it is cut where `P` over `Q` is cut, mirrored.
         let lowest = (if full { -highest } else { log1p(-self.rate) } / self.width).floor() as i64;
@@ -148,7 +153,11 @@ impl Cells {
             exp(loss) * (1.0 + ULPS * (4.0 + loss.abs()))
         };
         Directions {
-            remove: self.losses(0.0, masses.iter().map(|(index, mass)| (*index, mass * weight(*index))).collect(), removed),
+            remove: self.losses(
+                0.0,
+                masses.iter().map(|(index, mass)| (*index, mass * weight(*index))).collect(),
+                removed,
+            ),
             add: self.losses(0.0, masses.iter().rev().map(|(index, mass)| (-index, *mass)).collect(), added),
         }
     }
@@ -169,15 +178,29 @@ impl Cells {
         let mut atoms = vec![(0, (zero - error).max(0.0))];
         let mut index = 0;
         let highest = self.last_log_ratio();
+        let origin_index = (origin / self.width).round() as i64;
         while log(below.ratio) < highest {
-            // The first knot that lies far enough above the cell's lower end for the cell to have some width.
+            // The first knot that lies far enough above the cell's lower end for the cell to have some width; further out
+            // one that lies further above, if what is left of the line reaches it.
             let from = (self.loss_of(below.ratio) - origin) / self.width + 0.3;
-            index = (from.ceil() as i64).max(index + 1);
-            let origin_index = (origin / self.width).round() as i64;
-            index = index.max(self.after(index + origin_index - 1) - origin_index);
-            let target = ratio(index);
-            let Some(above) = self.cell_end(below, target) else { break };
-            let (zero, error) = below.zero.to(above.zero);
+            let next = (from.ceil() as i64).max(index + 1);
+            let far = next.max(self.after(index + origin_index - 1) - origin_index);
+            let mut end = |knot: i64| {
+                let above = self.cell_end(below, ratio(knot))?;
+                index = knot;
+                Some(above)
+            };
+            let above = end(far).or_else(|| if far > next { end(next) } else { None });
+            let (zero, error) = below.zero.to(above.map_or(Tail::RIGHT_END, |above| above.zero));
+            let Some(above) = above else {
+                // All that is left in one cell, at the knot below its ratio.
+                let (one, one_error) = below.one.to(Tail::RIGHT_END);
+                let knot = ((self.loss_of((one - one_error) / (zero + error)) - origin) / self.width).floor() as i64;
+                if knot > index {
+                    atoms.push((knot, (zero - error).max(0.0)));
+                }
+                break;
+            };
             atoms.push((index, (zero - error).max(0.0)));
             below = above;
         }

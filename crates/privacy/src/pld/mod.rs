@@ -1,12 +1,17 @@
 //! Privacy loss distributions: discretisation, composition, ε and δ.
 
+mod atoms;
 mod exact;
 mod fourier;
 mod gaussian;
 mod losses;
+mod mixture;
 mod subsampled;
 
-pub(crate) use fourier::Composed;
-pub(crate) use gaussian::Cells;
-pub(crate) use losses::{Losses, Side};
+#[cfg(test)]
+pub(crate) use exact::gaussian;
+pub(crate) use mixture::{Leaf, Mixture};
 pub(crate) use subsampled::Repeated;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 //! ε of repeated subsampled Gaussians, from both sides.
 
-use super::{Cells, Composed, Side, exact};
+use super::gaussian::Cells;
+use super::losses::Side;
+use super::{exact, fourier};
 use crate::Bounds;
 
 /// `steps` Poisson-subsampled Gaussians under add-or-remove-one, asked about at `delta`.
@@ -19,17 +21,23 @@ impl Repeated {
         if self.rate >= 1.0 {
             return Some(self.unsampled());
         }
-        let mut fineness = fineness(gap);
+        let mut fineness = self.fineness(gap);
         let mut best: Option<Bounds> = None;
-        for _ in 0..5 {
-            let Some(found) = self.between(fineness) else { break };
+        for _ in 0..4 {
+            let Some((found, points)) = self.between(fineness) else {
+                if best.is_some() {
+                    break;
+                }
+                fineness *= 8.0;
+                continue;
+            };
             let found = best.map_or(found, |best| Bounds {
                 lower: best.lower.max(found.lower),
                 upper: best.upper.min(found.upper),
             });
             best = Some(found);
             let reached = (found.upper - found.lower) / found.upper;
-            if reached <= gap || !reached.is_finite() {
+            if reached <= gap || !reached.is_finite() || points > fourier::ENOUGH {
                 break;
             }
             fineness *= (0.6 * gap / reached).sqrt().clamp(0.25, 0.8);
@@ -42,7 +50,8 @@ impl Repeated {
         if self.rate >= 1.0 {
             return Some(self.unsampled().upper);
         }
-        self.upper_on(&self.cells(fineness(gap)))
+        let cells = self.cells(self.fineness(gap));
+        if cells.width > 1e-14 { self.upper_on(&cells) } else { None }
     }
 
     fn unsampled(&self) -> Bounds {
@@ -59,58 +68,29 @@ impl Repeated {
         }
     }
 
-    fn between(&self, fineness: f64) -> Option<Bounds> {
+    fn between(&self, fineness: f64) -> Option<(Bounds, usize)> {
         let cells = self.cells(fineness);
+        if !(cells.width > 1e-14 && cells.highest() / cells.width < 1e7) {
+            return None;
+        }
         let upper = self.upper_on(&cells)?;
-        let lower = Composed::new(&[(&cells.lower(), self.steps)], Side::Lower, self.delta)?.epsilon(self.delta);
-        Some(Bounds { lower, upper })
+        let lower = fourier::epsilon(&[(&cells.lower(), self.steps)], Side::Lower, self.delta)?;
+        Some((Bounds { lower: lower.epsilon, upper }, lower.points))
     }
 
     fn upper_on(&self, cells: &Cells) -> Option<f64> {
         let directions = cells.upper();
-        let epsilon = |losses| Some(Composed::new(&[(losses, self.steps)], Side::Upper, self.delta)?.epsilon(self.delta));
+        let epsilon = |losses| Some(fourier::epsilon(&[(losses, self.steps)], Side::Upper, self.delta)?.epsilon);
         Some(f64::max(epsilon(&directions.remove)?, epsilon(&directions.add)?))
     }
-}
 
-/// Lattice width in standard deviations of the loss. The dots add `width²/6` to a step's variance and merging takes
-/// `width²/12` away, so the bounds lie `width²/8` apart, relative; half the gap is left for the rest.
-fn fineness(gap: f64) -> f64 {
-    (8.0 * gap * 0.5).sqrt()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[ignore = "prints"]
-    fn show() {
-        let mut times = vec![];
-        let mut worst: f64 = 0.0;
-        for rate in [1e-7, 1e-5, 1e-3, 0.1, 0.5, 0.999, 1.0] {
-            for sigma in [0.05, 0.2, 0.5, 1.0, 3.0, 20.0, 1000.0] {
-                for steps in [1, 30, 3000, 1_000_000, 10_000_000] {
-                    for delta in [1e-3, 1e-6, 1e-10, 1e-15] {
-                        let start = std::time::Instant::now();
-                        let found = Repeated { rate, sigma, steps, delta }.epsilon(0.01);
-                        let ms = start.elapsed().as_secs_f64() * 1e3;
-                        times.push(ms);
-                        let rdp = crate::rdp::subsampled_gaussian(rate, sigma, steps, delta);
-                        if rdp > 100.0 && found.is_none_or(|b| b.upper > 100.0) {
-                            continue;
-                        }
-                        let ok = found.is_some_and(|b| b.lower <= b.upper && b.lower <= rdp);
-                        let gap = found.map_or(9.0, |b| (b.upper - b.lower) / b.upper);
-                        worst = worst.max(ms);
-                        if !ok || ms > 100.0 || gap > 0.01 || found.unwrap().upper > rdp {
-                            println!("{rate:e} {sigma} {steps} {delta:e}: {found:?} rdp {rdp} gap {gap:.4} {ms:.2} ms");
-                        }
-                    }
-                }
-            }
-        }
-        times.sort_by(f64::total_cmp);
-        println!("median {} p90 {} worst {worst} n {}", times[times.len() / 2], times[times.len() * 9 / 10], times.len());
+    /// Lattice width to begin with, in standard deviations of the loss.
+    ///
+    /// The dots add `width²/6` to a step's variance and merging takes `width²/12` away, so the bounds lie `width²/8`
+    /// apart, relative; half the gap is left for the rest. Where the loss has a tail so long that its lattice would have
+    /// more than 2^15 points, ε is likely to lie in the tail, and the lattice starts coarser.
+    fn fineness(&self, gap: f64) -> f64 {
+        let longest = self.cells(1.0).highest() / Cells::deviation(self.rate, self.sigma);
+        (8.0 * gap * 0.5).sqrt().max(longest / 32768.0)
     }
 }
