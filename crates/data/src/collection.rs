@@ -107,16 +107,15 @@ impl Collection {
         &self.door
     }
 
-<<<<<<< HEAD
     /// Features and label of the row `id` as it came, dropped or not, if it keeps `contract`.
     pub fn encoded(&self, contract: &Contract, id: u64) -> Option<(Vec<f32>, usize)> {
         let encoded = Encoder::new(contract, &self.door).ok()?.encode(self.door.row(id)?).ok()?;
         Some((encoded.values, encoded.label))
-=======
+    }
+
     /// What every row had to be.
     pub fn contract(&self) -> &Contract {
         &self.contract
->>>>>>> data
     }
 
     /// The rows kept so far.

@@ -118,7 +118,7 @@ pub fn collect(order: &Order<'_>, policy: &Policy) -> Result<(Material, Config),
     collection.check(&floor)?;
     let (poisoned, detected) = redteam::poison(&judge, &train)?;
     record.merge(detected);
-    let manifest = Manifest::new(&collection, &contract, split)?;
+    let manifest = Manifest::new(&collection, split)?;
     let summary = summary(&collection, &contract, &holdout, &auxiliary);
     let files = written(&collection, &manifest)?;
     let material = Material {

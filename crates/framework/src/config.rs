@@ -143,6 +143,8 @@ pub struct Inversion {
 pub struct Extraction {
     /// Labelled rows that the adversary owns beforehand.
     pub owned: usize,
+    /// Rows of a batch when a copy or a surrogate is trained; at most `owned`.
+    pub batch_size: usize,
     /// Queries of each copy on the curve; the last is the attack that is judged.
     pub budgets: Vec<usize>,
 }
@@ -189,7 +191,7 @@ impl Config {
                     false_positive_rate: 0.01,
                 },
                 inversion: Inversion { steps: 100, queries: 2000 },
-                extraction: Extraction { owned: 5 * classes, budgets: vec![50, 100, 200, 500, 1000] },
+                extraction: Extraction { owned: 5 * classes, batch_size: (5 * classes).min(32), budgets: vec![50, 100, 200, 500, 1000] },
                 poisoning: Poisoning { share: 0.05, target: 0 },
             },
         }
@@ -292,6 +294,7 @@ fn settings(shape: &Shape, rows: usize, device: DeviceKind) -> Settings {
         batch_size: (rows / 8).clamp(8, 256),
         optimiser: underpin_train::Optimiser::Adam { learning_rate: 0.01 },
         warm_up: 0.3,
+        averaging: 0.5,
         device,
     }
 }

@@ -1,6 +1,6 @@
 //! What the lifecycle asks of a model, and how a run's models are trained.
 
-use underpin_core::{Audited, Examples, LossGradient, Seed, Trainer};
+use underpin_core::{Attack, Audited, Examples, LossGradient, Seed, Trainer};
 use underpin_train::Classifier;
 
 use crate::Error;
@@ -28,9 +28,17 @@ pub struct Recipe<D, U> {
     pub defended: D,
     /// Trains the twin.
     pub undefended: U,
+    /// Trains what an adversary trains on few rows of its own: copies and surrogates.
+    pub adversary: U,
 }
 
-/// A trainer that keeps its progress to itself: dozens of shadow models would drown the one bar that counts them.
+/// Works without a word to whoever listens.
+pub(crate) fn hushed<T>(work: impl FnOnce() -> T) -> T {
+    tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), work)
+}
+
+/// A trainer that keeps its progress to itself: dozens of shadow models would drown the one bar that counts
+/// them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hushed<'a, R>(pub(crate) &'a R);
 
@@ -39,6 +47,19 @@ impl<R: Trainer> Trainer for Hushed<'_, R> {
     type Error = R::Error;
 
     fn train(&self, data: &Examples, seed: Seed) -> Result<Audited<R::Model>, R::Error> {
-        tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), || self.0.train(data, seed))
+        hushed(|| self.0.train(data, seed))
+    }
+}
+
+/// An attack that keeps its progress to itself: the adversary of every batch would drown the bar of the training.
+#[derive(Clone, Copy, Debug)]
+pub struct Quiet<A>(pub(crate) A);
+
+impl<T: ?Sized, A: Attack<T>> Attack<T> for Quiet<A> {
+    type Outcome = A::Outcome;
+    type Error = A::Error;
+
+    fn run(&self, target: &T, samples: &Examples, seed: Seed) -> Result<A::Outcome, A::Error> {
+        hushed(|| self.0.run(target, samples, seed))
     }
 }

@@ -9,12 +9,12 @@ use underpin_core::{Evidence, Policy, Radius, Record, Seed, Verdict};
 use underpin_data::Source;
 use underpin_metrics::evasion::Pgd;
 use underpin_privacy::SecretKey;
-use underpin_train::{Classifier, DeviceKind, Sgd};
+use underpin_train::{Classifier, DeviceKind, Settings, Sgd};
 
 use crate::collect::{Material, Order, collect};
 use crate::config::{self, Config};
 use crate::lifecycle::{Assessed, Cleared, Declared, Provenance, Refused};
-use crate::model::Recipe;
+use crate::model::{Quiet, Recipe};
 use crate::report::{self, Report};
 use crate::seal::{self, Act, RunFolder, SigningKey, files};
 use crate::Error;
@@ -117,19 +117,22 @@ impl Finished {
 }
 
 /// The recipe that a configuration describes.
-pub(crate) type Trainers = Recipe<Sgd<Pgd>, Sgd<Pgd>>;
+pub(crate) type Trainers = Recipe<Sgd<Quiet<Pgd>>, Sgd>;
 
 /// The trainers of a configuration; privacy noise comes from `key`.
 pub(crate) fn recipe(config: &Config, key: SecretKey) -> Result<Trainers, Error> {
-    let undefended = Sgd { settings: config.training_undefended().clone(), privacy: None, adversary: None };
+    let undefended = Sgd::plain(config.training_undefended().clone());
+    let small = Settings { batch_size: config.attacks.extraction.batch_size, ..undefended.settings.clone() };
+    let adversary = Sgd::plain(small);
     let privacy = config.privacy.map(|privacy| underpin_train::Privacy {
         target: privacy.epsilon,
         delta: privacy.delta,
         clipping_norm: privacy.clipping_norm,
         key: Arc::new(key),
     });
-    let adversary = config.adversary.as_ref().map(attacker).transpose()?;
-    Ok(Recipe { defended: Sgd { settings: config.training.clone(), privacy, adversary }, undefended })
+    let hardening = config.adversary.as_ref().map(attacker).transpose()?.map(Quiet);
+    let defended = Sgd { settings: config.training.clone(), privacy, adversary: hardening };
+    Ok(Recipe { defended, undefended, adversary })
 }
 
 fn attacker(adversary: &config::Adversary) -> Result<Pgd, Error> {

@@ -61,7 +61,7 @@ fn a_constant_predictor_is_refused() {
     let (device, protection) = (DeviceKind::Flex, Protection::Defended);
     let order = Order { input: &input, config: Some(QUICK), seed, device, protection };
     let (material, config) = collect(&order, declared.policy()).unwrap();
-    let recipe = Recipe { defended: Lazy, undefended: Lazy };
+    let recipe = Recipe { defended: Lazy, undefended: Lazy, adversary: Lazy };
     let trained = declared.collect(material).train(&recipe, seed).unwrap();
     let guarded = trained.harden(config.serving.clone(), SecretKey::new([7; 32])).unwrap();
     let provenance =

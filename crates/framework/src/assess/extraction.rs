@@ -6,7 +6,7 @@ use underpin_metrics::controls;
 
 use super::{Scene, Side};
 use crate::Error;
-use crate::model::{Hushed, Model};
+use crate::model::{Hushed, Model, hushed};
 
 pub(super) fn measure<M, R, S>(
     scene: &Scene<'_>,
@@ -34,7 +34,7 @@ where
     let held_out = test.inputs();
     let classes = test.classes();
     let agreed = agreement(side.model, &copy, &baseline, held_out, classes, queries as u64)?;
-    let planted = controls::knockoff(&knockoff, seed.derive("controls"))?;
+    let planted = hushed(|| controls::knockoff(&knockoff, seed.derive("controls")))?;
     let setting = knockoff.setting(side.system, scene.confidence);
     let mut measurements =
         vec![Fidelity { setting: setting.clone() }.measure(&agreed)?, FidelityGain { setting }.measure(&agreed)?];

@@ -7,7 +7,7 @@ use underpin_metrics::{Setting, controls};
 
 use super::{Scene, Side};
 use crate::Error;
-use crate::model::Model;
+use crate::model::{Model, hushed};
 
 /// Measurements, and the reconstructions of the white-box attack.
 pub(super) fn measure<M, R>(
@@ -32,13 +32,13 @@ where
     };
     let gradient = GradientInversion { steps: plan.steps, ..GradientInversion::new() };
     let found = gradient.run(side.model, &held_out, seed.derive("gradient"))?;
-    let planted = controls::gradient_inversion(&gradient, &shape, seed.derive("controls"))?;
+    let planted = hushed(|| controls::gradient_inversion(&gradient, &shape, seed.derive("controls")))?;
     add(gradient.setting(side.system, scene.confidence), &found, planted)?;
 
     // Each class is attacked by a client of its own, who spends a whole quota on it.
     let query = QueryInversion::new(side.affordable(plan.queries));
     let asked = query.run(&side.endpoint, &held_out, seed.derive("query"))?;
-    let planted = controls::query_inversion(&query, &shape, seed.derive("query controls"))?;
+    let planted = hushed(|| controls::query_inversion(&query, &shape, seed.derive("query controls")))?;
     add(query.setting(side.system, scene.confidence), &asked, planted)?;
     Ok((record, found))
 }

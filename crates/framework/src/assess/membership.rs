@@ -8,7 +8,7 @@ use underpin_metrics::{Setting, controls, roc_series};
 
 use super::{Endpoint, Scene, Side, thin};
 use crate::Error;
-use crate::model::{Hushed, Model};
+use crate::model::{Hushed, Model, hushed};
 
 /// From this many shadow models on, each sample's spread is estimated by itself (Carlini et al. 2022, section VI-B).
 const PER_EXAMPLE: usize = 64;
@@ -32,7 +32,7 @@ where
     let scores = reference.score(&side.endpoint, members)?;
     let mut record = Record::default();
     let setting = lira.setting(side.system, scene.confidence);
-    let planted = controls::lira(plan.shadows, variance, seed.derive("controls"))?;
+    let planted = hushed(|| controls::lira(plan.shadows, variance, seed.derive("controls")))?;
     let mut add = |measurement: Measurement, controls: &[underpin_core::Control]| {
         record.measurements.push(Measurement { controls: controls.to_vec(), ..measurement });
     };
@@ -43,7 +43,7 @@ where
     let gap = LabelOnlyGap { members };
     let told = gap.run(&side.endpoint, &pool, seed)?;
     let setting = gap.setting(side.system, scene.confidence);
-    add(advantage(setting, Threshold::Fixed(0.5), &told)?, &controls::label_only_gap(seed.derive("gap controls"))?);
+    add(advantage(setting, Threshold::Fixed(0.5), &told)?, &hushed(|| controls::label_only_gap(seed.derive("gap controls")))?);
     record.series.push(roc_series(&scores.members, &scores.others, side.system.to_string())?);
     Ok(record)
 }

@@ -98,7 +98,7 @@ where
         guard: Some(guard),
     };
     let mut record = utility::measure(&scene, &undefended.endpoint, &defended.endpoint)?;
-    let thief = &recipe.undefended;
+    let thief = &recipe.adversary;
     let (attacked, before) = attack(&scene, &undefended, thief, seed.derive("undefended"))?;
     record.merge(attacked);
     let (attacked, after) = attack(&scene, &defended, thief, seed.derive("defended"))?;

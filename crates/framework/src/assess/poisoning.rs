@@ -6,14 +6,14 @@ use underpin_metrics::poisoning::{AttackSuccessRate, Backdoor, accuracy_drop};
 
 use super::{Scene, Side};
 use crate::Error;
-use crate::model::Model;
+use crate::model::{Model, hushed};
 
 pub(super) fn measure<M: Model, R>(scene: &Scene<'_>, side: &Side<'_, M, R>, seed: Seed) -> Result<Record, Error> {
     let test = scene.material.test();
     let backdoor = Backdoor { trigger: scene.material.poisoned.trigger.clone() };
     let setting = backdoor.setting(side.system, scene.confidence);
     let triggered = backdoor.run(side.poisoned, &test, seed)?;
-    let planted = controls::backdoor(&backdoor, test.inputs().shape(), test.classes(), seed.derive("controls"))?;
+    let planted = hushed(|| controls::backdoor(&backdoor, test.inputs().shape(), test.classes(), seed.derive("controls")))?;
     let success = AttackSuccessRate { setting: setting.clone() }.measure(&triggered)?;
     let drop = accuracy_drop(&setting, side.model, side.poisoned, &test)?;
     let mut measurements = vec![success, drop];

@@ -199,7 +199,7 @@ fn evidence() -> Evidence {
     add(poison, Quantity::AttackSuccessRate, Some(GrayBox), Collection, "badnets", 0.02, [0.941, 0.083, 0.041]);
     add(poison, Quantity::PoisonAccuracyDrop, Some(GrayBox), Collection, "label_flip", 0.0, [0.124, 0.021, 0.032]);
     add(evade, Quantity::RobustAccuracy, Some(WhiteBox), Training, "pgd", 0.9, [0.0431, 0.527, 0.051]);
-    add(evade, Quantity::RobustAccuracy, Some(GrayBox), Training, "transfer_pgd", 0.9, [0.312, 0.742, 0.046]);
+    add(evade, Quantity::RobustAccuracy, Some(GrayBox), Training, "transfer", 0.9, [0.312, 0.742, 0.046]);
     add(evade, Quantity::RobustAccuracy, Some(BlackBox), Deployment, "square", 0.9, [0.118, 0.661, 0.049]);
     add(invert, Quantity::InversionScore, Some(WhiteBox), Training, "class_inversion", 0.0, [0.812, 0.341, 0.12]);
     add(steal, Quantity::Fidelity, Some(BlackBox), Deployment, "knockoff", 0.71, [0.931, 0.764, 0.04]);

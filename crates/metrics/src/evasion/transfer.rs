@@ -27,7 +27,7 @@ pub struct Transfer<'a, S: ?Sized> {
 impl<S: LossGradient + ?Sized> Transfer<'_, S> {
     /// The setting of measurements of this attack.
     pub fn setting(&self, system: System, confidence: Confidence) -> Setting {
-        self.attack.describe(system, Access::GrayBox, "transfer_pgd", confidence)
+        self.attack.describe(system, Access::GrayBox, "transfer", confidence)
     }
 }
 
@@ -37,7 +37,7 @@ impl<S: LossGradient + ?Sized, T: Predict + ?Sized> Attack<T> for Transfer<'_, S
 
     fn run(&self, _: &T, samples: &Examples, seed: Seed) -> Result<Perturbed, Error> {
         let perturbed = self.attack.perturb(self.surrogate, samples, Goal::Loss, seed)?;
-        ended(Threat::Evasion, Access::GrayBox, "transfer_pgd", 0);
+        ended(Threat::Evasion, Access::GrayBox, "transfer", 0);
         Ok(Perturbed { queries: 0, ..perturbed })
     }
 }
