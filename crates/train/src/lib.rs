@@ -19,6 +19,6 @@ pub use classifier::Classifier;
 pub use device::DeviceKind;
 pub use error::Error;
 pub use private::Privacy;
-pub use settings::{Optimiser, Settings};
+pub use settings::{Optimiser, Regime, Settings};
 pub use sgd::Sgd;
 pub use tape::{Gradient, Recording, Tape};

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param, ParamId};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
+use burn::nn::{Linear, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
 use rand::RngExt;
 use rand::SeedableRng;
@@ -46,8 +46,7 @@ impl Network {
                     network.convolutions.push(Conv2d { weight, bias, ..config.init(device) });
                 }
                 (Layer::Linear { inputs, outputs }, _) => {
-                    let weight = parameter(weight, [inputs, outputs], device);
-                    network.linears.push(Linear { weight, bias, ..LinearConfig::new(inputs, outputs).init(device) });
+                    network.linears.push(Linear { weight: parameter(weight, [inputs, outputs], device), bias });
                 }
                 (Layer::Convolution { .. }, _) => unreachable!("invariant: a convolution's weight has rank 4"),
             }

@@ -1,7 +1,7 @@
 //! How to train.
 
 use serde::{Deserialize, Serialize};
-use underpin_core::{Record, Value};
+use underpin_core::{Record, Shape, Value};
 
 use crate::{Architecture, DeviceKind, Error};
 
@@ -48,7 +48,37 @@ pub struct Settings {
     pub device: DeviceKind,
 }
 
+/// What training has to withstand: decides which settings fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Regime {
+    /// No noise, no adversary.
+    Plain,
+    /// An adversary, no noise.
+    Adversarial,
+    /// Noise, with or without an adversary.
+    Private,
+}
+
 impl Settings {
+    /// Settings that fit `rows` rows of `shape`, with the network of [`Architecture::fitting`].
+    ///
+    /// A start, found on the 1,000-row digits (see the experiments in the crate's README); tune on public data.
+    /// Private training takes batches of a quarter of the rows, 32 at least and 1,024 at most, and 60 epochs at most.
+    pub fn fitting(shape: &Shape, rows: usize, regime: Regime, device: DeviceKind) -> Self {
+        let architecture = Architecture::fitting(shape, rows, regime);
+        let few = rows.max(1);
+        // Passes so that small data sees enough steps and large data does not take minutes.
+        let epochs = |most: u32, passes: usize| u32::try_from(passes / few).unwrap_or(most).clamp(3, most);
+        let (epochs, batch_size, learning_rate, averaging) = match regime {
+            Regime::Plain => (epochs(40, 400_000), 64, 0.005, 0.0),
+            Regime::Adversarial => (epochs(60, 400_000), 64, 0.005, 0.0),
+            Regime::Private => (epochs(60, 600_000), (rows / 4).clamp(32, 1024), 0.02, 0.3),
+        };
+        let optimiser = Optimiser::Adam { learning_rate };
+        Self { architecture, epochs, batch_size: batch_size.min(few), optimiser, warm_up: 0.3, averaging, device }
+    }
+
     /// Number of steps for `rows` rows: each epoch takes `rows / batch_size`, rounded up.
     pub fn steps(&self, rows: usize) -> u64 {
         u64::from(self.epochs) * rows.div_ceil(self.batch_size.max(1)) as u64
@@ -102,5 +132,41 @@ impl Settings {
         if let Some(momentum) = momentum {
             set("momentum", momentum.into());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fitting_settings_can_train() {
+        for axes in [[1].as_slice(), &[30], &[1, 3, 3], &[1, 8, 8], &[3, 32, 32]] {
+            let shape = Shape::new(axes).unwrap();
+            for rows in [1, 40, 1000, 60_000, 10_000_000] {
+                for regime in [Regime::Plain, Regime::Adversarial, Regime::Private] {
+                    let settings = Settings::fitting(&shape, rows, regime, DeviceKind::Flex);
+                    settings.check(rows).unwrap();
+                    settings.architecture.layers(&shape, 10).unwrap();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn settings_survive_a_file() {
+        let shape = Shape::new([1, 8, 8]).unwrap();
+        let settings = Settings::fitting(&shape, 1000, Regime::Private, DeviceKind::Ndarray);
+        let text = serde_json::to_string(&settings).unwrap();
+        assert_eq!(serde_json::from_str::<Settings>(&text).unwrap(), settings);
+        assert!(serde_json::from_str::<Settings>(&text.replace("epochs", "epoch")).is_err());
+    }
+
+    #[test]
+    fn an_epoch_takes_every_row() {
+        let shape = Shape::new([4]).unwrap();
+        let settings = Settings::fitting(&shape, 1000, Regime::Plain, DeviceKind::Flex);
+        let settings = Settings { epochs: 3, batch_size: 64, ..settings };
+        assert_eq!((settings.steps(64), settings.steps(65), settings.steps(1000)), (3, 6, 48));
     }
 }
