@@ -135,3 +135,47 @@ impl Planted {
         ])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Moves every feature by twice the radius against the weights.
+    struct Cheat(Radius);
+
+    impl Attack<Softmax> for Cheat {
+        type Outcome = Perturbed;
+        type Error = Error;
+
+        #[allow(clippy::cast_possible_truncation, reason = "features are 32 bits wide")]
+        fn run(&self, target: &Softmax, samples: &Examples, _: Seed) -> Result<Perturbed, Error> {
+            let mut inputs = samples.inputs().clone();
+            for row in inputs.values_mut().chunks_exact_mut(target.weights[0].len()) {
+                for (value, weight) in row.iter_mut().zip(&target.weights[0]) {
+                    *value = (f64::from(*value) - 2.0 * self.0.value() * weight.signum()).clamp(0.0, 1.0) as f32;
+                }
+            }
+            Ok(Perturbed { inputs, norm: Norm::Linf, radius: self.0, queries: 0 })
+        }
+    }
+
+    #[test]
+    fn an_attack_that_breaks_the_radius_breaks_the_ideal_control() {
+        let (radius, shape) = (Radius::new(0.1).unwrap(), Shape::new([1, 8, 8]).unwrap());
+        let planted = Planted::new(Norm::Linf, radius, &shape, Seed(1)).unwrap();
+        let found = planted.controls(&Cheat(radius), Seed(1)).unwrap();
+        assert!(found[0].passed() && !found[1].passed(), "{found:?}");
+    }
+
+    #[test]
+    fn margins_are_what_they_are_said_to_be() {
+        let (radius, shape) = (Radius::new(0.1).unwrap(), Shape::new([30]).unwrap());
+        let planted = Planted::new(Norm::Linf, radius, &shape, Seed(1)).unwrap();
+        let size: f64 = planted.weights.iter().map(|w| w.abs()).sum();
+        assert!((planted.reach - 0.1 * size).abs() < 1e-9);
+        let model = planted.model(IDEAL);
+        let margins = planted.values(&planted.weights).map(|value| value + model.bias[0]);
+        let least = margins.fold(f64::INFINITY, f64::min);
+        assert!((least - 1.1 * planted.reach).abs() < 1e-9);
+    }
+}

@@ -84,6 +84,9 @@ fn the_abstention_threshold_keeps_its_risk() {
         .count();
     // 20 are expected at most; 42 or more come up with probability below 1e-5.
     assert!(broken < 42, "{broken}");
+    // 50 right, then 20 wrong, then 400 right: the sequence ends at the wrong ones, though all together would pass.
+    let mixed = [[(0.9, true); 50].as_slice(), &[(0.8, false); 20], &[(0.7, true); 400]].concat();
+    assert!((abstention_threshold(&predicted(&mixed), 0.15, confidence()).unwrap() - 0.9).abs() < 1e-12);
     let wrong = predicted(&[(0.9, false); 50]);
     assert!(abstention_threshold(&wrong, 0.15, confidence()).unwrap().is_infinite());
     let right = predicted(&[(0.9, true); 50]);
