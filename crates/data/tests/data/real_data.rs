@@ -2,7 +2,9 @@
 
 use underpin_core::{Audited, Seed, Shape, Trigger, Value};
 use underpin_data::redteam::{Detections, Fault, Faults, detection, plant};
-use underpin_data::{Contract, Door, FalsePositiveRate, Features, Kind, Limits, Rows, Sanitizers, Source, admit, open};
+use underpin_data::{
+    Contract, Door, FalsePositiveRate, Features, Kind, Limits, Reason, Rows, Sanitizers, Source, admit, open,
+};
 
 use crate::{digits, prepared, shared};
 
@@ -50,7 +52,7 @@ fn faults_planted_in_digits_are_caught() {
     }
 }
 
-/// Mean share of clean rows flagged over ten splits, against the stated rate.
+/// Mean share of clean rows flagged as backdoors over ten splits, by clustering or spectrum, against the stated rate.
 ///
 /// The share of one split varies with its held-out rows (a beta variable of mean at most the rate) and with the rows
 /// judged. Its standard deviation is at most `sqrt(rate / held_out + rate / judged)`, and the mean of ten splits of one
@@ -69,9 +71,8 @@ fn clean_rates(name: &str, test_share: f64, read: impl Fn() -> Door) {
         };
         assert_eq!(record.parameters["collection.spectral_signatures.calibrated"], true.into(), "{name}");
         assert_eq!(record.parameters["collection.spectral_signatures.false_positive_rate"], rate.into());
-        let clustering = &record.parameters["collection.activation_clustering.dropped"];
-        assert_eq!(*clustering, 0_u64.into(), "{name}, seed {seed}: no backdoor was planted");
-        shares.push(of("dropped") / of("judged"));
+        let backdoors = value.ledger().dropped().get(&Reason::Backdoor).copied().unwrap_or(0);
+        shares.push(backdoors as f64 / of("judged"));
         limit = rate + 3.1 * (rate / of("held_out") + rate / of("judged")).sqrt() / 2.0_f64.sqrt();
         value.ledger().verify(value.rows()).unwrap();
     }
