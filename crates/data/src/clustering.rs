@@ -18,7 +18,7 @@ use crate::spectral::{Representation, represent};
 /// places along the direction of greatest variance fall apart most (two means in one dimension). The smaller part is
 /// judged by exclusionary reclassification: each of its rows is given the most frequent class among its `neighbours`
 /// nearest rows outside the part. If at least the share `reclassified` of the part goes to other classes, and these rows
-/// share a value of some feature that is rare elsewhere (a trigger: 80 % of them have it, at most 5 % of all rows outside
+/// share a value of some feature that is rare elsewhere (a trigger: 90 % of them have it, at most 3 % of all rows outside
 /// the part), they are dropped. Held-out rows of that part that go to other classes are left out of all later
 /// calibration.
 ///
@@ -60,8 +60,8 @@ const SAMPLE: usize = 10_000;
 /// Values this near count as the same.
 const SAME: f32 = 0.01;
 /// Share of a part's strangers that must have a trigger's value, and share of all others that may.
-const TOGETHER: f64 = 0.8;
-const ELSEWHERE: f64 = 0.05;
+const TOGETHER: f64 = 0.9;
+const ELSEWHERE: f64 = 0.03;
 
 impl Sanitizer<Collection> for ActivationClustering<'_> {
     type Error = Error;
