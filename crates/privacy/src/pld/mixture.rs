@@ -183,7 +183,7 @@ impl Mixture {
             let parts: Vec<_> =
                 std::iter::zip(laid, &self.0).map(|(losses, (_, times))| (&losses[direction], *times)).collect();
             match ask {
-                Ask::Epsilon { delta } => Some(fourier::epsilon(&parts, side, delta)?.epsilon),
+                Ask::Epsilon { delta } => Some(fourier::epsilon(&parts, side, delta, None)?.epsilon),
                 Ask::Delta { epsilon } => fourier::delta(&parts, side, epsilon),
             }
         };
