@@ -13,7 +13,7 @@ const LONGEST: usize = 1 << 19;
 /// Share of δ that the mass beyond the window may cost.
 const CUT: f64 = 1e-5;
 /// Share of δ that rounding may cost before the losses are tilted more.
-const ROUNDING: f64 = 1e-3;
+const ROUNDING: f64 = 3e-3;
 
 static PLANNER: LazyLock<Mutex<RealFftPlanner<f64>>> = LazyLock::new(|| Mutex::new(RealFftPlanner::new()));
 
@@ -77,12 +77,11 @@ pub(crate) enum Tilt {
 /// Tilted only where rounding counts; then about `near`, if an ε near the answer is known, else about the answer so far.
 pub(crate) fn epsilon(parts: &[Part<'_>], side: Side, delta: f64, near: Option<f64>) -> Option<Found> {
     let mut best: Option<f64> = None;
-    let mut points = 0;
+    let (mut points, mut rounded) = (0, f64::INFINITY);
     for attempt in 0..4 {
-        let tilt = match (attempt, near.or(best)) {
-            (0, _) => Tilt::None,
-            (1, _) if near.is_none() => Tilt::Chernoff,
-            (_, Some(near)) if near.is_finite() => Tilt::At(near),
+        let tilt = match near.or(best) {
+            _ if attempt == 0 => Tilt::None,
+            Some(at) if at.is_finite() && (near.is_some() || rounded < 1.0 || attempt > 1) => Tilt::At(at),
             _ => Tilt::Chernoff,
         };
         let Some(composed) = Composed::new(parts, side, delta, tilt) else { continue };
@@ -93,7 +92,8 @@ pub(crate) fn epsilon(parts: &[Part<'_>], side: Side, delta: f64, near: Option<f
             (Some(best), Side::Upper) => best.min(found),
             (Some(best), Side::Lower) => best.max(found),
         });
-        if composed.rounded(found, delta) < ROUNDING || (attempt == 1 && near.is_some()) {
+        rounded = composed.rounded(found, delta);
+        if rounded < ROUNDING || (attempt == 1 && near.is_some()) {
             break;
         }
     }
