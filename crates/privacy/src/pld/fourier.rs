@@ -13,7 +13,7 @@ const LONGEST: usize = 1 << 19;
 /// Share of δ that the mass beyond the window may cost.
 const CUT: f64 = 1e-5;
 /// Share of δ that rounding may cost before the losses are tilted more.
-const ROUNDING: f64 = 1e-3;
+const ROUNDING: f64 = 3e-3;
 
 static PLANNER: LazyLock<Mutex<RealFftPlanner<f64>>> = LazyLock::new(|| Mutex::new(RealFftPlanner::new()));
 
@@ -60,11 +60,30 @@ pub(crate) struct Found {
 /// Lattice points past which bounds are not refined.
 pub(crate) const ENOUGH: usize = 1 << 17;
 
+/// How the losses are tilted before they are transformed. Any order gives valid bounds: rounding, at ε, weighs
+/// `M(order) exp(-order * ε)`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Tilt {
+    /// Not at all: best unless rounding counts.
+    None,
+    /// By the order at which Chernoff's bound on ε is least: the Rényi accountant's best order.
+    Chernoff,
+    /// By the order at which rounding weighs least at this ε.
+    At(f64),
+}
+
 /// ε at `delta` of composed `parts`, from the asked side; none when no window is short enough.
-pub(crate) fn epsilon(parts: &[Part<'_>], side: Side, delta: f64) -> Option<Found> {
+///
+/// Tilted only where rounding counts; then about `near`, if an ε near the answer is known, else about the answer so far.
+pub(crate) fn epsilon(parts: &[Part<'_>], side: Side, delta: f64, near: Option<f64>) -> Option<Found> {
     let mut best: Option<f64> = None;
-    let mut points = 0;
-    for tilt in [0.0, 0.25, 1.0] {
+    let (mut points, mut rounded) = (0, f64::INFINITY);
+    for attempt in 0..4 {
+        let tilt = match near.or(best) {
+            _ if attempt == 0 => Tilt::None,
+            Some(at) if at.is_finite() && (near.is_some() || rounded < 1.0 || attempt > 1) => Tilt::At(at),
+            _ => Tilt::Chernoff,
+        };
         let Some(composed) = Composed::new(parts, side, delta, tilt) else { continue };
         let found = composed.epsilon(delta);
         points = points.max(composed.masses.len());
@@ -73,7 +92,8 @@ pub(crate) fn epsilon(parts: &[Part<'_>], side: Side, delta: f64) -> Option<Foun
             (Some(best), Side::Upper) => best.min(found),
             (Some(best), Side::Lower) => best.max(found),
         });
-        if composed.rounded(found, delta) < ROUNDING {
+        rounded = composed.rounded(found, delta);
+        if rounded < ROUNDING || (attempt == 1 && near.is_some()) {
             break;
         }
     }
@@ -87,7 +107,7 @@ pub(crate) fn delta(parts: &[Part<'_>], side: Side, epsilon: f64) -> Option<f64>
     // Chernoff's bound on P(S > ε) is a little above δ; any δ serves to lay out the window.
     let exponent = |order: f64| cumulants.at(order) - order * epsilon;
     let near = exp(least(cumulants.guess(), most, exponent).1).clamp(1e-250, 0.1);
-    let found = [0.0, 0.25, 1.0]
+    let found = [Tilt::None, Tilt::At(epsilon)]
         .into_iter()
         .filter_map(|tilt| Some(Composed::new(parts, side, 0.1 * near, tilt)?.delta(epsilon)));
     match side {
@@ -99,22 +119,17 @@ pub(crate) fn delta(parts: &[Part<'_>], side: Side, epsilon: f64) -> Option<f64>
 impl Composed {
     /// Composes `parts`, all on lattices of one width, with a window for asking about δ near `delta`.
     ///
-    /// `tilt` is the share of the order at which Chernoff's bound is `delta` (of the Rényi accountant's best order).
-    /// Any order gives valid bounds; 0 is best unless rounding counts.
-    ///
     /// None when the window is longer than 2^19 points.
-    pub(crate) fn new(parts: &[Part<'_>], side: Side, delta: f64, tilt: f64) -> Option<Self> {
+    pub(crate) fn new(parts: &[Part<'_>], side: Side, delta: f64, tilt: Tilt) -> Option<Self> {
         let cumulants = Cumulants(parts);
         let width = parts.first()?.0.width;
         let guess = cumulants.guess();
         let most = 4.0 / width;
-        // Order at which Chernoff's bound on ε is least, and that bound.
-        let (order, target) = if tilt > 0.0 {
-            let chernoff = |order| (cumulants.at(order) - log(delta)) / order;
-            let (order, target) = least(guess * sqrt(-2.0 * log(delta)), most, chernoff);
-            (tilt * order, target)
-        } else {
-            (0.0, 0.0)
+        let start = guess * sqrt(-2.0 * log(delta));
+        let (order, target) = match tilt {
+            Tilt::None => (0.0, 0.0),
+            Tilt::Chernoff => least(start, most, |order| (cumulants.at(order) - log(delta)) / order),
+            Tilt::At(near) => (least(start, most, |order| cumulants.at(order) - order * near).0, near),
         };
         let cumulant = cumulants.at(order);
         // Tilted mass that weighs a share CUT of δ at the target.

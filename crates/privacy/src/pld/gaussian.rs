@@ -135,7 +135,10 @@ impl Cells {
             let (zero, zero_error) = below.zero.to(above.zero);
             let (one, one_error) = below.one.to(above.one);
             let (y, step) = (above.ratio, above.ratio - below.ratio);
-            let error = (one_error + y.abs() * zero_error + 16.0 * ULPS * (one + y.abs() * zero)) / step;
+            let error = (one_error
+                + y.abs() * zero_error
+                + (16.0 + (next as f64 * self.width).abs()) * ULPS * (one + y.abs() * zero))
+                / step;
             let (to_above, to_below) = ((one - below.ratio * zero) / step, (y * zero - one) / step);
             masses.push((index, carried + to_below.max(0.0) + error));
             carried = to_above.max(0.0) + error;
@@ -250,6 +253,8 @@ impl Cells {
     }
 
     fn losses(&self, origin: f64, atoms: Vec<(i64, f64)>, infinite: f64) -> Losses {
-        Losses { origin, width: self.width, atoms, infinite, loss_error: 16.0 * f64::EPSILON }
+        // The rounding of a knot's ratio moves its loss by so much.
+        let farthest = atoms.iter().map(|(index, _)| (origin + *index as f64 * self.width).abs()).fold(0.0, f64::max);
+        Losses { origin, width: self.width, atoms, infinite, loss_error: f64::EPSILON * (32.0 + 2.0 * farthest) }
     }
 }

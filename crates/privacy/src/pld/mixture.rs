@@ -179,17 +179,17 @@ impl Mixture {
         let laid = |side| -> Vec<[Losses; 2]> {
             self.0.iter().map(|(leaf, _)| leaf.losses(width, tail, 0.3 * fineness, side)).collect()
         };
-        let answer = |laid: &[[Losses; 2]], direction: usize, side| {
+        let answer = |laid: &[[Losses; 2]], direction: usize, side, near| {
             let parts: Vec<_> =
                 std::iter::zip(laid, &self.0).map(|(losses, (_, times))| (&losses[direction], *times)).collect();
             match ask {
-                Ask::Epsilon { delta } => Some(fourier::epsilon(&parts, side, delta)?.epsilon),
+                Ask::Epsilon { delta } => Some(fourier::epsilon(&parts, side, delta, near)?.epsilon),
                 Ask::Delta { epsilon } => fourier::delta(&parts, side, epsilon),
             }
         };
         let upper = laid(Side::Upper);
-        let lower = answer(&laid(Side::Lower), 0, Side::Lower)?;
-        let upper = answer(&upper, 0, Side::Upper)?.max(answer(&upper, 1, Side::Upper)?);
+        let upper = answer(&upper, 0, Side::Upper, None)?.max(answer(&upper, 1, Side::Upper, None)?);
+        let lower = answer(&laid(Side::Lower), 0, Side::Lower, Some(upper))?;
         Some(Bounds { lower, upper })
     }
 }

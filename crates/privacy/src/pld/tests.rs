@@ -1,6 +1,6 @@
 //! Bounds against closed forms: they must enclose them everywhere, and lie close in the common range.
 
-use super::fourier::{self, Composed};
+use super::fourier::{self, Composed, Tilt};
 use super::gaussian::Cells;
 use super::losses::{Losses, Side};
 use super::{Repeated, exact};
@@ -37,7 +37,7 @@ fn composed_gaussians_enclose_their_closed_form() {
             let delta_at = |side| exact::gaussian_delta((steps as f64).sqrt() / sigma, truth.upper, side);
             assert!(delta_at(Side::Lower) < delta_at(Side::Upper));
             let cells = Cells { rate: 1.0, sigma, width: 0.1 / sigma, tail: 1e-4 * delta / steps as f64, spread: 0.03 };
-            let ask = |losses: &Losses, side| fourier::epsilon(&[(losses, steps)], side, delta).unwrap().epsilon;
+            let ask = |losses: &Losses, side| fourier::epsilon(&[(losses, steps)], side, delta, None).unwrap().epsilon;
             let (directions, lower) = (cells.upper(), ask(&cells.lower(), Side::Lower));
             for upper in [ask(&directions.remove, Side::Upper), ask(&directions.add, Side::Upper)] {
                 assert!(
@@ -55,7 +55,7 @@ fn composed_gaussians_enclose_their_closed_form() {
 fn delta_inverts_epsilon() {
     let cells = Cells { rate: 0.01, sigma: 1.0, width: 2e-3, tail: 1e-13, spread: 0.05 };
     for (losses, side) in [(cells.upper().remove, Side::Upper), (cells.lower(), Side::Lower)] {
-        for tilt in [0.0, 1.0] {
+        for tilt in [Tilt::None, Tilt::Chernoff, Tilt::At(1.8)] {
             let composed = Composed::new(&[(&losses, 1_000)], side, 1e-5, tilt).unwrap();
             let epsilon = composed.epsilon(1e-5);
             assert!(
