@@ -19,7 +19,7 @@ const PENDING: &str = ".pending";
 ///
 /// # Errors
 ///
-/// [`Error::Untrusted`] when `key` is not in `trusted`, [`Error::Busy`] when another process writes, [`Error::Name`],
+/// [`Error::Untrusted`] when `key` is not in `trusted`, [`Error::Busy`] when others hold the folder for seconds, [`Error::Name`],
 /// [`Error::Io`], and [`Error::Fault`] when the log is not sound or the act is not allowed ([`Flaw::Unrevoked`]).
 pub fn amend(
     folder: &Path,
@@ -38,7 +38,7 @@ pub fn amend(
             return Err(Error::Name { name: (*name).to_owned() });
         }
     }
-    let _lock = disk::lock(folder)?;
+    let _lock = disk::lock_patiently(folder)?;
     let mut log = complete(folder, trusted)?;
     let digests = written.iter().map(|(name, bytes)| ((*name).to_owned(), sha256(bytes))).collect();
     let (who, what) = (act.who.clone(), act.what.clone());
@@ -91,7 +91,7 @@ pub fn revoke(
 ///
 /// [`Error::Busy`], [`Error::Io`], and [`Error::Fault`] when the log is not sound.
 pub fn recover(folder: &Path, trusted: &[PublicKey]) -> Result<(), Error> {
-    let _lock = disk::lock(folder)?;
+    let _lock = disk::lock_patiently(folder)?;
     complete(folder, trusted).map(drop)
 }
 

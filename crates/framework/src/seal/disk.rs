@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use underpin_core::Digest;
@@ -57,6 +58,10 @@ pub(super) fn unreadable(error: io::Error) -> Flaw {
     Flaw::Unreadable { reason: error.to_string() }
 }
 
+/// How often a lock is tried again, and after how long: two seconds in all.
+const TRIES: usize = 200;
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// Takes the lock of a folder for writing; it is given back when the file is dropped, or the process dies.
 pub(super) fn lock(folder: &Path) -> Result<File, Error> {
     let busy = || Error::Busy { path: folder.to_owned() };
@@ -68,19 +73,30 @@ pub(super) fn lock(folder: &Path) -> Result<File, Error> {
     }
 }
 
+/// [`lock`], waiting up to ten seconds for others to finish: nobody holds a lock for longer than it takes to read or
+/// write a run.
+pub(super) fn lock_patiently(folder: &Path) -> Result<File, Error> {
+    for _ in 0..5 * TRIES {
+        match lock(folder) {
+            Err(Error::Busy { .. }) => std::thread::sleep(PAUSE),
+            locked => return locked,
+        }
+    }
+    lock(folder)
+}
+
 /// Waits until nobody writes to a folder, and keeps writers out until the file is dropped.
 ///
-/// Writers hold their lock for the time of a few small files; who waits longer than two seconds is told so.
+/// Who waits longer than two seconds is told so.
 pub(super) fn lock_shared(folder: &Path) -> Result<File, Flaw> {
-    const STEP: std::time::Duration = std::time::Duration::from_millis(10);
     let file = File::open(folder).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Flaw::Missing,
         _ => unreadable(error),
     })?;
-    for _ in 0..200 {
+    for _ in 0..TRIES {
         match file.try_lock_shared() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(STEP),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
             Err(TryLockError::Error(error)) => return Err(unreadable(error)),
         }
     }

@@ -13,9 +13,9 @@ use super::{Fault, Flaw, Head, Outcome, PublicKey, Run, Verified, files, inspect
 
 /// Watches the folder of a run that is being served.
 ///
-/// It can be asked before every answer: the folder is looked at once a second, and only when something in it has changed
-/// is all of it verified again. It remembers how far the log went, so a revocation cannot be undone by putting an older
-/// folder back while the server runs.
+/// It can be asked before every answer: the folder is looked at once a second, and only when something in it has
+/// changed is all of it verified again. It remembers how far the log went, so a revocation cannot be undone by putting
+/// an older folder back while the server runs.
 ///
 /// # Guarantees
 ///
