@@ -58,7 +58,7 @@ impl Bars {
             let seconds = bar.elapsed().as_secs_f64();
             bar.finish_and_clear();
             tasks.remove(task);
-            if self.shown && !self.terminal {
+            if self.shown && !self.terminal && seconds >= 0.5 {
                 eprintln!("{task}: {of} steps in {seconds:.1} s  {}", seen.details.join("  "));
             }
         }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use underpin_core::{Delta, Epsilon, Norm, Policy, Shape};
 use underpin_data::Sanitizers;
 use underpin_serve::{Perturb, Quota};
-use underpin_train::{DeviceKind, Settings};
+use underpin_train::{DeviceKind, Regime, Settings};
 
 use crate::Error;
 
@@ -111,7 +111,7 @@ pub struct Evasion {
     pub samples: usize,
     /// Most samples attacked with queries.
     pub square_samples: usize,
-    /// Queries per sample of Square, if the quota allows.
+    /// Queries per sample of Square, quotas or not: an adversary may hold many keys.
     pub queries: usize,
 }
 
@@ -164,14 +164,19 @@ impl Config {
     pub fn fitting(shape: &Shape, rows: usize, classes: usize, device: DeviceKind, policy: &Policy) -> Self {
         let small = rows < 10_000;
         let (norm, radius) = radius(policy);
+        // One network for the model and its twin, so that only the defences differ.
+        let plain = Settings::fitting(shape, rows, Regime::Plain, device);
+        let private = Settings::fitting(shape, rows, Regime::Private, device);
+        let training = Settings { architecture: plain.architecture.clone(), ..private };
         Self {
             collection: Collection { sanitizers: Sanitizers::default(), planted_share: 0.05 },
-            training: settings(shape, rows, device),
-            undefended: None,
+            undefended: Some(plain),
+            training,
             privacy: Some(Privacy::fitting(rows)),
             adversary: Some(Adversary { norm, radius, steps: 7 }),
             serving: Serving {
-                quota: Quota { queries: 200, per_second: None },
+                // A client that may ask a fortieth of what the model was trained on learns little more than it owns.
+                quota: Quota { queries: (rows as u64 / 40).max(25), per_second: None },
                 perturb: vec![Perturb::Round { decimals: 1 }],
             },
             attacks: Attacks {
@@ -186,7 +191,7 @@ impl Config {
                     queries: 1000,
                 },
                 membership: Membership {
-                    shadows: if small { 32 } else { 8 },
+                    shadows: if small { 64 } else { 8 },
                     candidates: 4000,
                     false_positive_rate: 0.01,
                 },
@@ -268,7 +273,7 @@ fn merge(table: &mut toml::Table, changes: toml::Table) {
 
 /// Radii of the curve, around the one that is judged.
 fn radii(radius: f64) -> Vec<f64> {
-    [0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0].map(|part| part * radius).to_vec()
+    [0.25, 0.5, 0.75, 1.0, 1.5, 2.0].map(|part| part * radius).to_vec()
 }
 
 impl Evasion {
@@ -279,22 +284,10 @@ impl Evasion {
     }
 }
 
-/// The radius at which evasion is measured and trained against: the largest that the policy names, and its norm.
+/// The radius at which evasion is measured and trained against: twice the largest that the policy names, so that a model
+/// that passes does so with a margin; and its norm.
 fn radius(policy: &Policy) -> (Norm, f64) {
     let named = policy.bars().iter().filter_map(|bar| bar.perturbation);
     let largest = named.max_by(|a, b| a.radius.value().total_cmp(&b.radius.value()));
-    largest.map_or((Norm::Linf, 0.05), |perturbation| (perturbation.norm, perturbation.radius.value()))
-}
-
-fn settings(shape: &Shape, rows: usize, device: DeviceKind) -> Settings {
-    let _ = shape;
-    Settings {
-        architecture: underpin_train::Architecture::Mlp { hidden: vec![64] },
-        epochs: 40,
-        batch_size: (rows / 8).clamp(8, 256),
-        optimiser: underpin_train::Optimiser::Adam { learning_rate: 0.01 },
-        warm_up: 0.3,
-        averaging: 0.5,
-        device,
-    }
+    largest.map_or((Norm::Linf, 0.1), |perturbation| (perturbation.norm, 2.0 * perturbation.radius.value()))
 }

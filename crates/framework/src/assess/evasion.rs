@@ -39,8 +39,8 @@ where
     let evaded = judge(&side.endpoint, &samples, &perturbed)?;
     add(transfer.setting(side.system, scene.confidence), &evaded, hushed(|| controls::transfer(&pgd, shape, seed.derive("controls")))?)?;
 
-    // Each sample is attacked by a client of its own, who spends a whole quota on it.
-    let square = Square::new(plan.norm, radius, side.affordable(plan.queries));
+    // Robustness must not rest on quotas: whoever holds many keys has many.
+    let square = Square::new(plan.norm, radius, plan.queries);
     let few = scene.sample(plan.square_samples, seed.derive("square samples"));
     let perturbed = square.run(&side.endpoint, &few, seed.derive("square"))?;
     let evaded = judge(&side.endpoint, &few, &perturbed)?;
