@@ -91,11 +91,21 @@ impl SubsampledGaussian {
     ///
     /// None for a mechanism that could be made; the result leaves room for accountants that refuse.
     pub fn epsilon(&self, steps: u64, delta: Delta) -> Result<Bounds, Error> {
+        self.epsilon_within(steps, delta, GAP)
+    }
+
+    /// As [`epsilon`](Self::epsilon), the bounds no further apart than `gap` of the upper one where that can be had.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`] unless `gap` lies in `[1e-4, 1]`.
+    pub fn epsilon_within(&self, steps: u64, delta: Delta, gap: f64) -> Result<Bounds, Error> {
+        let gap = within("gap", gap, "[1e-4, 1]", |gap| (1e-4..=1.0).contains(&gap))?;
         if steps == 0 {
             return Ok(Bounds { lower: 0.0, upper: 0.0 });
         }
-        match self.repeated(steps, delta).epsilon(GAP) {
-            Some(bounds) if bounds.upper - bounds.lower <= GAP * bounds.upper => Ok(bounds),
+        match self.repeated(steps, delta).epsilon(gap) {
+            Some(bounds) if bounds.upper - bounds.lower <= gap * bounds.upper => Ok(bounds),
             Some(bounds) => Ok(Bounds { upper: bounds.upper.min(self.renyi(steps, delta)), ..bounds }),
             None => Ok(Bounds { lower: 0.0, upper: self.renyi(steps, delta) }),
         }
