@@ -1,9 +1,10 @@
 //! Exact discrete Laplace and discrete Gaussian noise for integers.
 
 use rand::Rng;
+use underpin_core::Delta;
 
 use crate::error::within;
-use crate::{Error, SecretStream};
+use crate::{Error, SecretStream, rdp};
 
 /// Resolution of a Laplace scale: multiples of `2^-20`.
 const SCALE_BITS: u32 = 20;
@@ -139,6 +140,12 @@ impl DiscreteGaussian {
     /// ρ = `sensitivity² / 2σ²`, rounded up.
     pub fn rho(&self, sensitivity: f64) -> f64 {
         (sensitivity / self.sigma()).powi(2) / 2.0 * (1.0 + 8.0 * f64::EPSILON)
+    }
+
+    /// ε at `delta` of statistics whose L2 distance between neighbours is at most `sensitivity`: an upper bound, by zCDP
+    /// (Bun and Steinke 2016) and the conversion of Canonne, Kamath and Steinke (Proposition 12).
+    pub fn epsilon(&self, sensitivity: f64, delta: Delta) -> f64 {
+        rdp::concentrated(self.rho(sensitivity), delta.value())
     }
 
     /// One integer.

@@ -51,6 +51,17 @@ pub enum Error {
         /// Largest norm allowed.
         at_most: f64,
     },
+    /// The losses span so much more than their finest part that no lattice in reach holds both.
+    #[error("the composition's losses need a lattice of more than 2^19 points")]
+    OutOfReach,
+    /// A cost does not fit in what is left of a budget; nothing was spent.
+    #[error("the answer costs {asked} of the privacy budget, of which {left} is left")]
+    OverBudget {
+        /// Share of the whole budget that was asked for.
+        asked: f64,
+        /// Share of the whole budget that is left.
+        left: f64,
+    },
     /// No parameter in the allowed range reaches the target.
     #[error("no {name} in {range} reaches epsilon = {target}")]
     Unreachable {

@@ -1,16 +1,29 @@
 #![doc = include_str!("../README.md")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "lattice indices and integer noise: ranges are checked or stated beside the cast"
+)]
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare what must be bit for bit the same"))]
 
+mod budget;
+mod calibration;
 mod discrete;
 mod error;
+mod event;
 mod fixed;
 mod key;
+mod pld;
 mod rdp;
 mod rounded;
 mod steps;
 mod subsampled;
 
+pub use budget::{Budget, Cost, Reservation};
 pub use discrete::{DiscreteGaussian, DiscreteLaplace};
 pub use error::Error;
+pub use event::Event;
 pub use key::{SecretKey, SecretStream};
 pub use steps::{Batch, PrivateSteps};
 pub use subsampled::{Adjacency, Bounds, SubsampledGaussian};

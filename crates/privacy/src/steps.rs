@@ -4,7 +4,7 @@ use rand::Rng;
 use underpin_core::Delta;
 
 use crate::rounded::{DISTANCE, RoundedGaussian, SIGMA_BITS};
-use crate::{Bounds, Error, SecretKey, SubsampledGaussian, error::within};
+use crate::{Adjacency, Bounds, Error, SecretKey, SubsampledGaussian, error::within};
 
 /// What the sum may be off by, in clipping norms and L2: the single-precision sum of either neighbour by half of it.
 const SUM_ERROR: f64 = 1.0 / 256.0;
@@ -18,6 +18,52 @@ const NOISE_SHARE: f64 = 1.0 / 1_048_576.0;
 ///
 /// Comes only from [`PrivateSteps::draw`], is not `Clone`, and is consumed by [`PrivateSteps::release`]: one draw, one
 /// release. May be empty: an empty batch is a step like any other, and its sum is zero.
+///
+/// # Examples
+///
+/// ```
+/// # use underpin_privacy::{SecretKey, SubsampledGaussian};
+/// # let mut run = SubsampledGaussian::new(0.5, 1.0, 1.0)?.start(8, 1, SecretKey::new([0; 32]))?;
+/// let batch = run.draw()?;
+/// run.release(batch, &mut [0.0])?;
+/// # Ok::<(), underpin_privacy::Error>(())
+/// ```
+///
+/// A second release of one batch does not compile, nor does a second copy of a run or of its key, nor a batch that was
+/// not drawn:
+///
+/// ```compile_fail
+/// # use underpin_privacy::{SecretKey, SubsampledGaussian};
+/// # let mut run = SubsampledGaussian::new(0.5, 1.0, 1.0)?.start(8, 1, SecretKey::new([0; 32]))?;
+/// let batch = run.draw()?;
+/// run.release(batch, &mut [0.0])?;
+/// run.release(batch, &mut [0.0])?;
+/// # Ok::<(), underpin_privacy::Error>(())
+/// ```
+///
+/// ```compile_fail
+/// # use underpin_privacy::{SecretKey, SubsampledGaussian};
+/// # let mut run = SubsampledGaussian::new(0.5, 1.0, 1.0)?.start(8, 1, SecretKey::new([0; 32]))?;
+/// let batch = run.clone().draw()?;
+/// run.release(batch, &mut [0.0])?;
+/// # Ok::<(), underpin_privacy::Error>(())
+/// ```
+///
+/// ```compile_fail
+/// # use underpin_privacy::{SecretKey, SubsampledGaussian};
+/// # let mut run = SubsampledGaussian::new(0.5, 1.0, 1.0)?.start(8, 1, SecretKey::new([0; 32]).clone())?;
+/// let batch = run.draw()?;
+/// run.release(batch, &mut [0.0])?;
+/// # Ok::<(), underpin_privacy::Error>(())
+/// ```
+///
+/// ```compile_fail
+/// # use underpin_privacy::{Batch, SecretKey, SubsampledGaussian};
+/// # let mut run = SubsampledGaussian::new(0.5, 1.0, 1.0)?.start(8, 1, SecretKey::new([0; 32]))?;
+/// let batch = Batch { indices: vec![0], ..run.draw()? };
+/// run.release(batch, &mut [0.0])?;
+/// # Ok::<(), underpin_privacy::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Batch {
     indices: Vec<usize>,
@@ -57,15 +103,16 @@ impl Batch {
 /// 5. The noise drawn is within total variation `2^-104` a coordinate of that noise; a millionth of δ pays for it
 ///    (`a_spent_noise_share_bounds_nothing`).
 ///
+/// What goes wrong elsewhere, and here: the sum is divided by the expected, never the drawn, number of rows; sampler,
+/// noise and accountant cannot disagree; the relation is stated ([`adjacency`](Self::adjacency)); empty batches are
+/// steps; NaN is refused; sums over several batches cannot be released.
+///
 /// # Limits
 ///
 /// Idealised: ChaCha20 output under a secret key counts as uniform bits; the caller's vectors have norms of at most
 /// `clipping_norm`, each depending on its own row only; and the caller's sum differs from their exact sum by at most
 /// `clipping_norm / 512` in L2 (double precision always; single precision added pairwise up to 4,000 rows, one after
 /// the other up to 180, by the bound `terms * 2^-24 * rows`). Time taken and memory touched are not hidden.
-///
-/// [`Adjacency::ZeroOut`]: crate::Adjacency::ZeroOut
-/// [`Adjacency::AddOrRemove`]: crate::Adjacency::AddOrRemove
 ///
 /// # Examples
 ///
@@ -155,6 +202,7 @@ impl PrivateSteps {
     /// The sum is left as it was, the step stays spent, and nothing must be published:
     /// [`Error::ForeignBatch`]; [`Error::NotFinite`]; [`Error::NotClipped`] when the sum is longer than so many
     /// clipped vectors can add up to; [`Error::OutOfRange`] when `noise_multiplier * sqrt(length)` exceeds `7e6`.
+    #[allow(clippy::needless_pass_by_value, reason = "a batch is released once")]
     pub fn release(&mut self, batch: Batch, clipped_sum: &mut [f32]) -> Result<(), Error> {
         if batch.run != self.run {
             return Err(Error::ForeignBatch);
@@ -222,6 +270,11 @@ impl PrivateSteps {
     /// Number of rows times the sampling rate: what a sum is divided by. It tells the number of rows.
     pub fn expected_batch_size(&self) -> f64 {
         self.rows as f64 * self.mechanism.sampling_rate()
+    }
+
+    /// The neighbouring relation of what is released: [`Adjacency::ZeroOut`], since the divisor tells the number of rows.
+    pub const fn adjacency(&self) -> Adjacency {
+        Adjacency::ZeroOut
     }
 
     /// The mechanism that each step runs.

@@ -74,11 +74,11 @@ fn an_empty_batch_gives_noise() {
 #[test]
 fn rows_are_drawn_independently_at_the_rate() {
     let (rows, steps, rate) = (200, 5_000, 0.07);
-    let mut run = run(rate, 1.0, rows, 9);
+    let mut drawn = run(rate, 1.0, rows, 9);
     let mut counts = vec![0u64; rows];
     let mut sizes = Vec::new();
     for _ in 0..steps {
-        let batch = run.draw().unwrap();
+        let batch = drawn.draw().unwrap();
         assert!(batch.indices().is_sorted_by(|a, b| a < b));
         batch.indices().iter().for_each(|row| counts[*row] += 1);
         sizes.push(batch.indices().len() as f64);
@@ -91,7 +91,7 @@ fn rows_are_drawn_independently_at_the_rate() {
     let found = sizes.iter().map(|size| (size - mean).powi(2)).sum::<f64>() / f64::from(steps);
     // A near-normal square deviates by sqrt(2/n).
     assert!((found / variance - 1.0).abs() < 5.5 * (2.1 / f64::from(steps)).sqrt(), "{found} {variance}");
-    let mut all = super::tests::run(1.0, 1.0, 5, 1);
+    let mut all = run(1.0, 1.0, 5, 1);
     assert_eq!(all.draw().unwrap().indices(), [0, 1, 2, 3, 4]);
 }
 

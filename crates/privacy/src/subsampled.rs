@@ -1,8 +1,9 @@
 //! The Poisson-subsampled Gaussian mechanism: what DP-SGD runs at every step.
 
-use underpin_core::{Delta, Epsilon};
+use underpin_core::Delta;
 
 use crate::error::within;
+use crate::pld::Repeated;
 use crate::{Error, PrivateSteps, SecretKey, rdp};
 
 /// Which data sets count as neighbours: what one person's data may change.
@@ -58,9 +59,11 @@ pub struct SubsampledGaussian {
     clipping_norm: f64,
 }
 
-const NOISE_RANGE: &str = "[0.05, 1000000]";
-const LEAST_NOISE: f64 = 0.05;
-const MOST_NOISE: f64 = 1e6;
+/// Largest gap between the bounds on ε, relative to the upper one.
+const GAP: f64 = 0.01;
+pub(crate) const NOISE_RANGE: &str = "[0.05, 1000000]";
+pub(crate) const LEAST_NOISE: f64 = 0.05;
+pub(crate) const MOST_NOISE: f64 = 1e6;
 
 impl SubsampledGaussian {
     /// Checks the ranges.
@@ -79,53 +82,60 @@ impl SubsampledGaussian {
         })
     }
 
-    /// The least noise, to a relative 1e-4, with which `steps` steps stay within `target`.
+    /// The ε that `steps` steps spend at `delta`, from both sides.
+    ///
+    /// By privacy loss distributions, to within 1 % of the upper bound where 2^19 lattice points can tell so much; the
+    /// Rényi bound where it is lower. No step spends nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfRange`] as for [`new`](Self::new); [`Error::Unreachable`] when no noise multiplier in range
-    /// reaches the target.
-    pub fn calibrated(
-        target: Epsilon,
-        delta: Delta,
-        sampling_rate: f64,
-        steps: u64,
-        clipping_norm: f64,
-    ) -> Result<Self, Error> {
-        let enough = |sigma: f64| -> Result<Option<Self>, Error> {
-            let mechanism = Self::new(sampling_rate, sigma, clipping_norm)?;
-            Ok((mechanism.epsilon(steps, delta)?.upper <= target.value()).then_some(mechanism))
-        };
-        if let Some(mechanism) = enough(LEAST_NOISE)? {
-            return Ok(mechanism);
-        }
-        let Some(mut best) = enough(MOST_NOISE)? else {
-            return Err(Error::Unreachable { name: "noise_multiplier", target: target.value(), range: NOISE_RANGE });
-        };
-        let mut low = LEAST_NOISE;
-        while best.noise_multiplier > low * (1.0 + 1e-4) {
-            let middle = (low * best.noise_multiplier).sqrt();
-            match enough(middle)? {
-                Some(mechanism) => best = mechanism,
-                None => low = middle,
-            }
-        }
-        Ok(best)
+    /// None for a mechanism that could be made; the result leaves room for accountants that refuse.
+    pub fn epsilon(&self, steps: u64, delta: Delta) -> Result<Bounds, Error> {
+        self.epsilon_within(steps, delta, GAP)
     }
 
-    /// The ε that `steps` steps spend at `delta`.
-    ///
-    /// No step spends nothing.
+    /// As [`epsilon`](Self::epsilon), the bounds no further apart than `gap` of the upper one where that can be had.
     ///
     /// # Errors
     ///
-    /// None for a mechanism that could be made; the result allows for accountants that refuse.
-    pub fn epsilon(&self, steps: u64, delta: Delta) -> Result<Bounds, Error> {
+    /// [`Error::OutOfRange`] unless `gap` lies in `[1e-4, 1]`.
+    pub fn epsilon_within(&self, steps: u64, delta: Delta, gap: f64) -> Result<Bounds, Error> {
+        let gap = within("gap", gap, "[1e-4, 1]", |gap| (1e-4..=1.0).contains(&gap))?;
         if steps == 0 {
             return Ok(Bounds { lower: 0.0, upper: 0.0 });
         }
-        let upper = rdp::subsampled_gaussian(self.sampling_rate, self.noise_multiplier, steps, delta.value());
-        Ok(Bounds { lower: 0.0, upper })
+        match self.repeated(steps, delta).epsilon(gap) {
+            Some(bounds) if bounds.upper - bounds.lower <= gap * bounds.upper => Ok(bounds),
+            Some(bounds) => Ok(Bounds { upper: bounds.upper.min(self.renyi(steps, delta)), ..bounds }),
+            None => Ok(Bounds { lower: 0.0, upper: self.renyi(steps, delta) }),
+        }
+    }
+
+    /// The same with another noise multiplier; the caller keeps to the range.
+    pub(crate) const fn with_noise(self, noise_multiplier: f64) -> Self {
+        Self { noise_multiplier, ..self }
+    }
+
+    /// The upper bound on ε alone, at most a little above that of `epsilon`.
+    pub(crate) fn upper(&self, steps: u64, delta: Delta) -> f64 {
+        match self.repeated(steps, delta).upper(GAP) {
+            Some(upper) if upper.is_finite() => upper,
+            _ => self.renyi(steps, delta),
+        }
+    }
+
+    fn repeated(&self, steps: u64, delta: Delta) -> Repeated {
+        Repeated { rate: self.sampling_rate, sigma: self.noise_multiplier, steps, delta: delta.value() }
+    }
+
+    /// The upper bound on ε by the Rényi accountant alone (Mironov, Talwar and Zhang 2019; converted by Canonne, Kamath
+    /// and Steinke 2020): never below that of [`epsilon`](Self::epsilon), and what most published runs state.
+    pub fn renyi_epsilon(&self, steps: u64, delta: Delta) -> f64 {
+        if steps == 0 { 0.0 } else { self.renyi(steps, delta) }
+    }
+
+    fn renyi(&self, steps: u64, delta: Delta) -> f64 {
+        rdp::subsampled_gaussian(self.sampling_rate, self.noise_multiplier, steps, delta.value())
     }
 
     /// Starts a run over `rows` rows that ends after `max_steps` steps at the latest.

@@ -1,0 +1,260 @@
+//! Losses of the Poisson-subsampled Gaussian.
+//!
+//! `Q = N(0, σ²)`, `P = (1-q) N(0, σ²) + q N(1, σ²)`. With `y = dN(1,σ²)/dN(0,σ²)`, the ratio `P/Q` is
+//! `1 - q + q y`, so all is worked out for the Gaussian pair in `y`, where nothing cancels however small `q` is.
+
+use libm::{erfc, exp, expm1, log, log1p, sqrt};
+
+use super::losses::Losses;
+
+/// Units of the last place by which a normal tail may be off, relative, per unit of squared argument and 16 more.
+const ULPS: f64 = 2.0 * f64::EPSILON;
+
+/// Both directions of add-or-remove: `P` over `Q` (a row is removed) and `Q` over `P` (a row is added).
+pub(crate) struct Directions {
+    pub(crate) remove: Losses,
+    pub(crate) add: Losses,
+}
+
+/// One subsampled Gaussian, its lattice width and the mass that may be moved to infinity.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cells {
+    pub(crate) rate: f64,
+    pub(crate) sigma: f64,
+    pub(crate) width: f64,
+    pub(crate) tail: f64,
+    /// Spacing of knots far out, relative to their distance from 0.
+    pub(crate) spread: f64,
+}
+
+/// A boundary between cells of outputs.
+#[derive(Clone, Copy)]
+struct Cut {
+    /// Likelihood ratio there; at most 0 stands for the far left.
+    ratio: f64,
+    zero: Tail,
+    one: Tail,
+}
+
+/// A normal tail probability, the smaller of the two, and its error.
+#[derive(Clone, Copy)]
+struct Tail {
+    right: bool,
+    mass: f64,
+    error: f64,
+}
+
+impl Tail {
+    fn at(z: f64) -> Self {
+        let mass = 0.5 * erfc(z.abs() * std::f64::consts::FRAC_1_SQRT_2);
+        Self { right: z >= 0.0, mass, error: mass * ULPS * (z * z + 16.0) }
+    }
+
+    const LEFT_END: Self = Self { right: false, mass: 0.0, error: 0.0 };
+    const RIGHT_END: Self = Self { right: true, mass: 0.0, error: 0.0 };
+
+    /// Mass between two points and its error.
+    fn to(self, above: Self) -> (f64, f64) {
+        let mass = match (self.right, above.right) {
+            (true, true) => self.mass - above.mass,
+            (false, false) => above.mass - self.mass,
+            _ => 1.0 - self.mass - above.mass,
+        };
+        (mass.max(0.0), self.error + above.error + mass.abs() * ULPS)
+    }
+}
+
+impl Cells {
+    /// Cut where the likelihood ratio is `ratio`.
+    fn cut(&self, ratio: f64) -> Cut {
+        if ratio <= 0.0 {
+            return Cut { ratio, zero: Tail::LEFT_END, one: Tail::LEFT_END };
+        }
+        self.cut_at_log(log(ratio), ratio)
+    }
+
+    fn cut_at_log(&self, log_ratio: f64, ratio: f64) -> Cut {
+        let (centre, half) = (self.sigma * log_ratio, 0.5 / self.sigma);
+        Cut { ratio, zero: Tail::at(centre + half), one: Tail::at(centre - half) }
+    }
+
+    /// Logarithm of the likelihood ratio above which `N(1)` has at most the mass `tail / rate`.
+    fn last_log_ratio(&self) -> f64 {
+        let z = sqrt(2.0 * log(self.rate / self.tail).max(1.0));
+        (z + 0.5 / self.sigma) / self.sigma
+    }
+
+    /// Loss above which there is next to no mass.
+    pub(crate) fn highest(&self) -> f64 {
+        self.loss_of(exp(self.last_log_ratio().min(700.0)))
+    }
+
+    fn loss_of(&self, ratio: f64) -> f64 {
+        log1p(self.rate * (ratio - 1.0))
+    }
+
+    /// Next index of a knot after `index`, for knots whose distance grows with their distance from 0.
+    fn after(&self, index: i64) -> i64 {
+        index + ((index.unsigned_abs() as f64 * self.spread) as i64).max(1)
+    }
+
+    /// Standard deviation of the loss under `P`, by a sum over 80 points: it only steers the lattice.
+    pub(crate) fn deviation(rate: f64, sigma: f64) -> f64 {
+        let (mut total, mut first, mut second) = (0.0, 0.0, 0.0);
+        let (low, high) = (-6.0, 6.0 + 1.0 / sigma);
+        for point in 0..80 {
+            let z: f64 = low + (high - low) * f64::from(point) / 79.0;
+            let ratio = exp((z - 0.5 / sigma) / sigma);
+            let weight = exp(-z * z / 2.0) * (1.0 + rate * (ratio - 1.0));
+            let loss = log1p(rate * (ratio - 1.0));
+            total += weight;
+            first += weight * loss;
+            second += weight * loss * loss;
+        }
+        sqrt((second / total - (first / total).powi(2)).max(0.0))
+    }
+
+    /// Dominating losses by connecting the dots: each cell's mass goes to its two ends so that its mass under `P` and
+    /// under `Q` stay (Doroshenko, Ghazi, Kamath, Kumar and Manurangsi 2022): the chord of the hockey-stick curve.
+    pub(crate) fn upper(&self) -> Directions {
+        let ratio = |index: i64| 1.0 + expm1(index as f64 * self.width) / self.rate;
+        let highest = self.highest();
+        let full = self.rate >= 1.0;
+        // The loss is above log(1 - q); without subsampling it is cut where `P` over `Q` is cut, mirrored.
+        let lowest = (if full { -highest } else { log1p(-self.rate) } / self.width).floor() as i64;
+        let mut below = self.cut(if full { ratio(lowest) } else { ratio(lowest).min(0.0) });
+        let (mut index, mut carried, mut added) = (lowest, 0.0, 0.0);
+        if full {
+            let (zero, one) = (below.zero.mass + below.zero.error, below.one.mass + below.one.error);
+            (carried, added) = (one / below.ratio, zero);
+        }
+        let mut masses = Vec::new();
+        loop {
+            let next = if index == lowest { index + 1 } else { self.after(index) };
+            let above = self.cut(ratio(next));
+            let (zero, zero_error) = below.zero.to(above.zero);
+            let (one, one_error) = below.one.to(above.one);
+            let (y, step) = (above.ratio, above.ratio - below.ratio);
+            let error = (one_error
+                + y.abs() * zero_error
+                + (16.0 + (next as f64 * self.width).abs()) * ULPS * (one + y.abs() * zero))
+                / step;
+            let (to_above, to_below) = ((one - below.ratio * zero) / step, (y * zero - one) / step);
+            masses.push((index, carried + to_below.max(0.0) + error));
+            carried = to_above.max(0.0) + error;
+            (index, below) = (next, above);
+            if next as f64 * self.width > highest {
+                break;
+            }
+        }
+        let (zero, zero_error) = below.zero.to(Tail::RIGHT_END);
+        let (one, one_error) = below.one.to(Tail::RIGHT_END);
+        masses.push((index, carried + zero + zero_error));
+        let removed = self.rate * ((one - below.ratio * zero).max(0.0) + one_error + below.ratio * zero_error);
+        let weight = |index: i64| {
+            let loss = index as f64 * self.width;
+            exp(loss) * (1.0 + ULPS * (4.0 + loss.abs()))
+        };
+        Directions {
+            remove: self.losses(
+                0.0,
+                masses.iter().map(|(index, mass)| (*index, mass * weight(*index))).collect(),
+                removed,
+            ),
+            add: self.losses(0.0, masses.iter().rev().map(|(index, mass)| (-index, *mass)).collect(), added),
+        }
+    }
+
+    /// Dominated losses of `P` over `Q`: outputs are merged into cells, a post-processing, and each cell's upper end is
+    /// chosen so that the cell's ratio lies on the lattice, whose origin is the ratio of the leftmost cell.
+    pub(crate) fn lower(&self) -> Losses {
+        let mut below = self.first_cell();
+        let ((zero, error), (one, _)) = (Tail::LEFT_END.to(below.zero), Tail::LEFT_END.to(below.one));
+        let first = one / zero;
+        // Ratio of the Gaussians at the loss `origin + index * width`.
+        let excess = self.rate.recip() - 1.0;
+        let ratio = |index: i64| {
+            let loss = index as f64 * self.width;
+            first * exp(loss) + excess * expm1(loss)
+        };
+        let origin = self.loss_of(first);
+        let mut atoms = vec![(0, (zero - error).max(0.0))];
+        let mut index = 0;
+        let highest = self.last_log_ratio();
+        let origin_index = (origin / self.width).round() as i64;
+        while log(below.ratio) < highest {
+            // The first knot that lies far enough above the cell's lower end for the cell to have some width; further out
+            // one that lies further above, if what is left of the line reaches it.
+            let from = (self.loss_of(below.ratio) - origin) / self.width + 0.3;
+            let next = (from.ceil() as i64).max(index + 1);
+            let far = next.max(self.after(index + origin_index - 1) - origin_index);
+            let mut end = |knot: i64| {
+                let above = self.cell_end(below, ratio(knot))?;
+                index = knot;
+                Some(above)
+            };
+            let above = end(far).or_else(|| if far > next { end(next) } else { None });
+            let (zero, error) = below.zero.to(above.map_or(Tail::RIGHT_END, |above| above.zero));
+            let Some(above) = above else {
+                // All that is left in one cell, at the knot below its ratio.
+                let (one, one_error) = below.one.to(Tail::RIGHT_END);
+                let knot = ((self.loss_of((one - one_error) / (zero + error)) - origin) / self.width).floor() as i64;
+                if knot > index {
+                    atoms.push((knot, (zero - error).max(0.0)));
+                }
+                break;
+            };
+            atoms.push((index, (zero - error).max(0.0)));
+            below = above;
+        }
+        for (index, mass) in &mut atoms {
+            let loss = origin + *index as f64 * self.width;
+            *mass *= exp(loss) * (1.0 - ULPS * (64.0 + loss.abs()));
+        }
+        self.losses(origin, atoms, 0.0)
+    }
+
+    /// Upper end of the leftmost cell: half a lattice width of loss above the cell's own.
+    fn first_cell(&self) -> Cut {
+        let excess = self.rate.recip() - 1.0;
+        let (mut low, mut high) = (-(8.0 + 0.5 / self.sigma) / self.sigma, self.last_log_ratio());
+        for _ in 0..60 {
+            let middle = f64::midpoint(low, high);
+            let cut = self.cut_at_log(middle, exp(middle));
+            let (zero, one) = (Tail::LEFT_END.to(cut.zero).0, Tail::LEFT_END.to(cut.one).0);
+            let target = one / zero * exp(self.width / 2.0) + excess * expm1(self.width / 2.0);
+            if cut.ratio > target { high = middle } else { low = middle }
+        }
+        self.cut_at_log(high, exp(high))
+    }
+
+    /// The cut above `below` up to which the masses under `N(1)` and `N(0)` stand in the ratio `target`, or a little
+    /// above it; none when the rest of the line does not reach it.
+    fn cell_end(&self, below: Cut, target: f64) -> Option<Cut> {
+        let (rest_zero, rest_one) = (below.zero.to(Tail::RIGHT_END), below.one.to(Tail::RIGHT_END));
+        if rest_one.0 - rest_one.1 <= target * (rest_zero.0 + rest_zero.1) {
+            return None;
+        }
+        // Newton's method from the mirror image of the lower end; `g = one - target * zero` is convex above its least.
+        let mut log_ratio = log(2.0 * target - below.ratio).max(log(target) + 1e-12);
+        for _ in 0..40 {
+            let cut = self.cut_at_log(log_ratio, exp(log_ratio));
+            let ((zero, zero_error), (one, one_error)) = (below.zero.to(cut.zero), below.one.to(cut.one));
+            let (excess, error) = (one - target * zero, one_error + target * zero_error);
+            if excess >= error && excess <= 1e-7 * (cut.ratio - target) * zero + 4.0 * error {
+                return Some(cut);
+            }
+            let z = self.sigma * log_ratio + 0.5 / self.sigma;
+            let slope = (cut.ratio - target) * exp(-z * z / 2.0) * self.sigma / std::f64::consts::TAU.sqrt();
+            let aim = 2.0 * error + 2e-8 * (cut.ratio - target) * zero;
+            log_ratio = (log_ratio - (excess - aim) / slope).max(f64::midpoint(log(target), log_ratio));
+        }
+        None
+    }
+
+    fn losses(&self, origin: f64, atoms: Vec<(i64, f64)>, infinite: f64) -> Losses {
+        // The rounding of a knot's ratio moves its loss by so much.
+        let farthest = atoms.iter().map(|(index, _)| (origin + *index as f64 * self.width).abs()).fold(0.0, f64::max);
+        Losses { origin, width: self.width, atoms, infinite, loss_error: f64::EPSILON * (32.0 + 2.0 * farthest) }
+    }
+}
