@@ -45,7 +45,7 @@ const CHUNK: usize = 1 << 16;
 
 impl Privacy {
     /// A clipping norm that served with [`Settings::fitting`](crate::Settings::fitting).
-    pub const CLIPPING_NORM: f64 = 1.0;
+    pub const CLIPPING_NORM: f64 = 2.0;
 
     /// Calibrates the noise and starts the run.
     pub(crate) fn start(&self, data: &Examples, settings: &Settings, seed: Seed) -> Result<PrivateRun, Error> {

@@ -71,8 +71,7 @@ impl Settings {
         // Passes so that small data sees enough steps and large data does not take minutes.
         let epochs = |most: u32, passes: usize| u32::try_from(passes / few).unwrap_or(most).clamp(3, most);
         let (epochs, batch_size, learning_rate, averaging) = match regime {
-            Regime::Plain => (epochs(40, 400_000), 64, 0.005, 0.0),
-            Regime::Adversarial => (epochs(60, 400_000), 64, 0.005, 0.0),
+            Regime::Plain | Regime::Adversarial => (epochs(40, 400_000), 64, 0.005, 0.0),
             Regime::Private => (epochs(60, 600_000), (rows / 4).clamp(32, 1024), 0.02, 0.3),
         };
         let optimiser = Optimiser::Adam { learning_rate };

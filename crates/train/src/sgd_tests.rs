@@ -139,6 +139,27 @@ fn epsilon_never_exceeds_the_target() {
     }
 }
 
+/// Guarantee 1 of `Privacy`: after one step on all rows, the weights of two keys differ by two draws of the noise.
+///
+/// The spread of 51 differences lies within half of its mean with probability above 1 - 1e-5.
+#[test]
+fn the_accounted_noise_reaches_the_weights() {
+    let data = corners(90, 1);
+    let optimiser = Optimiser::Sgd { learning_rate: 1.0, momentum: 0.0 };
+    let once = Settings { epochs: 1, batch_size: 90, optimiser, averaging: 0.0, ..settings(Architecture::Linear) };
+    let train = |key: u8| {
+        let privacy = Privacy { key: Arc::new(SecretKey::new([key; 32])), clipping_norm: 0.5, ..privacy(2.0) };
+        let sgd = Sgd::<Fgsm> { settings: once.clone(), privacy: Some(privacy), adversary: None };
+        let trained = sgd.train(&data, Seed(5)).unwrap();
+        let Value::Number(noise) = trained.record.parameters["training.noise_multiplier"] else { panic!("a number") };
+        (trained.value.network.values(), noise * 0.5 / 90.0)
+    };
+    let ((one, deviation), (other, _)) = (train(1), train(2));
+    let squares: f32 = one.iter().zip(&other).map(|(one, other)| (one - other).powi(2)).sum();
+    let ratio = f64::from(squares / one.len() as f32 / 2.0).sqrt() / deviation;
+    assert!((0.5..1.5).contains(&ratio), "{ratio}");
+}
+
 /// Guarantee 2 of `Privacy`: the adversary's secret seed stands for all that is drawn under the run's key.
 #[test]
 fn runs_that_differ_share_no_noise() {
