@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use rayon::prelude::*;
 use underpin_core::{Audited, Examples, Sanitizer};
 
 use crate::Error;
 use crate::axis::{Axis, Whitening};
 use crate::collection::{Collection, Flag};
+use crate::knn::checked;
 use crate::ledger::Reason;
-use crate::neighbours::distance;
+use crate::neighbours::{Near, nearest};
 use crate::spectral::{Representation, represent};
 
 /// Drops the part of a class that, without its own votes, its neighbours assign to other classes.
@@ -40,7 +40,7 @@ use crate::spectral::{Representation, represent};
 pub struct ActivationClustering<'a> {
     /// What is looked at.
     pub representation: &'a dyn Representation,
-    /// Number of neighbours that vote, at least 1.
+    /// Number of neighbours that vote, 1 to 32.
     pub neighbours: usize,
     /// Share of a part that must go to other classes, in `(0, 1]`.
     pub reclassified: f64,
@@ -70,9 +70,7 @@ impl Sanitizer<Collection> for ActivationClustering<'_> {
         if !(self.reclassified > 0.0 && self.reclassified <= 1.0) {
             return Err(Error::Setting { name: "reclassified", value: self.reclassified, range: "(0, 1]" });
         }
-        if self.neighbours == 0 {
-            return Err(Error::Setting { name: "neighbours", value: 0.0, range: "[1, inf)" });
-        }
+        let neighbours = checked(self.neighbours)?;
         collection.judge("activation_clustering", |collection, record| {
             let rows = collection.rows().examples();
             let vectors = represent(self.representation, rows.inputs())?;
@@ -86,12 +84,14 @@ impl Sanitizer<Collection> for ActivationClustering<'_> {
             let held_out = held_out.transpose()?;
             let (mut flags, mut poisoned) = (Vec::new(), Vec::new());
             for class in 0..rows.classes() {
+                let (step, of) = (class as u64 + 1, rows.classes() as u64);
+                tracing::info!(target: "progress", task = "activation clustering", step, of);
                 let members: Vec<usize> = all.iter().copied().filter(|at| rows.labels()[*at] == class).collect();
                 let axis = Axis::fit(white.as_ref(), &members);
                 let places = members.iter().map(|at| (axis.place(white.as_ref(), *at), *at)).collect();
                 let Some(part) = Part::smaller(places).filter(|part| part.rows.len() >= PART) else { continue };
                 let voters: Vec<usize> = all.iter().copied().filter(|at| !part.rows.contains(at)).collect();
-                let vote = Vote { rows, voters: sample(&voters), neighbours: self.neighbours };
+                let vote = Vote { voters: rows.select(&sample(&voters)), neighbours };
                 let strangers = vote.strangers(rows, &part.rows.iter().copied().collect::<Vec<_>>());
                 let share = strangers.len() as f64 / part.rows.len() as f64;
                 tracing::debug!(class, part = part.rows.len(), share, "part reclassified");
@@ -113,7 +113,7 @@ impl Sanitizer<Collection> for ActivationClustering<'_> {
                     poisoned.extend(vote.strangers(examples, &suspects));
                 }
             }
-            record.set("collection.activation_clustering.neighbours", self.neighbours);
+            record.set("collection.activation_clustering.neighbours", neighbours);
             record.set("collection.activation_clustering.reclassified", self.reclassified);
             record.set("collection.activation_clustering.held_out_set_aside", poisoned.len());
             collection.distrust(&poisoned);
@@ -182,32 +182,24 @@ impl Part {
 }
 
 /// The rows outside a part, asked for the class of those inside.
-struct Vote<'a> {
-    rows: &'a Examples,
-    voters: Vec<usize>,
+struct Vote {
+    voters: Examples,
     neighbours: usize,
 }
 
-impl Vote<'_> {
+impl Vote {
     /// Which of the examples at `positions` go to another class than their own.
     fn strangers(&self, examples: &Examples, positions: &[usize]) -> Vec<usize> {
-        let goes_elsewhere = |at: &usize| {
-            let row = examples.inputs().row(*at);
-            let near = |voter: &usize| (distance(row, self.rows.inputs().row(*voter)), *voter);
-            let mut voters: Vec<(f32, usize)> = self.voters.iter().map(near).collect();
-            let few = self.neighbours.min(voters.len());
-            if few == 0 {
-                return false;
-            }
-            voters.select_nth_unstable_by(few - 1, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            let mut votes = vec![0_usize; self.rows.classes()];
-            for (_, voter) in &voters[..few] {
-                votes[self.rows.labels()[*voter]] += 1;
+        let near = nearest(&examples.inputs().select(positions), self.voters.inputs(), false);
+        let goes_elsewhere = |(at, near): (&usize, Near)| {
+            let mut votes = vec![0_usize; self.voters.classes()];
+            for (voter, _) in near.iter().take(self.neighbours) {
+                votes[self.voters.labels()[*voter as usize]] += 1;
             }
             let own = votes[examples.labels()[*at]];
-            votes.into_iter().any(|other| other > own)
+            votes.into_iter().any(|other| other > own).then_some(*at)
         };
-        positions.par_iter().copied().filter(goes_elsewhere).collect()
+        positions.iter().zip(near).filter_map(goes_elsewhere).collect()
     }
 }
 

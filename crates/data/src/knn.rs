@@ -98,7 +98,8 @@ impl Sanitizer<Collection> for KnnOutliers {
     }
 }
 
-fn checked(neighbours: usize) -> Result<usize, Error> {
+/// A number of neighbours that a search can give.
+pub(crate) fn checked(neighbours: usize) -> Result<usize, Error> {
     if (1..=NEIGHBOURS).contains(&neighbours) {
         Ok(neighbours)
     } else {

@@ -73,7 +73,7 @@ impl Neighbours {
 ///
 /// Exact up to 5·10¹¹ multiplications. Above, candidates come from a random projection to 64 features (Achlioptas, PODS
 /// 2001) and their distances are then computed exactly: distances are right, a neighbour may be missed.
-fn nearest(queries: &Inputs, base: &Inputs, same: bool) -> Vec<Near> {
+pub(crate) fn nearest(queries: &Inputs, base: &Inputs, same: bool) -> Vec<Near> {
     let size = base.shape().size();
     let work = queries.len() as f64 * base.len() as f64 * size as f64;
     if work > EXACT && size > 2 * PROJECTED {
