@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Deserializer, Serializer, de};
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde's `with` asks for")]
 pub(crate) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     if value.is_finite() {
         serializer.serialize_f64(*value)

@@ -104,14 +104,15 @@ pub fn collect(order: &Order<'_>, policy: &Policy) -> Result<(Material, Config),
     let (train, test, split) = doors(order)?;
     let contract = Contract::infer(&test)?;
     let rows = train.rows().len();
-    let defaults = Config::fitting(contract.shape(), rows, contract.classes().len(), order.device, policy);
+    let held_out = underpin_data::admit(test, &contract)?.value.into_rows();
+    let (holdout, auxiliary) = halves(&held_out);
+    let sizes = [rows, auxiliary.len()];
+    let defaults = Config::fitting(contract.shape(), sizes, contract.classes().len(), order.device, policy);
     let mut config = order.config.map_or(Ok(defaults.clone()), |text| defaults.changed(text))?;
     if order.protection == Protection::Undefended {
         config.undefend();
     }
     let seed = order.seed.derive("collection");
-    let held_out = underpin_data::admit(test, &contract)?.value.into_rows();
-    let (holdout, auxiliary) = halves(&held_out);
     let floor = Floor { max_rejected: policy.max_rejected(), min_rows: config.training.batch_size.max(2) };
     let judge = Judge { config: &config, protection: order.protection, contract: &contract, held_out, seed };
     let Audited { value: collection, mut record } = judge.judge(train.clone())?;

@@ -160,14 +160,24 @@ pub struct Poisoning {
 }
 
 impl Config {
-    /// Defaults for `rows` rows of `shape` in `classes` classes.
-    pub fn fitting(shape: &Shape, rows: usize, classes: usize, device: DeviceKind, policy: &Policy) -> Self {
+    /// Defaults for `rows` rows of `shape` in `classes` classes; the smallest set that any attack trains on has `fewest`.
+    pub fn fitting(
+        shape: &Shape,
+        [rows, fewest]: [usize; 2],
+        classes: usize,
+        device: DeviceKind,
+        policy: &Policy,
+    ) -> Self {
         let small = rows < 10_000;
         let (norm, radius) = radius(policy);
         // One network for the model and its twin, so that only the defences differ.
         let plain = Settings::fitting(shape, rows, Regime::Plain, device);
         let private = Settings::fitting(shape, rows, Regime::Private, device);
-        let training = Settings { architecture: plain.architecture.clone(), ..private };
+        let batch_size = |settings: &Settings| settings.batch_size.min(fewest).max(1);
+        let training =
+            Settings { architecture: plain.architecture.clone(), batch_size: batch_size(&private), ..private };
+        let plain = Settings { batch_size: batch_size(&plain), ..plain };
+        let owned = (5 * classes).min(fewest / 2).max(1);
         Self {
             collection: Collection { sanitizers: Sanitizers::default(), planted_share: 0.05 },
             undefended: Some(plain),
@@ -196,7 +206,7 @@ impl Config {
                     false_positive_rate: 0.01,
                 },
                 inversion: Inversion { steps: 100, queries: 2000 },
-                extraction: Extraction { owned: 5 * classes, batch_size: (5 * classes).min(32), budgets: vec![50, 100, 200, 500, 1000] },
+                extraction: Extraction { owned, batch_size: owned.min(32), budgets: vec![50, 100, 200, 500, 1000] },
                 poisoning: Poisoning { share: 0.05, target: 0 },
             },
         }
@@ -224,10 +234,11 @@ impl Config {
     /// # Examples
     ///
     /// ```
-    /// use underpin::{Config, Error};
+    /// use underpin::{Config, DeviceKind, seal::policy};
     /// use underpin_core::Shape;
     ///
-    /// let defaults = Config::fitting(&Shape::new([30])?, 500, underpin::DeviceKind::Flex);
+    /// let (policy, _) = policy::read(policy::BASELINE.as_bytes())?;
+    /// let defaults = Config::fitting(&Shape::new([30])?, [500, 100], 2, DeviceKind::Flex, &policy);
     /// let config = defaults.changed("[attacks.membership]\nshadows = 4")?;
     /// assert_eq!(config.attacks.membership.shadows, 4);
     /// assert!(defaults.changed("[attacks]\nsurprise = 1").is_err());
