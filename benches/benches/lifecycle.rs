@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use underpin::seal::{self, policy};
-use underpin::{report, DeviceKind, Input, Order, Protection, collect};
+use underpin::{DeviceKind, Input, Order, Protection, collect, report};
 use underpin_core::{Attack, Delta, Epsilon, Evidence, Examples, Norm, Radius, Record, Sanitizer, Seed, Trainer};
-use underpin_data::{Contract, ExactDuplicates, FalsePositiveRate, File, KnnLabels, Limits, NearDuplicates, Source, Split};
+use underpin_data::{
+    Contract, ExactDuplicates, FalsePositiveRate, File, KnnLabels, Limits, NearDuplicates, Source, Split,
+};
 use underpin_metrics::evasion::Pgd;
 use underpin_privacy::SecretKey;
 use underpin_serve::{QueryLedger, Quota};
@@ -42,10 +44,9 @@ fn steps(c: &mut Criterion) {
     };
     let pgd = Pgd::new(Norm::Linf, Radius::new(0.1).expect("positive"), 7, 1);
     let mut group = c.benchmark_group("ten steps of 100 digits");
-    for (name, architecture) in [
-        ("mlp", Architecture::Mlp { hidden: vec![64] }),
-        ("cnn", Architecture::Cnn { channels: [8, 16], hidden: 32 }),
-    ] {
+    for (name, architecture) in
+        [("mlp", Architecture::Mlp { hidden: vec![64] }), ("cnn", Architecture::Cnn { channels: [8, 16], hidden: 32 })]
+    {
         let plain = Sgd::plain(settings(architecture.clone()));
         let private = Sgd { privacy: Some(privacy.clone()), ..plain.clone() };
         let adversarial = Sgd { settings: settings(architecture), privacy: None, adversary: Some(pgd) };
@@ -58,7 +59,8 @@ fn steps(c: &mut Criterion) {
 
 fn attack(c: &mut Criterion) {
     let data = digits();
-    let model = Sgd::plain(settings(Architecture::Mlp { hidden: vec![64] })).train(&data, Seed(1)).expect("trains").value;
+    let model =
+        Sgd::plain(settings(Architecture::Mlp { hidden: vec![64] })).train(&data, Seed(1)).expect("trains").value;
     let pgd = Pgd::new(Norm::Linf, Radius::new(0.1).expect("positive"), 20, 1);
     let mut group = c.benchmark_group("attack");
     group.throughput(Throughput::Elements(data.len() as u64));

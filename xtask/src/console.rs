@@ -57,7 +57,8 @@ impl Options {
             1 => "info",
             _ => "debug",
         };
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{level},progress=off")));
+        let filter =
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{level},progress=off")));
         let writer = bars.writer();
         let log = match self.log_format {
             LogFormat::Text => fmt::layer().with_ansi(!plain && stderr().is_terminal()).with_writer(writer).boxed(),

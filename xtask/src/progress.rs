@@ -46,7 +46,8 @@ impl Bars {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         let bar = tasks.entry(task.clone()).or_insert_with(|| {
             let bar = self.multi.add(ProgressBar::new(of));
-            let template = "{prefix:<28} {bar:24.cyan/dim} {pos:>6}/{len:<6} {elapsed:>4} (left {eta:>4}) {wide_msg:.dim}";
+            let template =
+                "{prefix:<28} {bar:24.cyan/dim} {pos:>6}/{len:<6} {elapsed:>4} (left {eta:>4}) {wide_msg:.dim}";
             bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_prefix(task.clone());
             bar

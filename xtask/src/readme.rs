@@ -98,7 +98,8 @@ pub(crate) fn differences() -> Result<Vec<String>> {
     let readme = std::fs::read_to_string(root().join("README.md"))?;
     ensure!(readme.contains(BEGIN), "README.md has no line {BEGIN}");
     if with_table(&readme, &table()?)? != readme {
-        faults.push(format!("README.md's table of results is not that of {RESULTS}: run `cargo xtask readme --run DIR`"));
+        faults
+            .push(format!("README.md's table of results is not that of {RESULTS}: run `cargo xtask readme --run DIR`"));
     }
     Ok(faults)
 }

@@ -37,7 +37,8 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<ExitCode> {
     let bytes = arguments.policy.as_deref().map(policy).transpose()?;
     let traffic = match &arguments.traffic {
         Some(path) => Some(
-            underpin_serve::read_sketch(path)?.with_context(|| format!("--traffic {}: no such file", path.display()))?,
+            underpin_serve::read_sketch(path)?
+                .with_context(|| format!("--traffic {}: no such file", path.display()))?,
         ),
         None => None,
     };

@@ -76,7 +76,9 @@ fn second_builds() -> Result<Vec<String>> {
     let alone = tree(&["--package", "xtask", "--edges", "normal,build"])?;
     let together = tree(&["--workspace", "--edges", "normal,build,dev"])?;
     let extra = alone.difference(&together);
-    Ok(extra.map(|line| format!("{line} is built with other features by `cargo test`: unify in xtask/Cargo.toml")).collect())
+    Ok(extra
+        .map(|line| format!("{line} is built with other features by `cargo test`: unify in xtask/Cargo.toml"))
+        .collect())
 }
 
 /// Every Rust source of the workspace with its text.

@@ -101,7 +101,7 @@ pub struct Order<'a> {
 /// When the file as a whole is of no use, too many rows are rejected, or too few are left; and on a configuration that
 /// does not fit.
 pub fn collect(order: &Order<'_>, policy: &Policy) -> Result<(Material, Config), Error> {
-    let (train, test, split) = doors(order)?;
+    let Doors { train, test, split } = doors(order)?;
     let contract = Contract::infer(&test)?;
     let rows = train.rows().len();
     let held_out = underpin_data::admit(test, &contract)?.value.into_rows();
@@ -114,12 +114,12 @@ pub fn collect(order: &Order<'_>, policy: &Policy) -> Result<(Material, Config),
     }
     let seed = order.seed.derive("collection");
     let floor = Floor { max_rejected: policy.max_rejected(), min_rows: config.training.batch_size.max(2) };
-    let judge = Judge { config: &config, protection: order.protection, contract: &contract, held_out, seed };
-    let Audited { value: collection, mut record } = judge.judge(train.clone())?;
+    let judge = Judge { config: &config, protection: order.protection, contract: &contract, seed };
+    let Audited { value: collection, mut record } = judge.judge(train.clone(), held_out.clone())?;
     collection.check(&floor)?;
-    let (poisoned, detected) = redteam::poison(&judge, &train)?;
+    let (poisoned, detected) = redteam::poison(&judge, &train, split.as_ref(), held_out)?;
     record.merge(detected);
-    let manifest = Manifest::new(&collection, split)?;
+    let manifest = Manifest::new(&collection, split.map(|(split, _)| split))?;
     let summary = summary(&collection, &contract, &holdout, &auxiliary);
     let files = written(&collection, &manifest)?;
     let material = Material {
@@ -142,19 +142,19 @@ pub(crate) struct Judge<'a> {
     pub(crate) config: &'a Config,
     pub(crate) protection: Protection,
     pub(crate) contract: &'a Contract,
-    held_out: Rows,
     pub(crate) seed: Seed,
 }
 
 impl Judge<'_> {
-    pub(crate) fn judge(&self, door: Door) -> Result<Audited<Collection>, Error> {
+    pub(crate) fn judge(&self, door: Door, held_out: Rows) -> Result<Audited<Collection>, Error> {
         let Audited { value, mut record } = underpin_data::admit(door, self.contract)?;
-        let collection = value.hold_out(self.held_out.clone())?;
+        let collection = value.hold_out(held_out)?;
         if self.protection == Protection::Undefended || collection.rows().is_empty() {
             return Ok(Audited { value: collection, record });
         }
         let looked_at = self.representation(&collection)?;
-        let judged = self.config.collection.sanitizers.sanitize(collection, &looked_at, self.seed.derive("sanitizers"))?;
+        let judged =
+            self.config.collection.sanitizers.sanitize(collection, &looked_at, self.seed.derive("sanitizers"))?;
         record.merge(judged.record);
         Ok(Audited { value: judged.value, record })
     }
@@ -170,8 +170,14 @@ impl Judge<'_> {
     }
 }
 
-/// Raw rows to train on, raw rows to test on, and how they were parted.
-fn doors(order: &Order<'_>) -> Result<(Door, Door, Option<Split>), Error> {
+/// Raw rows to train on, raw rows to test on, and how they were parted if they came as one.
+struct Doors {
+    train: Door,
+    test: Door,
+    split: Option<(Split, Door)>,
+}
+
+fn doors(order: &Order<'_>) -> Result<Doors, Error> {
     let limits = Limits::default();
     let door = match order.input {
         Input::Digits => {
@@ -181,13 +187,14 @@ fn doors(order: &Order<'_>) -> Result<(Door, Door, Option<Split>), Error> {
         }
         Input::Files { train, test: None } => underpin_data::open(train, &limits)?,
         Input::Files { train, test: Some(test) } => {
-            return Ok((underpin_data::open(train, &limits)?, underpin_data::open(test, &limits)?, None));
+            let (train, test) = (underpin_data::open(train, &limits)?, underpin_data::open(test, &limits)?);
+            return Ok(Doors { train, test, split: None });
         }
     };
     let small = door.rows().len() < 10_000;
     let split = Split { test_share: if small { 0.4 } else { 0.2 }, seed: order.seed };
-    let parts = underpin_data::split(door, &split)?;
-    Ok((parts.train, parts.test, Some(split)))
+    let parts = underpin_data::split(door.clone(), &split)?;
+    Ok(Doors { train: parts.train, test: parts.test, split: Some((split, door)) })
 }
 
 /// Every other row of each class to either half.
@@ -196,7 +203,11 @@ fn halves(rows: &Rows) -> (Rows, Rows) {
     let (mut first, mut second) = (Vec::new(), Vec::new());
     for (at, label) in rows.examples().labels().iter().enumerate() {
         // Classes start in turn, so that odd counts do not all favour one half.
-        if (seen[*label] + label).is_multiple_of(2) { first.push(at) } else { second.push(at) }
+        if (seen[*label] + label).is_multiple_of(2) {
+            first.push(at)
+        } else {
+            second.push(at)
+        }
         seen[*label] += 1;
     }
     (rows.select(&first), rows.select(&second))
@@ -225,7 +236,12 @@ fn summary(collection: &Collection, contract: &Contract, holdout: &Rows, auxilia
         rows_read: ledger.read() as u64 + held_out,
         kept: ledger.kept() as u64 + held_out,
         dropped: dropped.into_iter().map(|((by, reason), rows)| Dropped { by, reason, rows }).collect(),
-        classes: contract.classes().iter().zip(counts).map(|(name, rows)| Class { name: name.clone(), rows: rows as u64 }).collect(),
+        classes: contract
+            .classes()
+            .iter()
+            .zip(counts)
+            .map(|(name, rows)| Class { name: name.clone(), rows: rows as u64 })
+            .collect(),
         examples: pictures(collection, contract),
     }
 }

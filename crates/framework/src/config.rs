@@ -272,7 +272,9 @@ fn merge(table: &mut toml::Table, changes: toml::Table) {
             (Some(toml::Value::Table(_)), toml::Value::Boolean(false)) => {
                 table.remove(&key);
             }
-            (Some(toml::Value::Table(inner)), toml::Value::Table(change)) if inner.keys().any(|key| change.contains_key(key)) => {
+            (Some(toml::Value::Table(inner)), toml::Value::Table(change))
+                if inner.keys().any(|key| change.contains_key(key)) =>
+            {
                 merge(inner, change);
             }
             (_, change) => {

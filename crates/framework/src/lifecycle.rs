@@ -59,9 +59,7 @@
 
 use std::collections::BTreeMap;
 
-use underpin_core::{
-    Audited, Confidence, Digest, Evidence, Policy, Record, Seed, Subject, Trainer, Unmet, Verdict,
-};
+use underpin_core::{Audited, Confidence, Digest, Evidence, Policy, Record, Seed, Subject, Trainer, Unmet, Verdict};
 use underpin_privacy::SecretKey;
 
 use crate::assess::{self, Plan, Systems};
@@ -284,12 +282,7 @@ impl<M: Model> Guarded<M> {
     /// # Errors
     ///
     /// When an attack cannot be played. A broken bar is no error; it is a refusal.
-    pub fn assess<D, U>(
-        self,
-        recipe: &Recipe<D, U>,
-        plan: &Plan,
-        provenance: Provenance,
-    ) -> Result<Assessed<M>, Error>
+    pub fn assess<D, U>(self, recipe: &Recipe<D, U>, plan: &Plan, provenance: Provenance) -> Result<Assessed<M>, Error>
     where
         D: Trainer<Model = M> + Sync,
         U: Trainer<Model = M> + Sync,
@@ -311,9 +304,12 @@ impl<M: Model> Guarded<M> {
         record.merge(attacked);
         let mut subjects = vec![Subject { name: files::MODEL.into(), digest: seal::sha256(&self.artifact) }];
         subjects.push(Subject { name: files::POLICY.into(), digest: self.declared().digest });
-        subjects.extend(self.material().files.iter().map(|(name, bytes)| {
-            Subject { name: (*name).to_owned(), digest: seal::sha256(bytes) }
-        }));
+        subjects.extend(
+            self.material()
+                .files
+                .iter()
+                .map(|(name, bytes)| Subject { name: (*name).to_owned(), digest: seal::sha256(bytes) }),
+        );
         let policy = self.declared().digest;
         let evidence = Evidence { subjects, policy, seed, revision, versions, measured_at, record };
         let verdicts = self.declared().policy().judge(policy, &evidence);

@@ -11,13 +11,13 @@ use underpin_metrics::evasion::Pgd;
 use underpin_privacy::SecretKey;
 use underpin_train::{Classifier, DeviceKind, Settings, Sgd};
 
+use crate::Error;
 use crate::collect::{Material, Order, collect};
 use crate::config::{self, Config};
 use crate::lifecycle::{Assessed, Cleared, Declared, Provenance, Refused};
 use crate::model::{Quiet, Recipe};
 use crate::report::{self, Report};
 use crate::seal::{self, Act, RunFolder, SigningKey, files};
-use crate::Error;
 
 /// File of a run that says how it was made, so that it can be made again.
 pub(crate) const JOB: &str = "job.json";
@@ -174,8 +174,7 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
     let assessed = guarded.assess(&recipe, &config.attacks, provenance)?;
     folder.record(act("attacked both systems and judged the evidence"), key)?;
 
-    let recorded =
-        Recorded { input: job.input.clone(), protection: job.protection, seed: job.seed, config };
+    let recorded = Recorded { input: job.input.clone(), protection: job.protection, seed: job.seed, config };
     folder.write(JOB, &to_json(&recorded, JOB)?)?;
     match assessed {
         Assessed::Cleared(cleared) => seal_cleared(job, &cleared, folder, key, clock),
@@ -221,8 +220,7 @@ fn seal_cleared(
     let safety: Record = cleared.evaluate_safety(job.seed.derive("safety"))?;
     folder.write(SAFETY, &to_json(&safety, SAFETY)?)?;
     let id = key.public().id().to_string();
-    let outcome =
-        report::Outcome::Cleared { expires_at: clearance.expires_at, key: &id, safety: Some(&safety) };
+    let outcome = report::Outcome::Cleared { expires_at: clearance.expires_at, key: &id, safety: Some(&safety) };
     let report = view(guarded, cleared.judged(), outcome);
     folder.write(files::MODEL_CARD, report::model_card(&report).as_bytes())?;
     finish(job, &report, Some(clearance.expires_at), folder, key, clock)
@@ -265,7 +263,11 @@ fn finish(
     clock: &dyn Fn() -> u64,
 ) -> Result<Finished, Error> {
     folder.write(files::REPORT, report::html(report).as_bytes())?;
-    let what = if expires_at.is_some() { "cleared the model and sealed the run" } else { "refused the model and sealed the run" };
+    let what = if expires_at.is_some() {
+        "cleared the model and sealed the run"
+    } else {
+        "refused the model and sealed the run"
+    };
     folder.finish(Act { at: clock(), who: job.who.clone(), what: what.into(), details: BTreeMap::new() }, key)?;
     Ok(Finished {
         policy: report.policy.clone(),

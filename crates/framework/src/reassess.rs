@@ -8,6 +8,7 @@ use underpin_data::Manifest;
 use underpin_privacy::SecretKey;
 use underpin_train::{Classifier, DeviceKind};
 
+use crate::Error;
 use crate::collect::{Order, collect};
 use crate::drift::Drift;
 use crate::lifecycle::{Assessed, Declared, Provenance};
@@ -15,7 +16,6 @@ use crate::pipeline::{Finished, JOB, Recorded, SAFETY, recipe, to_json, view};
 use crate::report;
 use crate::seal::{self, Act, PublicKey, Revocation, SigningKey, files};
 use crate::serving::parsed;
-use crate::Error;
 
 /// Probability with which traffic that did not drift is said to have.
 const FALSE_ALARM: f64 = 0.001;
@@ -160,7 +160,8 @@ fn conclude(
         }
         (_, shifted) => {
             let reason = reason(judged, shifted);
-            let revocation = Revocation { model: seal::sha256(guarded.artifact()), at: clock(), reason: reason.clone() };
+            let revocation =
+                Revocation { model: seal::sha256(guarded.artifact()), at: clock(), reason: reason.clone() };
             written.insert(files::REVOCATION, revocation.sign(key)?);
             (Outcome::Revoked { reason }, None, report::html(&view(guarded, judged, report::Outcome::Refused)))
         }
@@ -200,7 +201,10 @@ fn reason(judged: &crate::lifecycle::Judged, shifted: Option<&Drift>) -> String 
         reasons.push(format!("{unmet} bars are no longer met"));
     }
     if let Some(first) = shifted.and_then(|drift| drift.shifts.first()) {
-        reasons.push(format!("the traffic drifted: {} moved by {:.2}, {:.2} is chance", first.name, first.distance, first.threshold));
+        reasons.push(format!(
+            "the traffic drifted: {} moved by {:.2}, {:.2} is chance",
+            first.name, first.distance, first.threshold
+        ));
     }
     reasons.join("; ")
 }

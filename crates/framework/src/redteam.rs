@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use underpin_core::{Confidence, Examples, Measurement, Phase, Record, Shape, System, Trigger};
-use underpin_data::Door;
 use underpin_data::redteam::{Fault, Faults, detection, plant};
+use underpin_data::{Door, Rows, Split};
 use underpin_metrics::{Setting, detection as rates};
 
 use crate::Error;
@@ -25,14 +25,31 @@ pub struct Poisoned {
 }
 
 /// Plants faults in a copy of the rows, judges it as the rows themselves are judged, and measures what was caught.
-pub(crate) fn poison(judge: &Judge<'_>, door: &Door) -> Result<(Poisoned, Record), Error> {
+///
+/// Rows that came as one are planted before they are parted: then the rows set aside, by which detectors are calibrated,
+/// are poisoned like the others. What is counted is what reached the training side.
+pub(crate) fn poison(
+    judge: &Judge<'_>,
+    train: &Door,
+    split: Option<&(Split, Door)>,
+    held_out: Rows,
+) -> Result<(Poisoned, Record), Error> {
     let config = judge.config;
     let trigger = trigger(judge.contract.shape(), config.attacks.poisoning.target);
-    let mut faults: BTreeMap<Fault, f64> = Fault::ALL.into_iter().map(|fault| (fault, config.collection.planted_share)).collect();
+    let mut faults: BTreeMap<Fault, f64> =
+        Fault::ALL.into_iter().map(|fault| (fault, config.collection.planted_share)).collect();
     faults.insert(Fault::Backdoor, config.attacks.poisoning.share);
-    let (planted_door, planted) = plant(door, judge.contract, &Faults(faults), &trigger, judge.seed)?;
-    let raw = underpin_data::admit(planted_door.clone(), judge.contract)?.value.into_rows().into_examples();
-    let judged = judge.judge(planted_door)?.value;
+    let whole = split.map_or(train, |(_, door)| door);
+    let (door, planted) = plant(whole, judge.contract, &Faults(faults), &trigger, judge.seed)?;
+    let (door, held_out) = match split {
+        Some((split, _)) => {
+            let parts = underpin_data::split(door, split)?;
+            (parts.train, underpin_data::admit(parts.test, judge.contract)?.value.into_rows())
+        }
+        None => (door, held_out),
+    };
+    let raw = underpin_data::admit(door.clone(), judge.contract)?.value.into_rows().into_examples();
+    let judged = judge.judge(door, held_out)?.value;
     let found = detection(&planted, judged.ledger());
 
     let mut record = Record::default();
@@ -49,7 +66,11 @@ pub(crate) fn poison(judge: &Judge<'_>, door: &Door) -> Result<(Poisoned, Record
         record.measurements.push(Measurement { chance: None, ..measured });
     }
     let flagged = found.flagged.values().sum::<usize>();
-    record.measurements.push(rates::false_positive_rate(&setting("all_sanitizers"), flagged as u64, found.clean as u64)?);
+    record.measurements.push(rates::false_positive_rate(
+        &setting("all_sanitizers"),
+        flagged as u64,
+        found.clean as u64,
+    )?);
     record.set("redteam.planted", planted.0.len());
     tracing::info!(planted = planted.0.len(), flagged, clean = found.clean, "red team measured");
     Ok((Poisoned { raw, sanitized: judged.into_rows().into_examples(), trigger }, record))
@@ -57,7 +78,15 @@ pub(crate) fn poison(judge: &Judge<'_>, door: &Door) -> Result<(Poisoned, Record
 
 /// Clean rows flagged by each sanitizer, those included that flagged none.
 fn sanitizers(flagged: &BTreeMap<String, usize>) -> BTreeMap<String, usize> {
-    let names = ["exact_duplicates", "leakage", "near_duplicates", "spectral_signatures", "knn_labels", "knn_outliers"];
+    let names = [
+        "exact_duplicates",
+        "leakage",
+        "near_duplicates",
+        "activation_clustering",
+        "spectral_signatures",
+        "knn_labels",
+        "knn_outliers",
+    ];
     let mut all: BTreeMap<String, usize> = names.into_iter().map(|name| (name.to_owned(), 0)).collect();
     all.extend(flagged.clone());
     all
@@ -70,7 +99,9 @@ fn trigger(shape: &Shape, target: usize) -> Trigger {
             let side = (height.min(width) / 9).max(2).min(height).min(width);
             let pixel = |channel, row, column| (channel * height + height - 1 - row) * width + width - 1 - column;
             (0..channels)
-                .flat_map(|channel| (0..side).flat_map(move |row| (0..side).map(move |column| pixel(channel, row, column))))
+                .flat_map(|channel| {
+                    (0..side).flat_map(move |row| (0..side).map(move |column| pixel(channel, row, column)))
+                })
                 .collect()
         }
         None => (shape.size().saturating_sub(3)..shape.size()).collect(),

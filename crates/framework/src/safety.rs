@@ -12,9 +12,9 @@ use underpin_metrics::utility::{
 };
 use underpin_metrics::{Setting, correct};
 
+use crate::Error;
 use crate::lifecycle::Guarded;
 use crate::model::Model;
-use crate::Error;
 
 /// Confidence of every interval here.
 const CONFIDENCE: f64 = 0.95;
@@ -177,10 +177,10 @@ fn expected_cost(
 
 fn places(confusion: &Confusion, classes: &[String]) -> Result<(usize, usize), Error> {
     let place = |name: &String| {
-        classes.iter().position(|class| class == name).ok_or_else(|| Error::UnknownClass {
-            class: name.clone(),
-            classes: classes.to_vec(),
-        })
+        classes
+            .iter()
+            .position(|class| class == name)
+            .ok_or_else(|| Error::UnknownClass { class: name.clone(), classes: classes.to_vec() })
     };
     Ok((place(&confusion.truth)?, place(&confusion.answer)?))
 }

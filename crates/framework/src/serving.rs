@@ -14,10 +14,10 @@ use underpin_serve::{
 };
 use underpin_train::{Classifier, DeviceKind};
 
+use crate::Error;
 use crate::assess::{Answers, perturbed};
 use crate::pipeline::{JOB, Recorded};
 use crate::seal::{self, Outcome, PublicKey, files};
-use crate::Error;
 
 /// How often the sketch of the traffic is written to disk.
 const SAVE: Duration = Duration::from_secs(5);
@@ -94,7 +94,13 @@ impl<C: Fn() -> u64 + Send + Sync> Standing for Watch<C> {
 /// # Errors
 ///
 /// [`Error::Fault`] naming what is wrong with the run, [`Error::NotCleared`] for a refusal.
-pub fn open<C>(folder: &Path, trusted: &[PublicKey], name: Option<&str>, key: &SecretKey, clock: C) -> Result<Ready, Error>
+pub fn open<C>(
+    folder: &Path,
+    trusted: &[PublicKey],
+    name: Option<&str>,
+    key: &SecretKey,
+    clock: C,
+) -> Result<Ready, Error>
 where
     C: Fn() -> u64 + Send + Sync + 'static,
 {

@@ -58,7 +58,8 @@ impl Privacy {
     }
 
     fn run_key(&self, data: &Examples, settings: &Settings, seed: Seed) -> SecretKey {
-        let shape: Vec<u8> = data.inputs().shape().axes().iter().flat_map(|axis| (*axis as u64).to_le_bytes()).collect();
+        let shape: Vec<u8> =
+            data.inputs().shape().axes().iter().flat_map(|axis| (*axis as u64).to_le_bytes()).collect();
         let counts = [data.len() as u64, data.classes() as u64].map(u64::to_le_bytes).concat();
         let settings = format!("{settings:?} {self:?}");
         let mut key = self.key.derive("training run", &[&shape, &counts, settings.as_bytes(), &seed.0.to_le_bytes()]);

@@ -1,8 +1,6 @@
 //! What a training leaves in evidence, and what its operator sees meanwhile.
 
-use underpin_core::{
-    About, Confidence, Interval, Measurement, Phase, Point, Quantity, Record, Series, System,
-};
+use underpin_core::{About, Confidence, Interval, Measurement, Phase, Point, Quantity, Record, Series, System};
 use underpin_privacy::Bounds;
 
 use crate::sgd::{Sampler, Sgd};

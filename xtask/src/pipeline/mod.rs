@@ -143,7 +143,8 @@ pub(crate) fn who() -> String {
 /// The commit that was built from, and whether the tree had changes.
 pub(crate) fn revision() -> String {
     let git = |arguments: &[&str]| {
-        let output = std::process::Command::new("git").args(arguments).current_dir(crate::check::root()).output().ok()?;
+        let output =
+            std::process::Command::new("git").args(arguments).current_dir(crate::check::root()).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     match (git(&["rev-parse", "HEAD"]), git(&["status", "--porcelain"])) {

@@ -29,7 +29,11 @@ where
 
     let perturbed = pgd.run(side.model, &samples, seed.derive("pgd"))?;
     let evaded = judge(side.model, &samples, &perturbed)?;
-    add(pgd.setting(side.system, scene.confidence), &evaded, hushed(|| controls::pgd(&pgd, shape, seed.derive("controls")))?)?;
+    add(
+        pgd.setting(side.system, scene.confidence),
+        &evaded,
+        hushed(|| controls::pgd(&pgd, shape, seed.derive("controls")))?,
+    )?;
 
     // The adversary trains a surrogate of the same architecture by the same recipe on data of its own.
     let surrogate = Hushed(side.trainer).train(scene.material.auxiliary.examples(), seed.derive("surrogate"));
@@ -37,14 +41,22 @@ where
     let transfer = Transfer { surrogate: &surrogate, attack: pgd };
     let perturbed: Perturbed = transfer.run(&side.endpoint, &samples, seed.derive("transfer"))?;
     let evaded = judge(&side.endpoint, &samples, &perturbed)?;
-    add(transfer.setting(side.system, scene.confidence), &evaded, hushed(|| controls::transfer(&pgd, shape, seed.derive("controls")))?)?;
+    add(
+        transfer.setting(side.system, scene.confidence),
+        &evaded,
+        hushed(|| controls::transfer(&pgd, shape, seed.derive("controls")))?,
+    )?;
 
     // Robustness must not rest on quotas: whoever holds many keys has many.
     let square = Square::new(plan.norm, radius, plan.queries);
     let few = scene.sample(plan.square_samples, seed.derive("square samples"));
     let perturbed = square.run(&side.endpoint, &few, seed.derive("square"))?;
     let evaded = judge(&side.endpoint, &few, &perturbed)?;
-    add(square.setting(side.system, scene.confidence), &evaded, hushed(|| controls::square(&square, shape, seed.derive("controls")))?)?;
+    add(
+        square.setting(side.system, scene.confidence),
+        &evaded,
+        hushed(|| controls::square(&square, shape, seed.derive("controls")))?,
+    )?;
 
     let radii = plan.radii.iter().map(|radius| Radius::new(*radius)).collect::<Result<Vec<_>, _>>()?;
     let attack = |radius| Pgd::new(plan.norm, radius, plan.steps, 1);

@@ -1,8 +1,8 @@
 //! Extraction: a copy bought with the queries that the endpoint allows.
 
 use underpin_core::{Metric, Record, Seed, Trainer};
-use underpin_metrics::extraction::{Fidelity, FidelityGain, Knockoff, agreement, fidelity_curve};
 use underpin_metrics::controls;
+use underpin_metrics::extraction::{Fidelity, FidelityGain, Knockoff, agreement, fidelity_curve};
 
 use super::{Scene, Side};
 use crate::Error;
@@ -40,7 +40,6 @@ where
         vec![Fidelity { setting: setting.clone() }.measure(&agreed)?, FidelityGain { setting }.measure(&agreed)?];
     measurements.iter_mut().for_each(|measurement| measurement.controls.clone_from(&planted));
     let label = side.system.to_string();
-    let curve =
-        fidelity_curve(&knockoff, &answered, &plan.budgets, side.model, held_out, label, seed.derive("copy"))?;
+    let curve = fidelity_curve(&knockoff, &answered, &plan.budgets, side.model, held_out, label, seed.derive("copy"))?;
     Ok(Record { measurements, series: vec![curve], ..Record::default() })
 }

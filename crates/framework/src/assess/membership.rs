@@ -43,7 +43,10 @@ where
     let gap = LabelOnlyGap { members };
     let told = gap.run(&side.endpoint, &pool, seed)?;
     let setting = gap.setting(side.system, scene.confidence);
-    add(advantage(setting, Threshold::Fixed(0.5), &told)?, &hushed(|| controls::label_only_gap(seed.derive("gap controls")))?);
+    add(
+        advantage(setting, Threshold::Fixed(0.5), &told)?,
+        &hushed(|| controls::label_only_gap(seed.derive("gap controls")))?,
+    );
     record.series.push(roc_series(&scores.members, &scores.others, side.system.to_string())?);
     Ok(record)
 }

@@ -13,7 +13,8 @@ pub(super) fn measure<M: Model, R>(scene: &Scene<'_>, side: &Side<'_, M, R>, see
     let backdoor = Backdoor { trigger: scene.material.poisoned.trigger.clone() };
     let setting = backdoor.setting(side.system, scene.confidence);
     let triggered = backdoor.run(side.poisoned, &test, seed)?;
-    let planted = hushed(|| controls::backdoor(&backdoor, test.inputs().shape(), test.classes(), seed.derive("controls")))?;
+    let planted =
+        hushed(|| controls::backdoor(&backdoor, test.inputs().shape(), test.classes(), seed.derive("controls")))?;
     let success = AttackSuccessRate { setting: setting.clone() }.measure(&triggered)?;
     let drop = accuracy_drop(&setting, side.model, side.poisoned, &test)?;
     let mut measurements = vec![success, drop];

@@ -7,11 +7,7 @@ use super::Scene;
 use crate::Error;
 
 /// Clean accuracy of both systems as clients meet them, and what the defences cost.
-pub(super) fn measure(
-    scene: &Scene<'_>,
-    undefended: &impl Predict,
-    defended: &impl Predict,
-) -> Result<Record, Error> {
+pub(super) fn measure(scene: &Scene<'_>, undefended: &impl Predict, defended: &impl Predict) -> Result<Record, Error> {
     let test = scene.material.test();
     let setting = |system| Setting::test(system, Phase::Deployment, "held_out", scene.confidence);
     let (before, after) = (correct(undefended, &test)?, correct(defended, &test)?);
