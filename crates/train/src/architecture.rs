@@ -117,7 +117,8 @@ fn convolutions([first, second]: [usize; 2], shape: &Shape) -> Result<(Vec<Layer
     }
     let stride = if height.min(width) < 16 { 1 } else { 2 };
     let after = |size: usize| size.div_ceil(stride).div_ceil(2);
-    let features = second.checked_mul(after(height) * after(width)).ok_or(Error::TooManyParameters { allowed: MOST })?;
+    let features =
+        second.checked_mul(after(height) * after(width)).ok_or(Error::TooManyParameters { allowed: MOST })?;
     let layers = vec![
         Layer::Convolution { channels: [channels, first], stride },
         Layer::Convolution { channels: [first, second], stride: 2 },

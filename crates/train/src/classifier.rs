@@ -86,9 +86,7 @@ impl Classifier {
     ///
     /// [`Denied`] as for [`Predict::predict`].
     pub fn logits(&self, inputs: &Inputs) -> Result<Vec<f32>, Denied> {
-        self.in_chunks(inputs, |chunk, _| {
-            host::values(self.network.forward(chunk, &self.shape, &mut Tape::silent()))
-        })
+        self.in_chunks(inputs, |chunk, _| host::values(self.network.forward(chunk, &self.shape, &mut Tape::silent())))
     }
 
     /// Runs `pass` on bounded chunks of valid inputs, with the position of each chunk's first example.

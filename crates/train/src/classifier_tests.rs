@@ -32,7 +32,9 @@ fn scores_are_probabilities_and_the_same_on_every_device() {
         let scores = DeviceKind::ALL.iter().map(|device| model(&architecture, *device).predict(&inputs(9)).unwrap());
         let scores: Vec<_> = scores.collect();
         for row in scores[0].rows() {
-            assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5 && row.iter().all(|score| (0.0..=1.0).contains(score)));
+            assert!(
+                (row.iter().sum::<f32>() - 1.0).abs() < 1e-5 && row.iter().all(|score| (0.0..=1.0).contains(score))
+            );
         }
         for (one, other) in scores[0].scores().iter().zip(scores[1].scores()) {
             assert!((one - other).abs() < 1e-5, "{architecture:?}");
@@ -47,7 +49,9 @@ fn gradients_are_those_of_each_example_alone() {
         for device in DeviceKind::ALL {
             let (model, inputs, labels) = (model(&architecture, *device), inputs(3), [2, 0, 3]);
             let found = model.loss_gradient(&inputs, &labels).unwrap();
-            let loss = |inputs: &Inputs, example: usize| -f64::from(model.predict(inputs).unwrap().row(example)[labels[example]]).ln();
+            let loss = |inputs: &Inputs, example: usize| {
+                -f64::from(model.predict(inputs).unwrap().row(example)[labels[example]]).ln()
+            };
             for (example, position) in [(0, 0), (1, 33), (2, 59), (2, 7)] {
                 let moved = |by: f32| {
                     let mut inputs = inputs.clone();

@@ -17,7 +17,9 @@ pub enum Error {
         allowed: &'static str,
     },
     /// A convolutional network was asked for inputs it cannot slide over.
-    #[error("a convolutional network takes images [channels, height, width] of at least {least}x{least}, not {shape:?}")]
+    #[error(
+        "a convolutional network takes images [channels, height, width] of at least {least}x{least}, not {shape:?}"
+    )]
     NotAnImage {
         /// Shape of one example.
         shape: Vec<usize>,

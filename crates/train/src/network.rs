@@ -73,10 +73,8 @@ impl Network {
         let convolutions = self.convolutions.iter().map(|layer| (host::values(layer.weight.val()), &layer.bias));
         let linears = self.linears.iter().map(|layer| (host::values(layer.weight.val()), &layer.bias));
         let both = convolutions.chain(linears);
-        both.flat_map(|(weight, bias)| {
-            weight.into_iter().chain(bias.iter().flat_map(|bias| host::values(bias.val())))
-        })
-        .collect()
+        both.flat_map(|(weight, bias)| weight.into_iter().chain(bias.iter().flat_map(|bias| host::values(bias.val()))))
+            .collect()
     }
 
     /// All parameters, in the order of [`Network::values`] and of the tape.

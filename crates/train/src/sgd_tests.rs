@@ -26,7 +26,15 @@ fn corners(rows: usize, seed: u64) -> Examples {
 
 fn settings(architecture: Architecture) -> Settings {
     let optimiser = Optimiser::Adam { learning_rate: 0.02 };
-    Settings { architecture, epochs: 8, batch_size: 16, optimiser, warm_up: 0.25, averaging: 0.5, device: DeviceKind::Flex }
+    Settings {
+        architecture,
+        epochs: 8,
+        batch_size: 16,
+        optimiser,
+        warm_up: 0.25,
+        averaging: 0.5,
+        device: DeviceKind::Flex,
+    }
 }
 
 fn mlp() -> Settings {
@@ -81,9 +89,12 @@ fn every_kind_of_training_learns_on_every_device() {
     for device in DeviceKind::ALL {
         for settings in [settings(Architecture::Linear), mlp(), cnn()] {
             let settings = Settings { device: *device, ..settings };
-            for (privacy, adversary) in
-                [(None, None), (Some(privacy(8.0)), None), (None, Some(Fgsm(0.05))), (Some(privacy(8.0)), Some(Fgsm(0.05)))]
-            {
+            for (privacy, adversary) in [
+                (None, None),
+                (Some(privacy(8.0)), None),
+                (None, Some(Fgsm(0.05))),
+                (Some(privacy(8.0)), Some(Fgsm(0.05))),
+            ] {
                 let sgd = Sgd { settings: settings.clone(), privacy, adversary };
                 let trained = sgd.train(&data, Seed(3)).unwrap();
                 let found = accuracy(&trained.value, &test);
@@ -207,7 +218,10 @@ fn empty_batches_are_steps() {
 fn what_cannot_be_trained_is_refused() {
     let data = corners(60, 1);
     let train = |settings: Settings, data: &Examples| Sgd::plain(settings).train(data, Seed(1)).unwrap_err();
-    assert!(matches!(train(Settings { batch_size: 61, ..mlp() }, &data), Error::TooFewRows { rows: 60, batch_size: 61 }));
+    assert!(matches!(
+        train(Settings { batch_size: 61, ..mlp() }, &data),
+        Error::TooFewRows { rows: 60, batch_size: 61 }
+    ));
     assert!(matches!(train(mlp(), &data.select(&[])), Error::TooFewRows { rows: 0, .. }));
     let ones = data.with_labels(vec![1; 60]).unwrap();
     assert!(matches!(train(mlp(), &ones), Error::OneClass { rows: 60, class: 1 }));

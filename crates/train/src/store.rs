@@ -104,7 +104,8 @@ fn split(bytes: &[u8]) -> Result<(Header, &[u8]), Error> {
     let (length, rest) = bytes.split_first_chunk().ok_or_else(|| fault("shorter than 8 bytes".to_owned()))?;
     let length = u64::from_le_bytes(*length);
     let fits = usize::try_from(length).ok().filter(|length| *length <= rest.len().min(LONGEST));
-    let length = fits.ok_or_else(|| fault(format!("header of {length} bytes; at most {LONGEST}, and within the file")))?;
+    let length =
+        fits.ok_or_else(|| fault(format!("header of {length} bytes; at most {LONGEST}, and within the file")))?;
     let (header, data) = rest.split_at(length);
     let header = serde_json::from_slice(header).map_err(|error| fault(format!("header: {error}")))?;
     Ok((header, data))

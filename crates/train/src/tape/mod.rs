@@ -15,9 +15,9 @@ use burn::tensor::{Device, Tensor};
 use self::conv::{Convolution, ConvolutionEntry};
 use self::linear::{Affine, AffineEntry};
 use self::op::{Slot, apply};
+use self::record::ExampleGradients;
 pub use self::record::Gradient;
 pub(crate) use self::record::Parameter;
-use self::record::ExampleGradients;
 pub(crate) use self::tanh::tanh;
 use crate::Error;
 
