@@ -96,7 +96,7 @@ impl Log {
             for (name, value) in set {
                 self.record.set(format!("training.{name}"), value);
             }
-            self.record.set("training.adjacency", "zero_out (bounds of add_or_remove), number of rows public");
+            self.record.set("training.adjacency", "zero_out");
             self.record.set("training.accountant", ACCOUNTANT);
             self.record.set("training.sampling", "poisson");
             self.record.measurements.push(measurement(spent, self.rows, privacy)?);
@@ -108,8 +108,8 @@ impl Log {
     }
 }
 
-/// The accountant, by the name of its paper.
-const ACCOUNTANT: &str = "renyi";
+/// How ε is bounded: `SubsampledGaussian::epsilon` in `underpin-privacy`.
+const ACCOUNTANT: &str = "privacy_loss_distribution";
 
 /// The privacy spent. The bounds are proven, so the confidence stands for certainty as near 1 as one writes it.
 fn measurement(spent: Bounds, rows: usize, privacy: &Privacy) -> Result<Measurement, Error> {

@@ -84,7 +84,7 @@ where
             if loss.is_some_and(|loss| !loss.is_finite()) {
                 return Err(Error::Diverged { step, steps: log.steps, loss: loss.unwrap_or(f64::NAN) });
             }
-            let gradient = sampler.average(ticket, gradient, batch.len())?;
+            let gradient = sampler.average(ticket, &gradient, batch.len())?;
             let gradient = gradient.into_params(&device.device());
             model.network = optimiser.step(rate, model.network, gradient);
             average.add(step, log.steps, &model);
@@ -182,8 +182,7 @@ impl Average {
 
 fn optimiser(optimiser: Optimiser) -> ModuleOptimizer {
     match optimiser {
-        #[allow(clippy::float_cmp, reason = "exactly none")]
-        Optimiser::Sgd { momentum, .. } if momentum == 0.0 => SgdConfig::new().init(),
+        Optimiser::Sgd { momentum: 0.0, .. } => SgdConfig::new().init(),
         Optimiser::Sgd { momentum, .. } => {
             let momentum = MomentumConfig::new().with_momentum(momentum).with_dampening(0.0);
             SgdConfig::new().with_momentum(Some(momentum)).init()
@@ -215,7 +214,7 @@ impl Sampler {
 
     /// The sum divided by the rows drawn; in private training, noised and divided by the rows expected.
     #[allow(clippy::cast_possible_truncation, reason = "the rounding is in the noise's slack")]
-    fn average(&mut self, ticket: Option<Batch>, sum: Gradient, rows: usize) -> Result<Gradient, Error> {
+    fn average(&mut self, ticket: Option<Batch>, sum: &Gradient, rows: usize) -> Result<Gradient, Error> {
         match (self, ticket) {
             (Self::Poisson(run), Some(batch)) => {
                 let mut values: Vec<f32> = sum.values().iter().map(|value| *value as f32).collect();

@@ -211,7 +211,7 @@ fn empty_batches_are_steps() {
         adversary: Some(Fgsm(0.1)),
     };
     let record = sgd.train(&corners(60, 1), Seed(5)).unwrap().record;
-    assert_eq!(record.series[0].points.last().unwrap().0, 120.0);
+    assert!((record.series[0].points.last().unwrap().0 - 120.0).abs() < 0.5);
 }
 
 #[test]

@@ -83,7 +83,9 @@ impl Operation<4, 4> for Convolution {
                 product(output, weight, Matrix::new(unfolded, geometry.window(), geometry.positions()));
             }
             for (plane, bias) in output.chunks_exact_mut(geometry.positions()).zip(bias.unwrap_or_default()) {
-                plane.iter_mut().for_each(|value| *value += bias);
+                for value in plane {
+                    *value += bias;
+                }
             }
         });
         host::tensor(output, [batch, geometry.filters, geometry.output[0], geometry.output[1]], &device)

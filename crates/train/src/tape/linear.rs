@@ -118,7 +118,9 @@ impl AffineGradients {
         let width = self.positions * self.outputs;
         let mut scaled = self.gradient.as_slice()[..weights.len() * width].to_vec();
         for (row, weight) in scaled.chunks_exact_mut(width).zip(weights) {
-            row.iter_mut().for_each(|value| *value = if *weight == 0.0 { 0.0 } else { *value * weight });
+            for value in row {
+                *value = if *weight == 0.0 { 0.0 } else { *value * weight };
+            }
         }
         let input = masked(self.input.as_slice(), weights, self.positions * self.inputs);
         let rows = (block / self.positions).max(1) * self.positions;

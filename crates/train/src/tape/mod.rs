@@ -138,10 +138,13 @@ impl Tape {
 /// The most examples that are summed in single precision.
 const BLOCK: usize = 64;
 
+/// A layer's parameters and its gradients; none if its output did not reach the loss.
+type Layer = (Vec<Parameter>, Option<Box<dyn ExampleGradients>>);
+
 /// Per-example gradients of every layer on a tape.
 pub struct Recording {
     examples: usize,
-    layers: Vec<(Vec<Parameter>, Option<Box<dyn ExampleGradients>>)>,
+    layers: Vec<Layer>,
 }
 
 impl std::fmt::Debug for Recording {
@@ -162,8 +165,7 @@ impl Recording {
         for layer in self.layers.iter_mut().filter_map(|(_, layer)| layer.as_mut()) {
             layer.add_squared_norms(&mut norms);
         }
-        norms.iter_mut().for_each(|norm| *norm = norm.sqrt());
-        norms
+        norms.into_iter().map(f64::sqrt).collect()
     }
 
     /// The sum of the examples' gradients.
