@@ -70,10 +70,16 @@ impl Options {
 }
 
 impl Console {
-    /// Prints an error and its causes in one line.
+    /// Prints an error and its causes in one line; a cause that the error already tells is not told again.
     pub(crate) fn error(&self, error: &anyhow::Error) {
         self.bars.clear();
-        eprintln!("error: {error:#}");
+        let mut line = error.to_string();
+        for cause in error.chain().skip(1).map(ToString::to_string) {
+            if !line.contains(&cause) {
+                line = format!("{line}: {cause}");
+            }
+        }
+        eprintln!("error: {}", line.replace('\n', " "));
     }
 
     /// Takes the progress bars away, for a result to be printed.

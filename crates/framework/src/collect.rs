@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use underpin_core::{Audited, Examples, Inputs, Policy, Record, Seed, Sketch};
+use underpin_core::{Audited, Examples, Inputs, Policy, Record, Seed};
 use underpin_data::{Collection, Contract, Door, File, Floor, Ledger, Limits, Manifest, Rows, Source, Split};
 use underpin_train::Classifier;
 
@@ -37,8 +37,6 @@ pub struct Material {
     pub(crate) files: BTreeMap<&'static str, Vec<u8>>,
     /// For the report.
     pub(crate) summary: DataSummary,
-    /// What the rows look like, to tell drift by.
-    pub(crate) sketch: Sketch,
     pub(crate) contract: Contract,
 }
 
@@ -131,7 +129,6 @@ pub fn collect(order: &Order<'_>, policy: &Policy) -> Result<(Material, Config),
         record,
         files,
         summary,
-        sketch: manifest.sketch,
         contract,
     };
     Ok((material, config))
@@ -204,9 +201,9 @@ fn halves(rows: &Rows) -> (Rows, Rows) {
     for (at, label) in rows.examples().labels().iter().enumerate() {
         // Classes start in turn, so that odd counts do not all favour one half.
         if (seen[*label] + label).is_multiple_of(2) {
-            first.push(at)
+            first.push(at);
         } else {
-            second.push(at)
+            second.push(at);
         }
         seen[*label] += 1;
     }

@@ -133,7 +133,7 @@ pub struct Membership {
 pub struct Inversion {
     /// Gradient steps per class.
     pub steps: usize,
-    /// Queries per class, if the quota allows.
+    /// Queries per class, quotas or not.
     pub queries: usize,
 }
 
@@ -143,6 +143,8 @@ pub struct Inversion {
 pub struct Extraction {
     /// Labelled rows that the adversary owns beforehand.
     pub owned: usize,
+    /// Independent attacks; what is told is their mean.
+    pub thieves: usize,
     /// Rows of a batch when a copy or a surrogate is trained; at most `owned`.
     pub batch_size: usize,
     /// Queries of each copy on the curve; the last is the attack that is judged.
@@ -185,8 +187,8 @@ impl Config {
             privacy: Some(Privacy::fitting(rows)),
             adversary: Some(Adversary { norm, radius, steps: 7 }),
             serving: Serving {
-                // A client that may ask a fortieth of what the model was trained on learns little more than it owns.
-                quota: Quota { queries: (rows as u64 / 40).max(25), per_second: None },
+                // A client that may ask a 64th of what the model was trained on learns little more than it owns.
+                quota: Quota { queries: (rows as u64 / 64).max(16), per_second: None },
                 perturb: vec![Perturb::Round { decimals: 1 }],
             },
             attacks: Attacks {
@@ -206,7 +208,7 @@ impl Config {
                     false_positive_rate: 0.01,
                 },
                 inversion: Inversion { steps: 100, queries: 2000 },
-                extraction: Extraction { owned, batch_size: owned.min(32), budgets: vec![50, 100, 200, 500, 1000] },
+                extraction: Extraction { owned, thieves: 8, batch_size: owned.min(32), budgets: vec![50, 100, 200, 500, 1000] },
                 poisoning: Poisoning { share: 0.05, target: 0 },
             },
         }

@@ -62,9 +62,9 @@ use std::collections::BTreeMap;
 use underpin_core::{Audited, Confidence, Digest, Evidence, Policy, Record, Seed, Subject, Trainer, Unmet, Verdict};
 use underpin_privacy::SecretKey;
 
-use crate::assess::{self, Plan, Systems};
+use crate::assess::{self, Systems};
 use crate::collect::Material;
-use crate::config::Serving;
+use crate::config::{Attacks, Serving};
 use crate::model::{Model, Recipe};
 use crate::report::Reconstruction;
 use crate::seal::{self, ClearanceDocument, PolicyName, files};
@@ -282,7 +282,7 @@ impl<M: Model> Guarded<M> {
     /// # Errors
     ///
     /// When an attack cannot be played. A broken bar is no error; it is a refusal.
-    pub fn assess<D, U>(self, recipe: &Recipe<D, U>, plan: &Plan, provenance: Provenance) -> Result<Assessed<M>, Error>
+    pub fn assess<D, U>(self, recipe: &Recipe<D, U>, plan: &Attacks, provenance: Provenance) -> Result<Assessed<M>, Error>
     where
         D: Trainer<Model = M> + Sync,
         U: Trainer<Model = M> + Sync,

@@ -53,7 +53,7 @@ impl<R: Trainer> Trainer for Hushed<'_, R> {
 
 /// An attack that keeps its progress to itself: the adversary of every batch would drown the bar of the training.
 #[derive(Clone, Copy, Debug)]
-pub struct Quiet<A>(pub(crate) A);
+pub(crate) struct Quiet<A>(pub(crate) A);
 
 impl<T: ?Sized, A: Attack<T>> Attack<T> for Quiet<A> {
     type Outcome = A::Outcome;

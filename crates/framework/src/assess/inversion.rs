@@ -35,8 +35,8 @@ where
     let planted = hushed(|| controls::gradient_inversion(&gradient, &shape, seed.derive("controls")))?;
     add(gradient.setting(side.system, scene.confidence), &found, planted)?;
 
-    // Each class is attacked by a client of its own, who spends a whole quota on it.
-    let query = QueryInversion::new(side.affordable(plan.queries));
+    // As for evasion: whoever holds many keys has many quotas.
+    let query = QueryInversion::new(plan.queries);
     let asked = query.run(&side.endpoint, &held_out, seed.derive("query"))?;
     let planted = hushed(|| controls::query_inversion(&query, &shape, seed.derive("query controls")))?;
     add(query.setting(side.system, scene.confidence), &asked, planted)?;

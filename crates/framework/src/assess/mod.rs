@@ -16,16 +16,13 @@ use underpin_privacy::SecretKey;
 
 use crate::Error;
 use crate::collect::Material;
-use crate::config::{self, Serving};
+use crate::config::{Attacks, Serving};
 use crate::model::{Model, Recipe};
 
 pub(crate) use side::{Answers, Endpoint, Guard, Side, perturbed};
 
 use crate::report::{Picture, Reconstruction};
 use underpin_metrics::inversion::Reconstructions;
-
-/// The attacks and their strength.
-pub type Plan = config::Attacks;
 
 /// Everything that is attacked.
 pub(crate) struct Systems<'a, M, D, U> {
@@ -40,7 +37,7 @@ pub(crate) struct Systems<'a, M, D, U> {
 /// What every attack is given.
 struct Scene<'a> {
     material: &'a Material,
-    plan: &'a Plan,
+    plan: &'a Attacks,
     confidence: Confidence,
 }
 
@@ -65,7 +62,7 @@ fn thin(examples: &Examples, most: usize, seed: Seed) -> Examples {
 /// Plays every attack against both systems.
 pub(crate) fn measure<M, D, U>(
     systems: &Systems<'_, M, D, U>,
-    plan: &Plan,
+    plan: &Attacks,
     confidence: Confidence,
     seed: Seed,
 ) -> Result<(Record, Vec<Reconstruction>), Error>

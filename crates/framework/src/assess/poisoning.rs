@@ -18,6 +18,8 @@ pub(super) fn measure<M: Model, R>(scene: &Scene<'_>, side: &Side<'_, M, R>, see
     let success = AttackSuccessRate { setting: setting.clone() }.measure(&triggered)?;
     let drop = accuracy_drop(&setting, side.model, side.poisoned, &test)?;
     let mut measurements = vec![success, drop];
-    measurements.iter_mut().for_each(|measurement| measurement.controls.clone_from(&planted));
+    for measurement in &mut measurements {
+        measurement.controls.clone_from(&planted);
+    }
     Ok(Record { measurements, ..Record::default() })
 }

@@ -79,10 +79,4 @@ impl<M: Predict, R> Side<'_, M, R> {
         let client = limit.client("adversary");
         Ok(adversary(&client))
     }
-
-    /// The queries that one client may make, at most `wanted`.
-    pub(crate) fn affordable(&self, wanted: usize) -> usize {
-        let allowed = |guard: Guard<'_>| usize::try_from(guard.quota.queries).unwrap_or(usize::MAX);
-        self.guard.map_or(wanted, |guard| allowed(guard).min(wanted))
-    }
 }
