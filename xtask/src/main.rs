@@ -53,11 +53,11 @@ fn main() -> ExitCode {
     let Arguments { console, command } = Arguments::parse();
     let console = console.open();
     let result = match command {
-        Command::Pipeline(arguments) => pipeline::run(*arguments, &console),
-        Command::Verify(arguments) => pipeline::verify::run(arguments, &console),
-        Command::Serve(arguments) => serve::run(arguments, &console),
+        Command::Pipeline(arguments) => pipeline::run(&arguments, &console),
+        Command::Verify(arguments) => pipeline::verify::run(&arguments, &console),
+        Command::Serve(arguments) => serve::run(&arguments, &console),
         Command::Client(arguments) => serve::client::run(arguments, &console),
-        Command::Reassess(arguments) => reassess::run(arguments, &console),
+        Command::Reassess(arguments) => reassess::run(&arguments, &console),
         Command::Test(arguments) => check::test(&arguments),
         Command::Ci => check::ci(),
         Command::Tidy => tidy::run(),

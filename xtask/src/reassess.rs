@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 }
 
 /// Exit codes: 0 renewed, 2 revoked; 1 is an error.
-pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> {
     existing(&arguments.folder)?;
     let started = clock::now()?;
     let key = keys::signing(arguments.key.as_deref())?;

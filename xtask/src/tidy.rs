@@ -91,7 +91,7 @@ fn sources(folder: &Path) -> Result<Vec<(PathBuf, String)>> {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if path.is_dir() && name != "target" && !name.starts_with('.') {
                 folders.push(path);
-            } else if name.ends_with(".rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
                 found.push((path, text));
             }

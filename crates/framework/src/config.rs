@@ -81,6 +81,8 @@ pub struct Serving {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attacks {
+    /// Keys that the adversary holds for evasion and inversion by queries, each with a quota of its own.
+    pub keys: u64,
     /// Evasion.
     pub evasion: Evasion,
     /// Membership inference.
@@ -111,7 +113,7 @@ pub struct Evasion {
     pub samples: usize,
     /// Most samples attacked with queries.
     pub square_samples: usize,
-    /// Queries per sample of Square, quotas or not: an adversary may hold many keys.
+    /// Queries per sample of Square, as far as quotas allow.
     pub queries: usize,
 }
 
@@ -133,7 +135,7 @@ pub struct Membership {
 pub struct Inversion {
     /// Gradient steps per class.
     pub steps: usize,
-    /// Queries per class, quotas or not.
+    /// Queries per class, as far as quotas allow.
     pub queries: usize,
 }
 
@@ -192,6 +194,7 @@ impl Config {
                 perturb: vec![Perturb::Round { decimals: 1 }],
             },
             attacks: Attacks {
+                keys: 10,
                 evasion: Evasion {
                     norm,
                     radius,
@@ -208,7 +211,12 @@ impl Config {
                     false_positive_rate: 0.01,
                 },
                 inversion: Inversion { steps: 100, queries: 2000 },
-                extraction: Extraction { owned, thieves: 8, batch_size: owned.min(32), budgets: vec![50, 100, 200, 500, 1000] },
+                extraction: Extraction {
+                    owned,
+                    thieves: 8,
+                    batch_size: owned.min(32),
+                    budgets: vec![50, 100, 200, 500, 1000],
+                },
                 poisoning: Poisoning { share: 0.05, target: 0 },
             },
         }

@@ -282,7 +282,12 @@ impl<M: Model> Guarded<M> {
     /// # Errors
     ///
     /// When an attack cannot be played. A broken bar is no error; it is a refusal.
-    pub fn assess<D, U>(self, recipe: &Recipe<D, U>, plan: &Attacks, provenance: Provenance) -> Result<Assessed<M>, Error>
+    pub fn assess<D, U>(
+        self,
+        recipe: &Recipe<D, U>,
+        plan: &Attacks,
+        provenance: Provenance,
+    ) -> Result<Assessed<M>, Error>
     where
         D: Trainer<Model = M> + Sync,
         U: Trainer<Model = M> + Sync,

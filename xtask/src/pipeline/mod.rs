@@ -103,7 +103,7 @@ pub(crate) fn policy(name: &str) -> Result<Vec<u8>> {
 }
 
 /// Exit codes: 0 cleared, 2 refused; 1 is an error.
-pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> {
     let started = clock::now()?;
     let out = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/{started}")));
     let config = match &arguments.config {

@@ -36,9 +36,10 @@ pub(crate) fn print(finished: &Finished, console: &Console) -> Result<()> {
     println!("{table}");
     let unmet = finished.verdicts.iter().filter(|verdict| !verdict.is_met()).count();
     let bars = finished.verdicts.len();
-    match finished.is_cleared() {
-        true => println!("CLEARED under {}: all {bars} bars are met", finished.policy.name()),
-        false => println!("REFUSED under {}: {unmet} of {bars} bars are not met", finished.policy.name()),
+    if finished.is_cleared() {
+        println!("CLEARED under {}: all {bars} bars are met", finished.policy.name());
+    } else {
+        println!("REFUSED under {}: {unmet} of {bars} bars are not met", finished.policy.name());
     }
     for verdict in finished.verdicts.iter().filter(|verdict| !verdict.is_met()) {
         let bar = &finished.policy.bars()[verdict.bar];

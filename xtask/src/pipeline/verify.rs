@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 }
 
 /// Exit codes: 0 a clearance in force, 2 a sound refusal; 1 is anything wrong.
-pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> {
     super::existing(&arguments.folder)?;
     let trusted = keys::trusted(&arguments.key)?;
     let now = clock::now()?;

@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
 }
 
 /// Serves until Ctrl-C.
-pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> {
     existing(&arguments.run)?;
     let trusted = keys::trusted(&arguments.trust)?;
     let secret = SecretKey::new(keys::signing(None)?.secret("underpin serving"));

@@ -47,8 +47,8 @@ where
         hushed(|| controls::transfer(&pgd, shape, seed.derive("controls")))?,
     )?;
 
-    // Robustness must not rest on quotas: whoever holds many keys has many.
-    let square = Square::new(plan.norm, radius, plan.queries);
+    // Each sample is attacked with all the keys that the adversary holds.
+    let square = Square::new(plan.norm, radius, side.affordable(plan.queries, scene.plan.keys));
     let few = scene.sample(plan.square_samples, seed.derive("square samples"));
     let perturbed = square.run(&side.endpoint, &few, seed.derive("square"))?;
     let evaded = judge(&side.endpoint, &few, &perturbed)?;

@@ -84,7 +84,8 @@ fn told(setting: &Setting, thieves: &[Agreement], seed: Seed) -> Result<Vec<Meas
         let value = mean(&mut thieves.iter(), &all);
         let interval = bootstrap(Bootstrap::seeded(seed), setting.confidence, |rng| {
             let drawn: Vec<usize> = (0..inputs).map(|_| rng.random_range(0..inputs)).collect();
-            let picked: Vec<&Agreement> = (0..thieves.len()).map(|_| &thieves[rng.random_range(0..thieves.len())]).collect();
+            let picked: Vec<&Agreement> =
+                (0..thieves.len()).map(|_| &thieves[rng.random_range(0..thieves.len())]).collect();
             mean(&mut picked.into_iter(), &drawn)
         })?;
         let measured = setting.measurement(About::Extraction, quantity, value, interval, inputs as u64);

@@ -35,8 +35,8 @@ where
     let planted = hushed(|| controls::gradient_inversion(&gradient, &shape, seed.derive("controls")))?;
     add(gradient.setting(side.system, scene.confidence), &found, planted)?;
 
-    // As for evasion: whoever holds many keys has many quotas.
-    let query = QueryInversion::new(plan.queries);
+    // Each class is attacked with all the keys that the adversary holds.
+    let query = QueryInversion::new(side.affordable(plan.queries, scene.plan.keys));
     let asked = query.run(&side.endpoint, &held_out, seed.derive("query"))?;
     let planted = hushed(|| controls::query_inversion(&query, &shape, seed.derive("query controls")))?;
     add(query.setting(side.system, scene.confidence), &asked, planted)?;

@@ -79,4 +79,11 @@ impl<M: Predict, R> Side<'_, M, R> {
         let client = limit.client("adversary");
         Ok(adversary(&client))
     }
+
+    /// The queries that an adversary with so many `keys` can make, at most `wanted`.
+    pub(crate) fn affordable(&self, wanted: usize, keys: u64) -> usize {
+        let allowed =
+            |guard: Guard<'_>| usize::try_from(guard.quota.queries.saturating_mul(keys)).unwrap_or(usize::MAX);
+        self.guard.map_or(wanted, |guard| allowed(guard).min(wanted))
+    }
 }
