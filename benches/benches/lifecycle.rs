@@ -31,7 +31,15 @@ fn digits() -> Examples {
 /// One epoch of ten steps of 100 rows.
 fn settings(architecture: Architecture) -> Settings {
     let optimiser = Optimiser::Sgd { learning_rate: 0.1, momentum: 0.0 };
-    Settings { architecture, epochs: 1, batch_size: 100, optimiser, warm_up: 0.0, device: DeviceKind::Flex }
+    Settings {
+        architecture,
+        epochs: 1,
+        batch_size: 100,
+        optimiser,
+        warm_up: 0.0,
+        averaging: 0.0,
+        device: DeviceKind::Flex,
+    }
 }
 
 fn steps(c: &mut Criterion) {
@@ -104,7 +112,7 @@ fn sanitizers(c: &mut Criterion) {
     group.bench_function("contract", |b| b.iter(|| underpin_data::admit(parts.train.clone(), &contract)));
     group.bench_function("exact duplicates", |b| b.iter(|| ExactDuplicates.sanitize(collection.clone())));
     group.bench_function("near duplicates", |b| b.iter(|| NearDuplicates::default().sanitize(collection.clone())));
-    let labels = KnnLabels { neighbours: 10, false_positive_rate: rate };
+    let labels = KnnLabels { neighbours: 10, least: 0.6, false_positive_rate: rate };
     group.bench_function("knn labels", |b| b.iter(|| labels.sanitize(collection.clone())));
     group.finish();
 }

@@ -15,6 +15,9 @@ use crate::{DeviceKind, Error};
 
 const DIGITS: &[u8] = include_bytes!("../data/digits/digits.csv.gz");
 
+/// Fewest rows of each class that must be set aside: two to measure on, two for the adversary.
+const FEWEST_HELD_OUT: usize = 4;
+
 /// Quarantined rows that the report shows.
 const SHOWN: usize = 12;
 
@@ -102,7 +105,9 @@ pub fn collect(order: &Order<'_>, policy: &Policy) -> Result<(Material, Config),
     let Doors { train, test, split } = doors(order)?;
     let contract = Contract::infer(&test)?;
     let rows = train.rows().len();
+    let name = test.name().to_owned();
     let held_out = underpin_data::admit(test, &contract)?.value.into_rows();
+    check_held_out(&name, &held_out, &contract)?;
     let (holdout, auxiliary) = halves(&held_out);
     let sizes = [rows, auxiliary.len()];
     let defaults = Config::fitting(contract.shape(), sizes, contract.classes().len(), order.device, policy);
@@ -113,6 +118,7 @@ pub fn collect(order: &Order<'_>, policy: &Policy) -> Result<(Material, Config),
     let seed = order.seed.derive("collection");
     let floor = Floor { max_rejected: policy.max_rejected(), min_rows: config.training.batch_size.max(2) };
     let judge = Judge { config: &config, protection: order.protection, contract: &contract, seed };
+    underpin_data::admit(train.clone(), &contract)?.value.check(&floor)?;
     let Audited { value: collection, mut record } = judge.judge(train.clone(), held_out.clone())?;
     collection.check(&floor)?;
     let (poisoned, detected) = redteam::poison(&judge, &train, split.as_ref(), held_out)?;
@@ -192,6 +198,20 @@ fn doors(order: &Order<'_>) -> Result<Doors, Error> {
     let split = Split { test_share: if small { 0.4 } else { 0.2 }, seed: order.seed };
     let parts = underpin_data::split(door.clone(), &split)?;
     Ok(Doors { train: parts.train, test: parts.test, split: Some((split, door)) })
+}
+
+/// Refuses rows set aside that are too few to attack with and to measure on.
+fn check_held_out(file: &str, held_out: &Rows, contract: &Contract) -> Result<(), Error> {
+    let counts = held_out.examples().counts();
+    match counts.iter().position(|count| *count < FEWEST_HELD_OUT) {
+        Some(class) => Err(Error::TooFewHeldOut {
+            file: file.to_owned(),
+            class: contract.classes()[class].clone(),
+            found: counts[class],
+            needed: FEWEST_HELD_OUT,
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Every other row of each class to either half.

@@ -57,6 +57,18 @@ pub enum Error {
         /// What is allowed.
         range: String,
     },
+    /// Too few rows of a class are set aside.
+    #[error("{file}: class {class:?} has {found} rows set aside for testing; at least {needed} are needed")]
+    TooFewHeldOut {
+        /// The file.
+        file: String,
+        /// The class.
+        class: String,
+        /// Rows of it that were set aside.
+        found: usize,
+        /// Rows needed.
+        needed: usize,
+    },
     /// Two sketches do not describe the same data.
     #[error(
         "the sketch has {} features and {} classes where the reference has {} and {}",
