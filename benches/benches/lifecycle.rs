@@ -15,7 +15,7 @@ use underpin_data::{
     Contract, ExactDuplicates, FalsePositiveRate, File, KnnLabels, Limits, NearDuplicates, Source, Split,
 };
 use underpin_metrics::evasion::Pgd;
-use underpin_privacy::SecretKey;
+use underpin_privacy::{SecretKey, SubsampledGaussian};
 use underpin_serve::{QueryLedger, Quota};
 use underpin_train::{Architecture, Optimiser, Privacy, Settings, Sgd};
 
@@ -62,6 +62,31 @@ fn steps(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("private", name), |b| b.iter(|| private.train(&data, Seed(1))));
         group.bench_function(BenchmarkId::new("adversarial", name), |b| b.iter(|| adversarial.train(&data, Seed(1))));
     }
+    group.finish();
+}
+
+fn privacy(c: &mut Criterion) {
+    let mut group = c.benchmark_group("privacy");
+    let delta = Delta::new(1e-5).expect("in range");
+    for (rate, noise, steps) in [(0.01, 1.1, 10_000), (256.0 / 60_000.0, 1.1, 14_062), (1e-4, 1.0, 50_000)] {
+        let mechanism = SubsampledGaussian::new(rate, noise, 1.0).expect("in range");
+        let name = BenchmarkId::new("epsilon within 1 %", format!("q {rate:.4}, sigma {noise}, T {steps}"));
+        group.bench_function(name, |b| b.iter(|| mechanism.epsilon(steps, delta)));
+    }
+    let target = Epsilon::new(3.0).expect("positive");
+    group
+        .bench_function("calibration", |b| b.iter(|| SubsampledGaussian::calibrated(target, delta, 0.01, 10_000, 1.0)));
+    let mechanism = SubsampledGaussian::new(1e-6, 1.0, 1.0).expect("in range");
+    let mut sum = vec![0.0_f32; 26_010];
+    group.throughput(Throughput::Elements(sum.len() as u64));
+    group.bench_function("draw and release, 26,010 parameters", |b| {
+        let mut steps = mechanism.start(60_000, u64::MAX, SecretKey::new([1; 32])).expect("starts");
+        b.iter(|| {
+            sum.fill(0.0);
+            let batch = steps.draw().expect("draws");
+            steps.release(batch, &mut sum)
+        });
+    });
     group.finish();
 }
 
@@ -146,6 +171,6 @@ fn page(c: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
-    targets = steps, attack, debits, sanitizers, page
+    targets = steps, privacy, attack, debits, sanitizers, page
 }
 criterion_main!(benches);

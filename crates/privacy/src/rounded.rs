@@ -229,14 +229,4 @@ mod tests {
         assert!(chi_square(&coarse) < 319.0, "{}", chi_square(&coarse));
         assert!(chi_square(&fine) < 142.0, "{}", chi_square(&fine));
     }
-
-    #[test]
-    #[ignore = "prints a speed"]
-    fn speed() {
-        let mut stream = SecretKey::new([3; 32]).stream("test", &[]);
-        let table = RoundedGaussian::shared();
-        let start = std::time::Instant::now();
-        let sum: i64 = (0..100_000_000).map(|_| table.sample(&mut stream)).fold(0, i64::wrapping_add);
-        println!("{sum} {} M/s", 100.0 / start.elapsed().as_secs_f64());
-    }
 }

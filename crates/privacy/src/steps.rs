@@ -87,7 +87,8 @@ impl Batch {
 /// those of [`Adjacency::AddOrRemove`]. The released averages, together, are (ε, δ)-differentially private at every ε
 /// that is not below the upper bound of [`epsilon`](Self::epsilon):
 ///
-/// 1. The sampler, the clipping norm and the noise are those of the accountant: no other can be passed in.
+/// 1. The sampler, the clipping norm and the noise are those of the accountant: no other can be passed in
+///    (the crate's `compile_fail` examples).
 /// 2. A step is counted when its batch is drawn (`a_drawn_batch_is_counted`); no batch is drawn past `max_steps`
 ///    (`no_step_past_the_last`), and a batch is released at most once, by the run that drew it
 ///    (`foreign_batches_are_refused`).

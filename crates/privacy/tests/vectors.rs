@@ -3,8 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the files hold small whole numbers")]
 
-use std::time::Instant;
-
 use underpin_core::{Delta, Epsilon};
 use underpin_privacy::SubsampledGaussian;
 
@@ -70,32 +68,4 @@ fn steps_and_rates_are_calibrated() {
     assert!(upper(&found, steps) <= 2.0 && (found.sampling_rate() / 0.01 - 1.0).abs() < 1e-3, "{found:?}");
     let loud = SubsampledGaussian::new(1.0, 0.1, 1.0).unwrap();
     assert!(matches!(loud.most_steps(target, delta), Err(underpin_privacy::Error::Unreachable { .. })));
-}
-
-/// Prints the times that the README's table holds: `cargo test -p underpin-privacy --test vectors -- --ignored
-/// --nocapture`.
-#[test]
-#[ignore = "prints times"]
-fn times() {
-    for gap in [0.01, 0.001] {
-        let times = rows().map(|[q, sigma, steps, delta, ..]| {
-            let mechanism = SubsampledGaussian::new(q.unwrap(), sigma.unwrap(), 1.0).unwrap();
-            let (steps, delta) = (steps.unwrap() as u64, Delta::new(delta.unwrap()).unwrap());
-            let once = || {
-                let start = Instant::now();
-                let found = mechanism.epsilon_within(steps, delta, gap).unwrap();
-                assert!(found.upper - found.lower <= gap * found.upper, "{mechanism:?} {steps} {found:?}");
-                start.elapsed().as_secs_f64() * 1e3
-            };
-            (0..5).map(|_| once()).fold(f64::INFINITY, f64::min)
-        });
-        let mut times: Vec<f64> = times.collect();
-        times.sort_by(f64::total_cmp);
-        let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
-        println!("one epsilon within {gap}: median {median:.2} ms, worst {worst:.2} ms");
-    }
-    let start = Instant::now();
-    let delta = Delta::new(1e-5).unwrap();
-    SubsampledGaussian::calibrated(Epsilon::new(3.0).unwrap(), delta, 0.01, 10_000, 1.0).unwrap();
-    println!("one calibration: {:.2} ms", start.elapsed().as_secs_f64() * 1e3);
 }

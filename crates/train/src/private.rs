@@ -20,7 +20,8 @@ use crate::{Error, Settings};
 ///    (`epsilon_never_exceeds_the_target`).
 /// 2. Noise and batches come from a key derived from `key`, every row and label, the settings and the seed: runs that
 ///    differ in any of them share no noise (`runs_that_differ_share_no_noise`).
-/// 3. An adversary gets a secret seed, so that its random starts, too, are unknown and drawn alike for every example.
+/// 3. An adversary gets a secret seed, so that its random starts, too, are unknown and drawn alike for every example
+///    (`runs_that_differ_share_no_noise`).
 ///
 /// # Limits
 ///

@@ -25,7 +25,8 @@ const MEMORY: usize = 1 << 25;
 ///
 /// 1. The same settings, data, seed and key give bit-identical weights on the same device
 ///    (`the_same_seed_gives_the_same_model`).
-/// 2. With privacy, those of [`Privacy`].
+///
+/// With privacy, those of [`Privacy`] hold as well.
 ///
 /// # Source
 ///
