@@ -80,7 +80,7 @@ fn privacy(c: &mut Criterion) {
     let mut sum = vec![0.0_f32; 26_010];
     group.throughput(Throughput::Elements(sum.len() as u64));
     group.bench_function("draw and release, 26,010 parameters", |b| {
-        let mut steps = mechanism.start(60_000, u64::MAX, SecretKey::new([1; 32])).expect("starts");
+        let mut steps = mechanism.start(60_000, 1 << 50, SecretKey::new([1; 32])).expect("starts");
         b.iter(|| {
             sum.fill(0.0);
             let batch = steps.draw().expect("draws");

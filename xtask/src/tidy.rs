@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::check::root;
+use crate::check::{self, root};
 use crate::readme;
 
 /// Which workspace packages a package may use (ARCHITECTURE.md, "Rooms and the one direction of imports").
@@ -41,8 +41,8 @@ pub(crate) fn run() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn cargo(arguments: &[&str]) -> Result<String> {
-    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().context("cargo")?;
+fn listed(arguments: &[&str]) -> Result<String> {
+    let output = check::cargo(arguments).output().context("cargo")?;
     if !output.status.success() {
         bail!("cargo {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
     }
@@ -51,7 +51,7 @@ fn cargo(arguments: &[&str]) -> Result<String> {
 
 /// Normal dependencies between workspace packages that the architecture does not allow.
 fn wrong_arrows() -> Result<Vec<String>> {
-    let metadata: Value = serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"])?)?;
+    let metadata: Value = serde_json::from_str(&listed(&["metadata", "--no-deps", "--format-version", "1"])?)?;
     let mut faults = Vec::new();
     for package in metadata["packages"].as_array().context("cargo metadata lists no packages")? {
         let name = package["name"].as_str().unwrap_or_default();
@@ -69,7 +69,7 @@ fn wrong_arrows() -> Result<Vec<String>> {
 /// Dependencies that `cargo xtask` would build with other features than `cargo test` does, and so build twice.
 fn second_builds() -> Result<Vec<String>> {
     let tree = |scope: &[&str]| -> Result<BTreeSet<String>> {
-        let text = cargo(&[&["tree", "--prefix", "none", "--format", "{p} [{f}]"], scope].concat())?;
+        let text = listed(&[&["tree", "--prefix", "none", "--format", "{p} [{f}]"], scope].concat())?;
         let lines = text.lines().filter(|line| !line.ends_with("(*)") && !line.contains(" (proc-macro)"));
         Ok(lines.filter(|line| !line.is_empty()).map(str::to_owned).collect())
     };
