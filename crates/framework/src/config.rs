@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use underpin_core::{Delta, Epsilon, Norm, Policy, Shape};
 use underpin_data::Sanitizers;
 use underpin_serve::{Perturb, Quota};
-use underpin_train::{DeviceKind, Regime, Settings};
+use underpin_train::{Architecture, DeviceKind, Regime, Settings};
 
 use crate::Error;
 
@@ -178,9 +178,14 @@ impl Config {
         let plain = Settings::fitting(shape, rows, Regime::Plain, device);
         let private = Settings::fitting(shape, rows, Regime::Private, device);
         let batch_size = |settings: &Settings| settings.batch_size.min(fewest).max(1);
+        // Dozens of models are trained against an adversary: convolutions would take hours on two cores.
+        let architecture = match plain.architecture {
+            Architecture::Cnn { .. } => Architecture::Mlp { hidden: vec![128] },
+            other => other,
+        };
+        let plain = Settings { architecture, batch_size: batch_size(&plain), ..plain };
         let training =
             Settings { architecture: plain.architecture.clone(), batch_size: batch_size(&private), ..private };
-        let plain = Settings { batch_size: batch_size(&plain), ..plain };
         let owned = (5 * classes).min(fewest / 2).max(1);
         Self {
             collection: Collection { sanitizers: Sanitizers::default(), planted_share: 0.05 },

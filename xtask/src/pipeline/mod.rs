@@ -123,16 +123,11 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         revision: revision(),
         versions: versions(),
     };
-    let finished = stoppable(|| underpin::run(&job, &key, &|| clock::now().unwrap_or(started)))?;
+    // Ctrl-C ends the process at once: a run under way lies in a hidden folder, which the next of that name clears away.
+    let finished = underpin::run(&job, &key, &|| clock::now().unwrap_or(started))?;
     console.clear();
     table::print(&finished, console)?;
     Ok(ExitCode::from(if finished.is_cleared() { 0 } else { 2 }))
-}
-
-/// Runs `work`; Ctrl-C ends the process at once. A run under way lies in a hidden folder, so nothing half-written stays
-/// under its name; the next run of that name clears it away.
-fn stoppable<T>(work: impl FnOnce() -> Result<T, underpin::Error>) -> Result<T> {
-    Ok(work()?)
 }
 
 /// Who runs this, for the accountability log.
