@@ -179,9 +179,9 @@ impl Config {
         let private = Settings::fitting(shape, rows, Regime::Private, device);
         let batch_size = |settings: &Settings| settings.batch_size.min(fewest).max(1);
         // Dozens of models are trained against an adversary: convolutions would take hours on two cores.
-        let architecture = match plain.architecture {
+        let architecture = match &plain.architecture {
             Architecture::Cnn { .. } => Architecture::Mlp { hidden: vec![128] },
-            other => other,
+            other => other.clone(),
         };
         let plain = Settings { architecture, batch_size: batch_size(&plain), ..plain };
         let training =
