@@ -105,6 +105,8 @@ impl Visit for Seen {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "task" {
             self.task = Some(value.to_owned());
+        } else if field.name() == "now" {
+            self.details.push(value.to_owned());
         } else {
             self.details.push(format!("{} {value}", field.name()));
         }

@@ -152,11 +152,13 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
     let act = |what: &str| Act { at: clock(), who: job.who.clone(), what: what.into(), details: BTreeMap::new() };
     folder.record(act("fixed the policy"), key)?;
 
+    stage(0, "collection");
     let span = tracing::info_span!("collection", phase = "collection").entered();
     let (material, config) = collect(&job.order(), declared.policy())?;
     drop(span);
     folder.record(act("judged the rows"), key)?;
 
+    stage(1, "training");
     let secret = SecretKey::new(key.secret("underpin training"));
     let serving_key = SecretKey::new(key.secret("underpin serving"));
     let recipe = recipe(&config, secret)?;
@@ -171,15 +173,22 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
         versions: job.versions.clone(),
         measured_at: clock(),
     };
+    stage(2, "attacks");
     let assessed = guarded.assess(&recipe, &config.attacks, provenance)?;
     folder.record(act("attacked both systems and judged the evidence"), key)?;
 
+    stage(3, "sealing");
     let recorded = Recorded { input: job.input.clone(), protection: job.protection, seed: job.seed, config };
     folder.write(JOB, &to_json(&recorded, JOB)?)?;
     match assessed {
         Assessed::Cleared(cleared) => seal_cleared(job, &cleared, folder, key, clock),
         Assessed::Refused(refused) => seal_refused(job, &refused, folder, key, clock),
     }
+}
+
+/// Tells which of the run's stages has begun.
+fn stage(step: u64, now: &'static str) {
+    tracing::info!(target: "progress", task = "pipeline", step, of = 4_u64, now);
 }
 
 pub(crate) fn to_json<T: Serialize>(value: &T, file: &str) -> Result<Vec<u8>, Error> {
@@ -262,6 +271,7 @@ fn finish(
     key: &SigningKey,
     clock: &dyn Fn() -> u64,
 ) -> Result<Finished, Error> {
+    stage(4, "done");
     folder.write(files::REPORT, report::html(report).as_bytes())?;
     let what = if expires_at.is_some() {
         "cleared the model and sealed the run"
