@@ -51,7 +51,8 @@ impl Options {
     /// Subscribes to the libraries' events: progress bars and log lines, both to stderr.
     pub(crate) fn open(self) -> Console {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let bars = Bars::new(!self.quiet, stderr().is_terminal());
+        let machine = matches!(self.log_format, LogFormat::Json);
+        let bars = Bars::new(!self.quiet && !machine, stderr().is_terminal());
         let level = match self.verbose {
             0 => "warn",
             1 => "info",
@@ -79,7 +80,11 @@ impl Console {
                 line = format!("{line}: {cause}");
             }
         }
-        eprintln!("error: {}", line.replace('\n', " "));
+        let line = line.replace('\n', " ");
+        if self.json {
+            println!("{:#}", serde_json::json!({ "error": line }));
+        }
+        eprintln!("error: {line}");
     }
 
     /// Takes the progress bars away, for a result to be printed.

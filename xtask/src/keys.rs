@@ -8,7 +8,7 @@ use underpin::seal::{PublicKey, SigningKey};
 /// Where the user's own key lies: `$XDG_CONFIG_HOME/underpin/key.pem`, else `~/.config/underpin/key.pem`.
 fn own_path() -> Result<PathBuf> {
     let config = std::env::var_os("XDG_CONFIG_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".config"));
+    let home = || std::env::var_os("HOME").filter(|home| !home.is_empty()).map(|home| Path::new(&home).join(".config"));
     let folder = config.or_else(home).context("neither XDG_CONFIG_HOME nor HOME is set; give --key FILE")?;
     Ok(folder.join("underpin").join("key.pem"))
 }

@@ -50,7 +50,15 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let Arguments { console, command } = Arguments::parse();
+    let Arguments { console, command } = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Exit code 2 is a refusal; a mistyped option is an error like any other.
+            let code = u8::from(error.use_stderr());
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
     let console = console.open();
     let result = match command {
         Command::Pipeline(arguments) => pipeline::run(&arguments, &console),

@@ -106,7 +106,12 @@ pub fn collect(order: &Order<'_>, policy: &Policy) -> Result<(Material, Config),
     let contract = Contract::infer(&test)?;
     let rows = train.rows().len();
     let name = test.name().to_owned();
-    let held_out = underpin_data::admit(test, &contract)?.value.into_rows();
+    if split.is_none() {
+        same_columns(&train, &test)?;
+    }
+    let set_aside = underpin_data::admit(test, &contract)?.value;
+    set_aside.check(&Floor { max_rejected: policy.max_rejected(), min_rows: 2 })?;
+    let held_out = set_aside.rows().clone();
     check_held_out(&name, &held_out, &contract)?;
     let (holdout, auxiliary) = halves(&held_out);
     let sizes = [rows, auxiliary.len()];
@@ -121,11 +126,17 @@ pub fn collect(order: &Order<'_>, policy: &Policy) -> Result<(Material, Config),
     underpin_data::admit(train.clone(), &contract)?.value.check(&floor)?;
     let Audited { value: collection, mut record } = judge.judge(train.clone(), held_out.clone())?;
     collection.check(&floor)?;
+    record.set("collection.held_out.read", set_aside.ledger().read());
+    record.set("collection.held_out.kept", set_aside.ledger().kept());
+    let counts = collection.rows().examples().counts();
+    if let Some(class) = counts.iter().position(|count| *count == 0) {
+        return Err(Error::UntrainedClass { file: name, class: contract.classes()[class].clone() });
+    }
     let (poisoned, detected) = redteam::poison(&judge, &train, split.as_ref(), held_out)?;
     record.merge(detected);
     let manifest = Manifest::new(&collection, split.map(|(split, _)| split))?;
-    let summary = summary(&collection, &contract, &holdout, &auxiliary);
-    let files = written(&collection, &manifest)?;
+    let summary = summary(&collection, &set_aside, &contract);
+    let files = written(&collection, &set_aside, &manifest)?;
     let material = Material {
         ledger: collection.ledger().clone(),
         train: collection.into_rows(),
@@ -230,28 +241,54 @@ fn halves(rows: &Rows) -> (Rows, Rows) {
     (rows.select(&first), rows.select(&second))
 }
 
-fn written(collection: &Collection, manifest: &Manifest) -> Result<BTreeMap<&'static str, Vec<u8>>, Error> {
-    let mut ledger = Vec::new();
-    let failed = |source| Error::Io { action: "write", path: files::LEDGER.into(), source };
-    collection.ledger().write(&mut ledger).map_err(failed)?;
-    let mut quarantine = Vec::new();
-    underpin_data::write_quarantine(collection, &mut quarantine)?;
-    let manifest = to_json(manifest, files::MANIFEST)?;
-    Ok([(files::LEDGER, ledger), (files::QUARANTINE, quarantine), (files::MANIFEST, manifest)].into())
+fn written(
+    collection: &Collection,
+    set_aside: &Collection,
+    manifest: &Manifest,
+) -> Result<BTreeMap<&'static str, Vec<u8>>, Error> {
+    let mut files = BTreeMap::new();
+    let parts = [
+        (collection, files::LEDGER, files::QUARANTINE),
+        (set_aside, "held-out.ledger.jsonl", "held-out.quarantine.parquet"),
+    ];
+    for (collection, ledger, quarantine) in parts {
+        let mut bytes = Vec::new();
+        let failed = |source| Error::Io { action: "write", path: ledger.into(), source };
+        collection.ledger().write(&mut bytes).map_err(failed)?;
+        files.insert(ledger, bytes);
+        let mut bytes = Vec::new();
+        underpin_data::write_quarantine(collection, &mut bytes)?;
+        files.insert(quarantine, bytes);
+    }
+    files.insert(files::MANIFEST, to_json(manifest, files::MANIFEST)?);
+    Ok(files)
 }
 
-fn summary(collection: &Collection, contract: &Contract, holdout: &Rows, auxiliary: &Rows) -> DataSummary {
-    let held_out = (holdout.len() + auxiliary.len()) as u64;
-    let ledger = collection.ledger();
+/// Refuses a test file whose columns are not those of the training file.
+fn same_columns(train: &Door, test: &Door) -> Result<(), Error> {
+    for (file, there) in [(test, train), (train, test)] {
+        if let Some(column) = there.columns().iter().find(|column| !file.columns().contains(column)) {
+            return Err(Error::OtherColumns {
+                file: file.name().to_owned(),
+                column: column.clone(),
+                other: there.name().to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn summary(collection: &Collection, set_aside: &Collection, contract: &Contract) -> DataSummary {
+    let (ledger, held_out) = (collection.ledger(), set_aside.ledger());
     let mut dropped: BTreeMap<(String, String), u64> = BTreeMap::new();
-    for drop in ledger.fates().iter().filter_map(|fate| fate.dropped.as_ref()) {
+    for drop in ledger.fates().iter().chain(held_out.fates()).filter_map(|fate| fate.dropped.as_ref()) {
         *dropped.entry((drop.by.clone(), drop.reason.to_string())).or_default() += 1;
     }
     let counts = collection.rows().examples().counts();
     DataSummary {
         name: collection.door().name().to_owned(),
-        rows_read: ledger.read() as u64 + held_out,
-        kept: ledger.kept() as u64 + held_out,
+        rows_read: (ledger.read() + held_out.read()) as u64,
+        kept: (ledger.kept() + held_out.kept()) as u64,
         dropped: dropped.into_iter().map(|((by, reason), rows)| Dropped { by, reason, rows }).collect(),
         classes: contract
             .classes()

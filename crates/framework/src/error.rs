@@ -69,6 +69,24 @@ pub enum Error {
         /// Rows needed.
         needed: usize,
     },
+    /// A test file has not the columns of the training file.
+    #[error("{file}: no column {column:?}, which {other} has")]
+    OtherColumns {
+        /// The file.
+        file: String,
+        /// The column that it lacks.
+        column: String,
+        /// The file that has it.
+        other: String,
+    },
+    /// A class is there to test on and not to train on.
+    #[error("{file}: class {class:?} has rows set aside for testing and none left to train on")]
+    UntrainedClass {
+        /// The file of the rows set aside.
+        file: String,
+        /// The class.
+        class: String,
+    },
     /// Two sketches do not describe the same data.
     #[error(
         "the sketch has {} features and {} classes where the reference has {} and {}",

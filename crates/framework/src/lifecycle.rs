@@ -225,6 +225,7 @@ pub enum Assessed<M> {
 pub struct Judged {
     evidence: Evidence,
     verdicts: Vec<Verdict>,
+    pub(crate) policy: String,
     reconstructions: Vec<Reconstruction>,
 }
 
@@ -321,7 +322,8 @@ impl<M: Model> Guarded<M> {
         for (bar, verdict) in self.declared().policy().bars().iter().zip(&verdicts) {
             tracing::info!(about = %bar.about, quantity = %bar.quantity, limit = %bar.limit, met = verdict.is_met(), "bar");
         }
-        let judged = Judged { evidence, verdicts, reconstructions };
+        let name = self.declared().policy().name().to_owned();
+        let judged = Judged { evidence, verdicts, policy: name, reconstructions };
         Ok(if judged.verdicts.iter().all(Verdict::is_met) {
             Assessed::Cleared(Cleared { guarded: self, judged })
         } else {

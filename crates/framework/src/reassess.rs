@@ -163,7 +163,13 @@ fn conclude(
             let revocation =
                 Revocation { model: seal::sha256(guarded.artifact()), at: clock(), reason: reason.clone() };
             written.insert(files::REVOCATION, revocation.sign(key)?);
-            (Outcome::Revoked { reason }, None, report::html(&view(guarded, judged, report::Outcome::Refused)))
+            // What was for people when the model was cleared must not go on saying so.
+            let mut withdrawn = Record::default();
+            withdrawn.set("revoked", reason.as_str());
+            let report = view(guarded, judged, report::Outcome::Refused);
+            written.insert(SAFETY, to_json(&withdrawn, SAFETY)?);
+            written.insert(files::MODEL_CARD, report::model_card(&report).into_bytes());
+            (Outcome::Revoked { reason }, None, report::html(&report))
         }
     };
     written.insert(files::EVIDENCE, envelope);
@@ -198,7 +204,8 @@ fn reason(judged: &crate::lifecycle::Judged, shifted: Option<&Drift>) -> String 
     let mut reasons: Vec<String> = Vec::new();
     let unmet = judged.unmet().count();
     if unmet > 0 {
-        reasons.push(format!("{unmet} bars are no longer met"));
+        let policy = &judged.policy;
+        reasons.push(format!("{unmet} bars of the policy {policy:?} are not met"));
     }
     if let Some(first) = shifted.and_then(|drift| drift.shifts.first()) {
         reasons.push(format!(

@@ -33,6 +33,12 @@ impl State {
     ///
     /// [`Error::Io`] when it cannot be made.
     pub fn of(folder: &Path) -> Result<Self, Error> {
+        // By its real name: `.` and links lead to the same state.
+        let folder = &std::fs::canonicalize(folder).map_err(|source| Error::Io {
+            action: "find",
+            path: folder.to_owned(),
+            source,
+        })?;
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         let path = folder.with_file_name(format!("{name}.serving"));
         let failed = |source| Error::Io { action: "create", path: path.clone(), source };

@@ -70,3 +70,40 @@ fn a_configuration_names_its_mistakes() {
         assert!(!job.out.exists());
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_in_the_place_of_the_hidden_folder_is_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let victim = folder.path().join("victim");
+    std::fs::create_dir(&victim).unwrap();
+    std::fs::write(victim.join("precious"), "kept").unwrap();
+    std::os::unix::fs::symlink(&victim, folder.path().join(".run.partial")).unwrap();
+    assert!(run(&job(&folder.path().join("run")), &key()).is_err());
+    assert_eq!(std::fs::read_to_string(victim.join("precious")).unwrap(), "kept");
+}
+
+/// The error of a run with a training file and a test file.
+fn refused_pair(train: &str, test: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let source = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        Box::new(Source::new(path))
+    };
+    let mut job = job(&folder.path().join("run"));
+    job.input = Input::Files { train: source("train.csv", train), test: Some(source("test.csv", test)) };
+    run(&job, &key()).unwrap_err().to_string()
+}
+
+#[test]
+fn a_test_file_that_does_not_fit_the_training_file_is_refused() {
+    let two = |at: usize| (at % 2).to_string();
+    let columns = refused_pair(&rows(100, two), &rows(60, two).replace("a,b,label", "a,c,label"));
+    assert!(columns.contains("test.csv") && columns.contains("\"b\""), "{columns}");
+    let class = refused_pair(&rows(100, two), &rows(60, |at| (at % 3).to_string()));
+    assert!(class.contains("class \"2\""), "{class}");
+    let junk = rows(60, two) + &"1\n".repeat(60);
+    let rejected = refused_pair(&rows(100, two), &junk);
+    assert!(rejected.contains("test.csv") && rejected.contains("reject"), "{rejected}");
+}

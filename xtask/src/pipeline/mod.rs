@@ -164,6 +164,7 @@ pub(crate) fn versions() -> std::collections::BTreeMap<String, String> {
 
 /// A run folder that exists.
 pub(crate) fn existing(folder: &Path) -> Result<()> {
-    ensure!(folder.is_dir(), "{} is no run folder", folder.display());
+    let evidence = folder.join(seal::files::EVIDENCE);
+    ensure!(evidence.is_file(), "{} is no run folder: it has no {}", folder.display(), seal::files::EVIDENCE);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
 use underpin::State;
 
@@ -47,6 +47,8 @@ enum Command {
 pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<ExitCode> {
     let (Command::Add { run, .. } | Command::Revoke { run, .. } | Command::List { run }) = &arguments.command;
     existing(run)?;
+    let clearance = underpin::seal::files::CLEARANCE;
+    ensure!(run.join(clearance).is_file(), "{} is not cleared: it has no {clearance}", run.display());
     let clients = State::of(run)?.clients()?;
     match arguments.command {
         Command::Add { name, .. } => {
@@ -59,6 +61,15 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<ExitCode> {
             }
         }
         Command::Revoke { name, .. } => clients.revoke(&name)?,
+        Command::List { .. } if console.json => {
+            let state = |client: &underpin_serve::Client| format!("{:?}", client.state).to_lowercase();
+            let list: Vec<_> = clients
+                .list()?
+                .iter()
+                .map(|client| serde_json::json!({ "name": client.name, "state": state(client) }))
+                .collect();
+            println!("{:#}", serde_json::Value::Array(list));
+        }
         Command::List { .. } => {
             for client in clients.list()? {
                 println!("{}\t{:?}", client.name, client.state);

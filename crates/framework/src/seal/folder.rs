@@ -93,6 +93,10 @@ impl RunFolder {
             }
             _ => {}
         }
+        // What a killed run left is a folder; anything else, a link to another folder above all, is not ours to clear.
+        if !fs::symlink_metadata(&partial).map_err(Error::io("read", &partial))?.is_dir() {
+            return Err(Error::Occupied { path: partial });
+        }
         let lock = disk::lock(&partial)?;
         let folder = Self { target: path.to_owned(), partial, log: Log::default(), _lock: lock, kept: Kept::No };
         folder.clear()?;
