@@ -23,8 +23,12 @@ fn refused(text: &[u8], name: &str) -> String {
 }
 
 fn rows(n: usize, label: impl Fn(usize) -> String) -> String {
+    numbered(0..n, label)
+}
+
+fn numbered(which: std::ops::Range<usize>, label: impl Fn(usize) -> String) -> String {
     let row = |at: usize| format!("{},{},{}\n", (at * 37) % 101, (at * 53) % 97, label(at));
-    format!("a,b,label\n{}", (0..n).map(row).collect::<String>())
+    format!("a,b,label\n{}", which.map(row).collect::<String>())
 }
 
 #[test]
@@ -101,9 +105,9 @@ fn a_test_file_that_does_not_fit_the_training_file_is_refused() {
     let two = |at: usize| (at % 2).to_string();
     let columns = refused_pair(&rows(100, two), &rows(60, two).replace("a,b,label", "a,c,label"));
     assert!(columns.contains("test.csv") && columns.contains("\"b\""), "{columns}");
-    let class = refused_pair(&rows(100, two), &rows(60, |at| (at % 3).to_string()));
+    let class = refused_pair(&rows(100, two), &numbered(100..160, |at| (at % 3).to_string()));
     assert!(class.contains("class \"2\""), "{class}");
-    let junk = rows(60, two) + &"1\n".repeat(60);
+    let junk = numbered(100..160, two) + &"1\n".repeat(60);
     let rejected = refused_pair(&rows(100, two), &junk);
     assert!(rejected.contains("test.csv") && rejected.contains("reject"), "{rejected}");
 }
