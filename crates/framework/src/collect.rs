@@ -6,7 +6,7 @@ use underpin_core::{Audited, Examples, Inputs, Policy, Record, Seed};
 use underpin_data::{Collection, Contract, Door, File, Floor, Ledger, Limits, Manifest, Rows, Source, Split};
 use underpin_train::Classifier;
 
-use crate::config::Config;
+use crate::config::{Attacks, Config};
 use crate::pipeline::{Input, Protection, to_json};
 use crate::redteam::{self, Poisoned};
 use crate::report::{Class, DataSummary, Dropped, Picture};
@@ -41,6 +41,8 @@ pub struct Material {
     /// For the report.
     pub(crate) summary: DataSummary,
     pub(crate) contract: Contract,
+    /// The strength that attacks must have to vouch for anything.
+    pub(crate) floor: Attacks,
 }
 
 impl Material {
@@ -147,6 +149,7 @@ pub fn collect(order: &Order<'_>, policy: &Policy) -> Result<(Material, Config),
         files,
         summary,
         contract,
+        floor: defaults.attacks,
     };
     Ok((material, config))
 }

@@ -299,6 +299,32 @@ fn merge(table: &mut toml::Table, changes: toml::Table) {
     }
 }
 
+impl Attacks {
+    /// What of this is weaker than in `floor`, by the configuration's names.
+    pub(crate) fn weaker_than(&self, floor: &Self) -> Vec<&'static str> {
+        let most = |budgets: &[usize]| budgets.iter().copied().max().unwrap_or(0);
+        let settings = [
+            ("evasion.steps", self.evasion.steps, floor.evasion.steps),
+            ("evasion.restarts", self.evasion.restarts, floor.evasion.restarts),
+            ("evasion.queries", self.evasion.queries, floor.evasion.queries),
+            ("membership.shadows", self.membership.shadows, floor.membership.shadows),
+            ("inversion.steps", self.inversion.steps, floor.inversion.steps),
+            ("inversion.queries", self.inversion.queries, floor.inversion.queries),
+            ("extraction.thieves", self.extraction.thieves, floor.extraction.thieves),
+            ("extraction.budgets", most(&self.extraction.budgets), most(&floor.extraction.budgets)),
+        ];
+        let mut weaker: Vec<_> =
+            settings.iter().filter(|(_, has, least)| has < least).map(|(name, ..)| *name).collect();
+        if self.keys < floor.keys {
+            weaker.push("keys");
+        }
+        if self.poisoning.share < floor.poisoning.share {
+            weaker.push("poisoning.share");
+        }
+        weaker
+    }
+}
+
 /// Radii of the curve, around the one that is judged.
 fn radii(radius: f64) -> Vec<f64> {
     [0.25, 0.5, 0.75, 1.0, 1.5, 2.0].map(|part| part * radius).to_vec()

@@ -279,6 +279,7 @@ impl<M: Model> Guarded<M> {
     ///
     /// 1. A clearance is given only when every bar of the declared policy is met:
     ///    `a_constant_predictor_is_refused`, `the_undefended_run_is_refused`.
+    /// 2. Attacks weaker than those that fit the data meet no bar: `weakened_attacks_meet_no_bar`.
     ///
     /// # Errors
     ///

@@ -8,6 +8,7 @@ use underpin::seal::policy;
 use underpin::{DeviceKind, Error, Input, Model, Order, Protection, Recipe, collect};
 use underpin_core::{
     About, Audited, Denied, Disclosure, Examples, Inputs, LossGradient, Outputs, Predict, Record, Seed, Shape, Trainer,
+    Unmet,
 };
 use underpin_privacy::SecretKey;
 
@@ -84,4 +85,17 @@ fn the_undefended_run_is_refused() {
     assert!(!job.out.join("clearance.dsse.json").exists(), "no clearance");
     assert!(!job.out.join("safety.json").exists(), "no safety evaluation");
     assert!(job.out.join("evidence.dsse.json").exists(), "but evidence");
+}
+
+#[test]
+fn weakened_attacks_meet_no_bar() {
+    let folder = tempfile::tempdir().unwrap();
+    let finished = run(&job(&folder.path().join("run")), &key()).unwrap();
+    let attacked = |bar: &underpin_core::Bar| bar.attack.is_some() && bar.about.threat().is_some();
+    let judged = finished.policy.bars().iter().zip(&finished.verdicts).filter(|(bar, _)| attacked(bar));
+    let verdicts: Vec<_> = judged.map(|(_, verdict)| verdict.unmet.clone()).collect();
+    assert!(verdicts.len() > 5);
+    let invalid = |unmet: &Option<Unmet>| matches!(unmet, Some(Unmet::InvalidAttack | Unmet::TooFewSamples));
+    assert!(verdicts.iter().all(invalid), "{verdicts:?}");
+    assert!(verdicts.iter().filter(|unmet| **unmet == Some(Unmet::InvalidAttack)).count() > 5, "{verdicts:?}");
 }

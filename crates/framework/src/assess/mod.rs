@@ -11,7 +11,7 @@ mod utility;
 use rand::SeedableRng;
 use rand::seq::index::sample;
 use rand_chacha::ChaCha12Rng;
-use underpin_core::{Confidence, Examples, Record, Seed, System, Trainer};
+use underpin_core::{Confidence, Control, Examples, Record, Seed, System, Trainer};
 use underpin_privacy::SecretKey;
 
 use crate::Error;
@@ -100,7 +100,26 @@ where
     record.merge(attacked);
     let (attacked, after) = attack(&scene, &defended, thief, seed.derive("defended"))?;
     record.merge(attacked);
+    weigh(&mut record, &plan.weaker_than(&material.floor));
     Ok((record, pictures(material, &before, &after)))
+}
+
+/// Attacks weaker than those that fit the data vouch for nothing: each result gets a control that it fails.
+fn weigh(record: &mut Record, weaker: &[&str]) {
+    if weaker.is_empty() {
+        return;
+    }
+    let names = weaker.join(", ");
+    tracing::warn!(settings = names, "attacks weaker than the defaults meet no bar");
+    let control = Control {
+        target: format!("strength of the defaults; weaker: {names}"),
+        value: weaker.len() as f64,
+        at_least: None,
+        at_most: Some(0.0),
+    };
+    for measurement in record.measurements.iter_mut().filter(|measurement| measurement.about.threat().is_some()) {
+        measurement.controls.push(control.clone());
+    }
 }
 
 /// Plays every attack against one system; copies are trained by `thief`, an adversary who cares for fidelity alone.
