@@ -408,3 +408,7 @@ impl<M> Refused<M> {
         self.guarded
     }
 }
+
+#[cfg(test)]
+#[path = "lifecycle_tests.rs"]
+mod tests;

@@ -9,7 +9,7 @@ use underpin_data::Rows;
 use crate::support::QUICK;
 
 #[test]
-fn rows_that_do_not_match_their_ledger_do_not_train() {
+fn a_ledger_knows_its_rows() {
     let declared = Declared::read(policy::BASELINE.as_bytes()).unwrap();
     let input = Input::Digits;
     let (device, protection) = (DeviceKind::Flex, Protection::Undefended);
