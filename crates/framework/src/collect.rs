@@ -122,6 +122,15 @@ pub fn collect(order: &Order<'_>, policy: &Policy) -> Result<(Material, Config),
     if order.protection == Protection::Undefended {
         config.undefend();
     }
+    for (name, settings) in
+        [("training.batch_size", &config.training), ("undefended.batch_size", config.training_undefended())]
+    {
+        if !(1..=auxiliary.len()).contains(&settings.batch_size) {
+            let range =
+                format!("[1, {}]: the adversary's surrogate trains on {} rows", auxiliary.len(), auxiliary.len());
+            return Err(Error::Setting { name, value: settings.batch_size as f64, range });
+        }
+    }
     let seed = order.seed.derive("collection");
     let floor = Floor { max_rejected: policy.max_rejected(), min_rows: config.training.batch_size.max(2) };
     let judge = Judge { config: &config, protection: order.protection, contract: &contract, seed };

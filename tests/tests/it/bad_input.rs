@@ -66,7 +66,12 @@ fn an_occupied_or_unwritable_folder_is_refused_before_any_work() {
 #[test]
 fn a_configuration_names_its_mistakes() {
     let folder = tempfile::tempdir().unwrap();
-    for (text, fault) in [("surprise = 1", "surprise"), ("[training]\nepochs = -1", "-1"), ("[", "config")] {
+    for (text, fault) in [
+        ("surprise = 1", "surprise"),
+        ("[training]\nepochs = -1", "-1"),
+        ("[training]\nbatch_size = 100000", "training.batch_size"),
+        ("[", "config"),
+    ] {
         let mut job = job(&folder.path().join("run"));
         job.config = Some(text.to_owned());
         let error = run(&job, &key()).unwrap_err().to_string();
