@@ -1,9 +1,9 @@
 //! What membership scores amount to.
 
-use underpin_core::{About, Measurement, Metric, Quantity};
+use underpin_core::{About, Interval, Measurement, Metric, Quantity};
 
 use super::MembershipScores;
-use crate::interval::{Share, auc, binomial_tail, clopper_pearson, difference};
+use crate::interval::{Share, auc, binomial_tail, difference, lower_bound};
 use crate::roc::{check_scores, roc};
 use crate::{Error, Setting};
 
@@ -82,8 +82,10 @@ impl Metric<MembershipScores> for MembershipAdvantage {
 /// Share of members found at a false-positive rate of at most `fpr`. Chance is `fpr`; lower is safer.
 ///
 /// The point is the best threshold whose rate on these very others keeps to `fpr`. The interval allows for the
-/// threshold being estimated: half of the error probability goes to order statistics of the others' scores that
-/// bracket the true threshold, half to exact bounds on the members beyond them. No distribution is assumed.
+/// threshold being estimated. Of the `n` others `J ~ Bin(n, fpr)` lie beyond the true threshold, of the `m` members
+/// `K ~ Bin(m, rate)`, independently; and `K` is what the scores show for `J`. So `P(J >= j)` and `P(K <= k)` are two
+/// independent p-values: a rate is too high when Fisher's product of both is too small for every `j`, too low likewise
+/// from the other side. No distribution is assumed; of tied scores either may be the larger.
 ///
 /// # Guarantees
 ///
@@ -92,7 +94,8 @@ impl Metric<MembershipScores> for MembershipAdvantage {
 ///
 /// # Source
 ///
-/// Carlini et al., IEEE S&P 2022, section III-C; order statistics: David and Nagaraja 2003, section 7.1.
+/// Carlini et al., IEEE S&P 2022, section III-C; product of p-values: Fisher, Statistical Methods for Research Workers,
+/// 4th edition 1932, section 21.1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TprAtFpr {
     /// What it is measured under.
@@ -113,7 +116,7 @@ impl Metric<MembershipScores> for TprAtFpr {
         let points = roc(members, others)?;
         let found = points.iter().filter(allowed).map(|point| point.true_positives).max().unwrap_or(0);
         let value = found as f64 / members.len() as f64;
-        let interval = self.interval(scores, value)?;
+        let interval = self.interval(scores, value);
         let setting = self.setting.clone().with("fpr", self.fpr);
         let measurement =
             setting.measurement(About::MembershipInference, Quantity::TprAtFpr, value, interval, count(scores));
@@ -122,30 +125,44 @@ impl Metric<MembershipScores> for TprAtFpr {
 }
 
 impl TprAtFpr {
-    fn interval(&self, scores: &MembershipScores, value: f64) -> Result<underpin_core::Interval, Error> {
+    fn interval(&self, scores: &MembershipScores, value: f64) -> Interval {
+        const NEARLY: f64 = 1.0 - 1e-12;
         let MembershipScores { members, others, .. } = scores;
+        let (n, m) = (others.len() as u64, members.len() as u64);
         let mut falling = others.clone();
         falling.sort_by(|a, b| b.total_cmp(a));
-        let (n, error) = (others.len() as u64, 1.0 - self.setting.confidence.value());
-        // The rank-th highest score has a false-positive rate distributed as Beta(rank, n - rank + 1).
-        let below = |rank: u64| binomial_tail(rank, n, self.fpr);
-        let loose = (1..=n).find(|rank| below(*rank) <= error / 4.0);
-        let strict = (1..=n).take_while(|rank| 1.0 - below(*rank) <= error / 4.0).last();
-        let at = |rank: u64| falling[usize::try_from(rank - 1).unwrap_or(usize::MAX)];
-        // Each bound has a tail of error / 4: a two-sided interval of error / 2.
-        let confidence = underpin_core::Confidence::new(1.0 - error / 2.0)?;
-        let bound = |share: Share| clopper_pearson(share.successes, share.trials, confidence);
-        let upper = match loose {
-            Some(rank) => bound(reached(members, at(rank)))?.upper,
-            None => 1.0,
-        };
-        let lower = match strict {
-            Some(rank) => bound(beyond(members, at(rank)))?.lower,
-            None => 0.0,
-        };
-        let (lower, upper) = (lower.min(value), upper.max(value));
-        Ok(underpin_core::Interval { lower, upper, confidence: self.setting.confidence })
+        let least = fisher(0.5 * (1.0 - self.setting.confidence.value()));
+        let (mut lower, mut upper) = (1.0_f64, 0.0_f64);
+        for beyond_threshold in 0..=others.len() {
+            let j = beyond_threshold as u64;
+            // At most these members lie beyond a threshold that j others exceed, and at least those.
+            let most = falling.get(beyond_threshold).map_or(m, |next| reached(members, *next).successes);
+            let fewest = beyond_threshold.checked_sub(1).map_or(0, |last| beyond(members, falling[last]).successes);
+            let (at_least, at_most) = (binomial_tail(j, n, self.fpr), binomial_tail(n - j, n, 1.0 - self.fpr));
+            if at_least > least {
+                upper = upper.max(1.0 - lower_bound(m - most, m, least / at_least));
+            }
+            if at_most > least {
+                lower = lower.min(lower_bound(fewest, m, if at_most < NEARLY { least / at_most } else { least }));
+            }
+            if at_least <= least && at_most >= NEARLY {
+                break; // further on, neither bound moves outward
+            }
+        }
+        let upper = upper.next_up().min(1.0).max(value);
+        Interval { lower: lower.min(value), upper, confidence: self.setting.confidence }
     }
+}
+
+/// The product of two independent p-values that is undercut with probability `tail`: `c (1 - ln c) = tail`, rounded
+/// down.
+fn fisher(tail: f64) -> f64 {
+    let (mut low, mut high) = (0.0, tail);
+    for _ in 0..200 {
+        let middle = f64::midpoint(low, high);
+        if middle > 0.0 && middle * (1.0 - middle.ln()) > tail * (1.0 - 1e-9) { high = middle } else { low = middle }
+    }
+    low
 }
 
 fn count(scores: &MembershipScores) -> u64 {

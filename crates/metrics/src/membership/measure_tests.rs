@@ -74,3 +74,20 @@ fn empty_and_nan_scores_are_refused() {
         }
     }
 }
+
+#[test]
+fn the_product_of_p_values_is_fishers() {
+    // The 95 % quantile of chi-square with 4 degrees is 9.4877: minus twice the logarithm of the product.
+    assert!((fisher(0.05) - (-9.4877_f64 / 2.0).exp()).abs() < 1e-6);
+    assert!((fisher(0.025) - (-11.1433_f64 / 2.0).exp()).abs() < 1e-6);
+}
+
+#[test]
+fn tied_scores_may_be_either_larger() {
+    let metric = TprAtFpr { setting: setting(), fpr: 0.1 };
+    // Labels only: every member answers 1, and half of the others. No threshold has a rate of 0.1: it may find all or
+    // none.
+    let others: Vec<f64> = (0..200).map(|i| f64::from(i % 2)).collect();
+    let found = metric.measure(&scores(&[1.0; 200], &others)).unwrap().interval;
+    assert!(found.lower <= 0.0 && found.upper >= 1.0, "{found:?}");
+}
