@@ -1,7 +1,9 @@
 //! What goes to the terminal: results to stdout, everything else to stderr.
 
-use std::io::{IsTerminal, stderr, stdout};
+use std::fmt::Display;
+use std::io::{ErrorKind, IsTerminal, Write, stderr, stdout};
 
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -71,6 +73,15 @@ impl Options {
 }
 
 impl Console {
+    /// Prints a result; to a reader who has gone (`| head`), nothing.
+    pub(crate) fn print(&self, result: &impl Display) -> Result<()> {
+        self.clear();
+        match writeln!(stdout().lock(), "{result}").and_then(|()| stdout().flush()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("standard output"),
+            _ => Ok(()),
+        }
+    }
+
     /// Prints an error and its causes in one line; a cause that the error already tells is not told again.
     pub(crate) fn error(&self, error: &anyhow::Error) {
         self.bars.clear();
@@ -82,9 +93,9 @@ impl Console {
         }
         let line = line.replace('\n', " ");
         if self.json {
-            println!("{:#}", serde_json::json!({ "error": line }));
+            let _ = writeln!(stdout(), "{:#}", serde_json::json!({ "error": line }));
         }
-        eprintln!("error: {line}");
+        let _ = writeln!(stderr(), "error: {line}");
     }
 
     /// Takes the progress bars away, for a result to be printed.

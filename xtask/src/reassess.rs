@@ -52,10 +52,22 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         versions: &versions(),
     };
     let reassessed = underpin::reassess(&request, &key, &|| clock::now().unwrap_or(started))?;
-    console.clear();
-    table::print(&reassessed.finished, console)?;
+    if console.json {
+        let mut result = table::json(&reassessed.finished);
+        let reason = match &reassessed.outcome {
+            Outcome::Renewed => None,
+            Outcome::Revoked { reason } => Some(reason),
+        };
+        result["outcome"] = if reason.is_some() { "revoked" } else { "renewed" }.into();
+        result["reason"] = serde_json::json!(reason);
+        result["drift"] = serde_json::json!(reassessed.drift);
+        console.print(&format_args!("{result:#}"))?;
+    } else {
+        table::print(&reassessed.finished, console)?;
+    }
     if let (Some(drift), false) = (&reassessed.drift, console.quiet || console.json) {
-        println!("traffic: {} examples, {} of {} histograms drifted", drift.seen, drift.shifts.len(), drift.compared);
+        let (seen, shifted, compared) = (drift.seen, drift.shifts.len(), drift.compared);
+        console.print(&format_args!("traffic: {seen} examples, {shifted} of {compared} histograms drifted"))?;
     }
     Ok(match &reassessed.outcome {
         Outcome::Renewed => ExitCode::SUCCESS,

@@ -1,5 +1,7 @@
 //! How a run is made: every setting, with defaults that fit the data, changed by a TOML file.
 
+mod range;
+
 use serde::{Deserialize, Serialize};
 use underpin_core::{Delta, Epsilon, Norm, Policy, Shape};
 use underpin_data::Sanitizers;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod assess;
+mod calendar;
 mod collect;
 pub mod config;
 mod drift;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
-use underpin::{DeviceKind, Input, Job, Protection, seal};
+use underpin::{DeviceKind, Error, Input, Job, Protection, seal};
 use underpin_core::{Seed, Shape};
 use underpin_data::{Format, Source};
 
@@ -98,7 +98,12 @@ pub(crate) fn policy(name: &str) -> Result<Vec<u8>> {
     match name {
         "baseline" => Ok(seal::policy::BASELINE.as_bytes().to_vec()),
         "strict" => Ok(seal::policy::STRICT.as_bytes().to_vec()),
-        path => std::fs::read(path).with_context(|| format!("--policy {path}")),
+        path => {
+            let given = || format!("--policy {path}");
+            let bytes = std::fs::read(path).with_context(given)?;
+            seal::policy::read(&bytes).with_context(given)?;
+            Ok(bytes)
+        }
     }
 }
 
@@ -124,7 +129,12 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         versions: versions(),
     };
     // Ctrl-C ends the process at once: a run under way lies in a hidden folder, which the next of that name clears away.
-    let finished = underpin::run(&job, &key, &|| clock::now().unwrap_or(started))?;
+    let finished = match (underpin::run(&job, &key, &|| clock::now().unwrap_or(started)), &arguments.config) {
+        (Err(error @ (Error::Config { .. } | Error::Setting { .. })), Some(path)) => {
+            return Err(error).with_context(|| format!("--config {}", path.display()));
+        }
+        (finished, _) => finished?,
+    };
     console.clear();
     table::print(&finished, console)?;
     Ok(ExitCode::from(if finished.is_cleared() { 0 } else { 2 }))

@@ -10,8 +10,7 @@ use crate::console::Console;
 /// Prints what came of a run: a table, or one JSON object.
 pub(crate) fn print(finished: &Finished, console: &Console) -> Result<()> {
     if console.json {
-        println!("{}", serde_json::to_string_pretty(&json(finished))?);
-        return Ok(());
+        return console.print(&format_args!("{:#}", json(finished)));
     }
     if console.quiet {
         return Ok(());
@@ -33,26 +32,26 @@ pub(crate) fn print(finished: &Finished, console: &Console) -> Result<()> {
         }
         table.add_row(row);
     }
-    println!("{table}");
+    let mut lines = vec![table.to_string()];
     let unmet = finished.verdicts.iter().filter(|verdict| !verdict.is_met()).count();
     let bars = finished.verdicts.len();
     if finished.is_cleared() {
-        println!("CLEARED under {}: all {bars} bars are met", finished.policy.name());
+        lines.push(format!("CLEARED under {}: all {bars} bars are met", finished.policy.name()));
     } else {
-        println!("REFUSED under {}: {unmet} of {bars} bars are not met", finished.policy.name());
+        lines.push(format!("REFUSED under {}: {unmet} of {bars} bars are not met", finished.policy.name()));
     }
     for verdict in finished.verdicts.iter().filter(|verdict| !verdict.is_met()) {
         let bar = &finished.policy.bars()[verdict.bar];
         let why = verdict.unmet.as_ref().map_or_else(String::new, ToString::to_string);
         let measured = verdict.measurement.and_then(|at| finished.evidence.record.measurements.get(at));
         let measured = measured.map_or_else(|| "nothing measured".to_owned(), ToString::to_string);
-        println!("  {} {} {}: {why}; {measured}", bar.about, bar.quantity, bar.limit);
+        lines.push(format!("  {} {} {}: {why}; {measured}", bar.about, bar.quantity, bar.limit));
     }
-    println!("report: {}", finished.folder.join(underpin::seal::files::REPORT).display());
-    Ok(())
+    lines.push(format!("report: {}", finished.folder.join(underpin::seal::files::REPORT).display()));
+    console.print(&lines.join("\n"))
 }
 
-fn json(finished: &Finished) -> serde_json::Value {
+pub(crate) fn json(finished: &Finished) -> serde_json::Value {
     serde_json::json!({
         "cleared": finished.is_cleared(),
         "policy": finished.policy,

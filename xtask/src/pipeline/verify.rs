@@ -26,14 +26,17 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     super::existing(&arguments.folder)?;
     let trusted = keys::trusted(&arguments.key)?;
     let now = clock::now()?;
-    let run = seal::verify(&arguments.folder, &trusted, now)?.into_run();
-    let (word, detail, code) = match run.outcome() {
-        Outcome::Cleared(clearance) => {
+    let run = seal::inspect(&arguments.folder, &trusted)?;
+    // In force, or what ended it.
+    let fault = seal::in_force(&run, now).err();
+    let (word, detail, code) = match (run.outcome(), &fault) {
+        (Outcome::Refused(unmet), _) => ("refused", format!("{} bars are not met", unmet.len()), 2),
+        (Outcome::Cleared(clearance), None) => {
             let days = clearance.expires_at.saturating_sub(now) / 86_400;
             ("cleared", format!("expires in {days} days"), 0)
         }
-        Outcome::Refused(unmet) => ("refused", format!("{} bars are not met", unmet.len()), 2),
-        Outcome::Revoked(revocation) => ("revoked", revocation.reason.clone(), 1),
+        (Outcome::Cleared(_), Some(fault)) => ("not in force", fault.to_string(), 1),
+        (Outcome::Revoked(revocation), _) => ("revoked", revocation.reason.clone(), 1),
     };
     if console.json {
         let policy = run.policy().name();
@@ -41,10 +44,15 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
             "outcome": word, "detail": detail, "policy": policy, "signer": run.signer().to_string(),
             "measurements": run.evidence().record.measurements.len(),
         });
-        println!("{result:#}");
+        console.print(&format_args!("{result:#}"))?;
+    } else if let Some(fault) = fault {
+        return Err(fault.into());
     } else if !console.quiet {
-        println!("{word} under {}: {detail}", run.policy().name());
-        println!("every signature, digest and verdict holds; signed by {}", run.signer());
+        console.print(&format_args!(
+            "{word} under {}: {detail}\nevery signature, digest and verdict holds; signed by {}",
+            run.policy().name(),
+            run.signer()
+        ))?;
     }
     Ok(ExitCode::from(code))
 }

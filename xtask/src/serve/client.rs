@@ -54,9 +54,11 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<ExitCode> {
         Command::Add { name, .. } => {
             let key = clients.add(&name)?;
             if console.json {
-                println!("{}", serde_json::json!({ "name": name, "key": key.reveal() }));
+                console.print(&serde_json::json!({ "name": name, "key": key.reveal() }))?;
             } else {
-                println!("{}", key.reveal());
+                console.print(&key.reveal())?;
+            }
+            if !console.json && !console.quiet {
                 eprintln!("this key of {name:?} is shown once; send it as `Authorization: Bearer KEY`");
             }
         }
@@ -68,11 +70,11 @@ pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<ExitCode> {
                 .iter()
                 .map(|client| serde_json::json!({ "name": client.name, "state": state(client) }))
                 .collect();
-            println!("{:#}", serde_json::Value::Array(list));
+            console.print(&format_args!("{:#}", serde_json::Value::Array(list)))?;
         }
         Command::List { .. } => {
             for client in clients.list()? {
-                println!("{}\t{:?}", client.name, client.state);
+                console.print(&format_args!("{}\t{:?}", client.name, client.state))?;
             }
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use underpin_core::{About, Subject, Threat};
 
 use super::{HEADINGS, Outcome, Report, table, words};
+use crate::calendar;
 
 /// A model card in Markdown (`CommonMark` with tables).
 ///
@@ -44,14 +45,14 @@ fn details(report: &Report<'_>) -> Vec<String> {
     let evidence = report.evidence;
     let status = match report.outcome {
         Outcome::Cleared { expires_at, key, .. } if report.is_cleared() => {
-            format!("- Status: **cleared** until {}, signed by {}", words::day(expires_at), escaped(key))
+            format!("- Status: **cleared** until {}, signed by {}", calendar::day(expires_at), escaped(key))
         }
         _ => "- Status: **refused**: not cleared for use".to_owned(),
     };
     let mut lines = vec![
         status,
         format!("- Policy: {} (`{}`)", escaped(report.policy.name()), evidence.policy),
-        item("Measured", &words::moment(evidence.measured_at)),
+        item("Measured", &calendar::moment(evidence.measured_at)),
         item("Code revision", &evidence.revision),
     ];
     lines.extend(evidence.versions.iter().map(|(name, version)| item(name, version)));

@@ -7,6 +7,7 @@ use underpin_core::{Control, Measurement, Quantity, Record, Threat, Value};
 
 use super::page::{absent, facts, folded, stacked};
 use super::{Report, table, words};
+use crate::calendar;
 
 /// Settings and counts by the part of the lifecycle that set them.
 pub(super) fn settings(record: &Record) -> Markup {
@@ -167,7 +168,7 @@ pub(super) fn provenance(report: &Report<'_>) -> Markup {
         ("Seed", html! { (evidence.seed.0) }),
         ("Code revision", html! { code { (evidence.revision) } }),
         ("Versions", html! { (versions.join(", ")) }),
-        ("Measured", html! { (words::moment(evidence.measured_at)) }),
+        ("Measured", html! { (calendar::moment(evidence.measured_at)) }),
         ("Policy", html! { code { (evidence.policy) } }),
     ];
     list.extend(evidence.subjects.iter().map(|subject| (subject.name.as_str(), html! { code { (subject.digest) } })));

@@ -3,7 +3,8 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
 use super::table::{Row, Standing};
-use super::{Report, compare, curves, detail, matrix, picture, safety, sanitisation, scores, table, verdict, words};
+use super::{Report, compare, curves, detail, matrix, picture, safety, sanitisation, scores, table, verdict};
+use crate::calendar;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -40,7 +41,7 @@ pub fn html(report: &Report<'_>) -> String {
                 (compare::hatch())
                 header.top {
                     p.brand { strong { "Underpin" } " assurance report" }
-                    p.soft { "Measured " (words::moment(report.evidence.measured_at)) }
+                    p.soft { "Measured " (calendar::moment(report.evidence.measured_at)) }
                 }
                 main {
                     (verdict::banner(report, &rows))

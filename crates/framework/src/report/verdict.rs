@@ -6,6 +6,7 @@ use underpin_core::{Digest, Unmet};
 use super::page::{facts, stacked};
 use super::table::{Row, Standing};
 use super::{Outcome, Report, words};
+use crate::calendar;
 
 pub(super) fn banner(report: &Report<'_>, rows: &[Row<'_>]) -> Markup {
     let cleared = report.is_cleared();
@@ -46,7 +47,7 @@ fn sentence(report: &Report<'_>) -> Markup {
         @match report.outcome {
             Outcome::Cleared { expires_at, .. } if report.is_cleared() => {
                 "every one of the " (all) " bars of the policy “" (policy) "” is met. Valid until "
-                span.date { (words::day(expires_at)) } "."
+                span.date { (calendar::day(expires_at)) } "."
             }
             Outcome::Cleared { .. } => {
                 "a clearance was claimed, but the verdicts do not bear it out: " (failing) " of the " (all)
@@ -63,11 +64,11 @@ fn sentence(report: &Report<'_>) -> Markup {
 fn subject(report: &Report<'_>) -> Vec<(&'static str, Markup)> {
     let mut list = vec![
         ("Data", html! { (name(report)) ", " (words::count(report.data.kept)) " rows" }),
-        ("Measured", html! { (words::moment(report.evidence.measured_at)) }),
+        ("Measured", html! { (calendar::moment(report.evidence.measured_at)) }),
     ];
     match report.outcome {
         Outcome::Cleared { expires_at, key, .. } if report.is_cleared() => {
-            list.push(("Expires", html! { (words::moment(expires_at)) }));
+            list.push(("Expires", html! { (calendar::moment(expires_at)) }));
             list.push(("Signed by", html! { code { (key) } }));
         }
         _ => list.push(("Clearance", html! { "none" })),

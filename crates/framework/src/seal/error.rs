@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use underpin_core::Digest;
 
+use crate::calendar::moment;
+
 /// What sealing refuses or cannot do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -256,7 +258,7 @@ pub enum Flaw {
         days: u32,
     },
     /// The clearance does not hold yet.
-    #[error("holds only from {from} (Unix seconds); it is {now}")]
+    #[error("holds only from {}; it is {}", moment(*from), moment(*now))]
     NotYet {
         /// When it begins.
         from: u64,
@@ -264,7 +266,7 @@ pub enum Flaw {
         now: u64,
     },
     /// The clearance has expired.
-    #[error("expired at {at} (Unix seconds); it is {now}")]
+    #[error("expired on {}; it is {}", moment(*at), moment(*now))]
     Expired {
         /// When it ended.
         at: u64,
@@ -272,7 +274,7 @@ pub enum Flaw {
         now: u64,
     },
     /// The clearance was revoked.
-    #[error("revokes the clearance since {at} (Unix seconds): {reason}")]
+    #[error("revokes the clearance since {}: {reason}", moment(*at))]
     Revoked {
         /// When.
         at: u64,

@@ -45,7 +45,7 @@ pub use keys::{PublicKey, SigningKey};
 pub use log::{Act, Entry, Head, Log};
 pub use standing::Standing;
 pub use statement::{Predicate, Signed, open, sign};
-pub use verify::{Outcome, Run, Verified, inspect, verify};
+pub use verify::{Outcome, Run, Verified, in_force, inspect, verify};
 
 use sha2::{Digest as _, Sha256};
 use underpin_core::Digest;

@@ -113,14 +113,23 @@ impl Deref for Verified {
 /// The first [`Fault`]; [`Flaw::Expired`], [`Flaw::NotYet`] and [`Flaw::Revoked`] last of all.
 pub fn verify(folder: &Path, trusted: &[PublicKey], now: u64) -> Result<Verified, Fault> {
     let run = inspect(folder, trusted)?;
+    in_force(&run, now)?;
+    Ok(Verified { run })
+}
+
+/// Checks that the clearance of `run`, if it was given one, is in force at `now`, seconds since 1970 UTC.
+///
+/// # Errors
+///
+/// [`Flaw::Expired`], [`Flaw::NotYet`] or [`Flaw::Revoked`].
+pub fn in_force(run: &Run, now: u64) -> Result<(), Fault> {
     match &run.outcome {
-        Outcome::Cleared(clearance) => clearance.valid_at(now).map_err(|flaw| flaw.of(files::CLEARANCE))?,
-        Outcome::Refused(_) => {}
+        Outcome::Cleared(clearance) => clearance.valid_at(now).map_err(|flaw| flaw.of(files::CLEARANCE)),
+        Outcome::Refused(_) => Ok(()),
         Outcome::Revoked(Revocation { at, reason, .. }) => {
-            return Err(Flaw::Revoked { at: *at, reason: reason.clone() }.of(files::REVOCATION));
+            Err(Flaw::Revoked { at: *at, reason: reason.clone() }.of(files::REVOCATION))
         }
     }
-    Ok(Verified { run })
 }
 
 /// Checks all that a run folder claims, but not whether its clearance is in force: for those who renew or show it.

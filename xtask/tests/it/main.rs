@@ -1,0 +1,12 @@
+//! The command line, as a person uses it: the program is run, and its exit code, output and files are looked at.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on must fail, one that skips says so"
+)]
+
+mod interrupt;
+mod outcomes;
+mod support;

@@ -1,0 +1,80 @@
+//! The program, with a home of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// Attacks as weak as they may be: these tests are of the command line, not of strength.
+const QUICK: &str = "
+privacy = false
+adversary = false
+[training]
+epochs = 5
+[attacks.evasion]
+steps = 2
+restarts = 1
+square_samples = 4
+queries = 10
+radii = [0.05]
+[attacks.membership]
+shadows = 2
+[attacks.inversion]
+steps = 5
+queries = 200
+[attacks.extraction]
+budgets = [20]
+";
+
+/// An empty folder in which the program is run: its keys, its runs.
+pub(crate) struct Home(tempfile::TempDir);
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        let home = Self(tempfile::tempdir().unwrap());
+        std::fs::write(home.path("quick.toml"), QUICK).unwrap();
+        home
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The program with `arguments`, to be run in this home.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(arguments).current_dir(self.0.path()).env("XDG_CONFIG_HOME", self.path("config"));
+        command.env_remove("RUST_LOG").stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::from(self.command(arguments).output().unwrap())
+    }
+
+    /// A quick run of the pipeline into `out`, refused for the weakness of its attacks.
+    pub(crate) fn pipeline(&self, out: &str) -> Vec<String> {
+        ["pipeline", "--quiet", "--config", "quick.toml", "--out", out].map(str::to_owned).to_vec()
+    }
+}
+
+/// What a run of the program came to.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+}
+
+/// Names in a folder, in order.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort_unstable();
+    names
+}
