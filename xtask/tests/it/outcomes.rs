@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 
-use crate::support::{Home, Ran};
+use crate::support::{Home, PIPELINE, Ran};
 
 #[test]
 fn a_refused_run_says_so_in_every_form() {
@@ -30,7 +30,7 @@ fn a_refused_run_says_so_in_every_form() {
     }
 
     // A run that exists is not written over.
-    let again = home.run(&["pipeline", "--quiet", "--config", "quick.toml", "--out", "run"]);
+    let again = home.run(&PIPELINE);
     assert_eq!(again.code, Some(1));
     assert!(again.err.contains("run exists and is not an empty folder"), "{}", again.err);
 

@@ -24,6 +24,9 @@ queries = 200
 budgets = [20]
 ";
 
+/// A quick run of the pipeline, refused for the weakness of its attacks.
+pub(crate) const PIPELINE: [&str; 6] = ["pipeline", "--quiet", "--config", "quick.toml", "--out", "run"];
+
 /// An empty folder in which the program is run: its keys, its runs.
 pub(crate) struct Home(tempfile::TempDir);
 
@@ -48,11 +51,6 @@ impl Home {
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         Ran::from(self.command(arguments).output().unwrap())
-    }
-
-    /// A quick run of the pipeline into `out`, refused for the weakness of its attacks.
-    pub(crate) fn pipeline(&self, out: &str) -> Vec<String> {
-        ["pipeline", "--quiet", "--config", "quick.toml", "--out", out].map(str::to_owned).to_vec()
     }
 }
 
