@@ -15,6 +15,12 @@ pub enum Error {
         /// What the store said.
         source: Box<redb::Error>,
     },
+    /// Another process has the ledger open.
+    #[error("ledger {}: in use by another process; one at a time counts queries", .path.display())]
+    InUse {
+        /// The ledger's file.
+        path: PathBuf,
+    },
     /// A file cannot be read or written.
     #[error("{}: {source}", .path.display())]
     File {

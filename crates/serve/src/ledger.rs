@@ -84,7 +84,10 @@ impl QueryLedger {
     /// [`Error::Ledger`] when the file is no ledger or another process has it open; [`Error::File`] when it cannot
     /// be made; [`Error::Permissions`] when others than its owner may touch it.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let refused = |source: redb::Error| Error::Ledger { path: path.to_owned(), source: Box::new(source) };
+        let refused = |source: redb::Error| match source {
+            redb::Error::DatabaseAlreadyOpen => Error::InUse { path: path.to_owned() },
+            source => Error::Ledger { path: path.to_owned(), source: Box::new(source) },
+        };
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let opened = file::private(&mut options).open(path).map_err(Error::file(path))?;

@@ -60,7 +60,7 @@ fn threads_together_never_exceed_the_quota() {
 fn a_second_process_and_a_strange_file_are_refused() {
     let (folder, ledger) = opened();
     let path = folder.path().join("queries.redb");
-    assert!(matches!(QueryLedger::open(&path), Err(Error::Ledger { .. })));
+    assert!(matches!(QueryLedger::open(&path), Err(Error::InUse { .. })));
     drop(ledger);
     let strange = folder.path().join("strange");
     file::replace(&strange, &[7; 9000]).unwrap();
