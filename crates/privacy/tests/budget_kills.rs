@@ -16,7 +16,7 @@ use underpin_privacy::{Act, Budget, Cost, Error, Head, Terms};
 const BUDGET: &str = "UNDERPIN_KILL_TEST_BUDGET";
 const HEAD: &str = "UNDERPIN_KILL_TEST_HEAD";
 const EPSILON: &str = "UNDERPIN_KILL_TEST_EPSILON";
-const THREADS: u64 = 4;
+const THREADS: u64 = 16;
 const FILES: u64 = 10;
 const KILLS: u64 = 20;
 
@@ -100,11 +100,12 @@ impl Said {
         }
     }
 
-    /// Opens what a kill left and checks it against what was said; the new head, and what is spent.
-    fn check(&self, path: &Path, epsilon: f64, known: Option<&Head>) -> (Head, f64) {
+    /// Opens what a kill left and checks it against what was said; the new head, what is spent, and what was
+    /// spent and came back.
+    fn check(&self, path: &Path, epsilon: f64, known: Option<&Head>) -> (Head, f64, f64) {
         let budget = Budget::open(path, &terms(epsilon), known).unwrap();
         let mut standing: BTreeMap<u64, f64> = BTreeMap::new();
-        let mut reserved = BTreeSet::new();
+        let (mut reserved, mut returned) = (BTreeSet::new(), 0.0);
         for entry in budget.trail().unwrap() {
             let entry = entry.unwrap();
             match entry.act {
@@ -114,7 +115,7 @@ impl Said {
                 }
                 Act::GivenBack { reservation } => {
                     assert!(self.returning.contains(&reservation), "entry {reservation} came back by itself");
-                    standing.remove(&reservation).unwrap();
+                    returned += standing.remove(&reservation).unwrap() / budget.rho();
                 }
                 Act::Answered { reservation } => {
                     assert!(!self.returning.contains(&reservation));
@@ -130,7 +131,7 @@ impl Said {
         assert!(reserved.len() as u64 <= self.reserved.len() as u64 + THREADS * KILLS);
         let spent = standing.values().sum::<f64>() / budget.rho();
         assert!(spent <= 1.0 && (1.0 - budget.left() - spent).abs() < 1e-9, "{spent} spent, {} left", budget.left());
-        (budget.close().unwrap(), spent)
+        (budget.close().unwrap(), spent, returned)
     }
 }
 
@@ -143,21 +144,22 @@ fn two_hundred_kills_refill_nothing() {
         let path = folder.path().join("killed.budget");
         // Every other one is soon spent.
         let epsilon = if file % 2 == 0 { 100.0 } else { 2.0 };
-        let (mut said, mut known, mut before) = (Said::default(), None, 0.0);
+        let (mut said, mut known, mut before) = (Said::default(), None, (0.0, 0.0));
         for _ in 0..KILLS {
-            let after = Duration::from_micros(random.random_range(0..80_000));
+            let after = Duration::from_micros(random.random_range(0..200_000));
             said.run_and_kill(&path, epsilon, known.as_ref(), after);
             if !path.exists() {
                 assert!(said.reserved.is_empty() && known.is_none(), "the file is gone");
                 continue;
             }
-            let (head, spent) = said.check(&path, epsilon, known.as_ref());
+            let (head, spent, returned) = said.check(&path, epsilon, known.as_ref());
             assert!(known.as_ref().is_none_or(|known| known.sequence() <= head.sequence()));
-            (known, before) = (Some(head), spent);
+            assert!(spent + returned >= before.0 + before.1 - 1e-9, "{before:?} before, now {spent} and {returned}");
+            (known, before) = (Some(head), (spent, returned));
         }
         acknowledged += said.reserved.len();
-        exhausted += u64::from(before > 0.9);
+        exhausted += u64::from(before.0 > 0.9);
     }
-    assert!(acknowledged as u64 > 10 * FILES * KILLS, "the children worked: {acknowledged} acknowledged");
+    assert!(acknowledged as u64 > FILES * KILLS, "the children worked: {acknowledged} acknowledged");
     assert!(exhausted > 0, "some budget was spent");
 }

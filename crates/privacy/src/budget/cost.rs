@@ -46,8 +46,8 @@ pub enum Cost {
 impl SubsampledGaussian {
     /// What `steps` steps, each of which releases `coordinates` numbers, cost a budget.
     ///
-    /// Accounted by Rényi divergence at the budget's order, so that they compose well with other answers; a run that
-    /// is all there is to pay is cheaper as [`Event::cost`].
+    /// Accounted by Rényi divergence at the budget's order: [`crate::Terms::suited_to`] chooses one that suits. A whole
+    /// run, or a few of them, may be cheaper as [`Event::cost`], by the tighter accountant.
     ///
     /// # Examples
     ///

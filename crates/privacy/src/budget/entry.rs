@@ -81,10 +81,8 @@ pub struct Entry {
 pub enum Act {
     /// The budget was made.
     Opened {
-        /// What it promises.
+        /// What it promises, the order of its Rényi filter included.
         terms: Terms,
-        /// Order of its Rényi filter.
-        order: f64,
     },
     /// A cost was spent.
     Reserved {
@@ -126,7 +124,7 @@ impl Row {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(96);
         match &self.act {
-            Act::Opened { terms, order } => {
+            Act::Opened { terms } => {
                 bytes.push(OPENED);
                 bytes.push(match terms.adjacency {
                     Adjacency::AddOrRemove => 0,
@@ -134,7 +132,7 @@ impl Row {
                     Adjacency::ZeroOut => 2,
                 });
                 let aside = terms.set_aside.map_or(0.0, Delta::value);
-                floats(&mut bytes, &[terms.epsilon.value(), terms.delta.value(), aside, *order]);
+                floats(&mut bytes, &[terms.epsilon.value(), terms.delta.value(), aside, terms.order.unwrap_or(0.0)]);
                 bytes.extend_from_slice(terms.unit.as_bytes());
             }
             Act::Reserved { label, cost } => {
@@ -171,8 +169,8 @@ impl Row {
                 };
                 let (epsilon, delta, aside) = (rest.epsilon()?, rest.delta()?, rest.float()?);
                 let set_aside = if aside == 0.0 { None } else { Some(Delta::new(aside).ok()?) };
-                let order = rest.float().filter(|order| order.is_finite() && *order > 1.0)?;
-                Act::Opened { terms: Terms { epsilon, delta, set_aside, adjacency, unit: rest.text()? }, order }
+                let order = Some(rest.float()?);
+                Act::Opened { terms: Terms { epsilon, delta, set_aside, order, adjacency, unit: rest.text()? } }
             }
             RESERVED => {
                 let cost = decode_cost(&mut rest)?;
@@ -291,8 +289,8 @@ mod tests {
             .collect();
         for adjacency in [Adjacency::AddOrRemove, Adjacency::Replace, Adjacency::ZeroOut] {
             for set_aside in [None, Some(delta)] {
-                let terms = Terms { epsilon, delta, set_aside, adjacency, unit: "one row".into() };
-                rows.push(Row { act: Act::Opened { terms, order: 9.5 }, charge: None });
+                let terms = Terms { epsilon, delta, set_aside, order: Some(9.5), adjacency, unit: "one row".into() };
+                rows.push(Row { act: Act::Opened { terms }, charge: None });
             }
         }
         rows.push(Row { act: Act::Answered { reservation: 4 }, charge: None });

@@ -87,11 +87,16 @@ impl BudgetFile {
 
     /// Reads the whole record and compares it with what the caller knows of it.
     pub(super) fn replay(&self, terms: &Terms, known: Option<&Head>) -> Result<Replayed, Error> {
-        let damaged = |sequence: u64, reason: &str| {
-            Error::BudgetDamaged { path: self.path.clone(), reason: format!("entry {sequence}: {reason}") }
+        let damaged = |sequence: u64, reason: &str| Error::BudgetDamaged {
+            path: self.path.clone(),
+            reason: format!("entry {sequence}: {reason}"),
         };
         let rolled_back = |found: &Head| {
-            Err(Error::BudgetRolledBack { path: self.path.clone(), known: known.map(ToString::to_string).unwrap_or_default(), found: found.to_string() })
+            Err(Error::BudgetRolledBack {
+                path: self.path.clone(),
+                known: known.map(ToString::to_string).unwrap_or_default(),
+                found: found.to_string(),
+            })
         };
         let mut replayed: Option<Replayed> = None;
         for row in self.chain()? {
@@ -143,7 +148,10 @@ impl Store for BudgetFile {
 impl FileRows {
     pub(super) fn next(&mut self) -> Option<Result<(u64, Vec<u8>), Error>> {
         let row = self.range.next()?;
-        Some(row.map(|(sequence, bytes)| (sequence.value(), bytes.value().to_owned())).map_err(|source| failed(&self.path)(source.into())))
+        Some(
+            row.map(|(sequence, bytes)| (sequence.value(), bytes.value().to_owned()))
+                .map_err(|source| failed(&self.path)(source.into())),
+        )
     }
 }
 
@@ -154,6 +162,7 @@ fn same(path: &Path, stored: &Terms, given: &Terms) -> Result<(), Error> {
         ("epsilon", stored.epsilon.to_string(), given.epsilon.to_string()),
         ("delta", stored.delta.to_string(), given.delta.to_string()),
         ("set_aside", show(stored.set_aside), show(given.set_aside)),
+        ("order", format!("{:?}", stored.order), format!("{:?}", given.order.or(stored.order))),
         ("adjacency", format!("{:?}", stored.adjacency), format!("{:?}", given.adjacency)),
         ("unit", format!("{:?}", stored.unit), format!("{:?}", given.unit)),
     ];
@@ -170,7 +179,11 @@ fn unusable(path: &Path) -> impl Fn(io::Error) -> Error {
 fn failed(path: &Path) -> impl Fn(redb::Error) -> Error {
     move |source| match source {
         redb::Error::DatabaseAlreadyOpen => Error::BudgetInUse { path: path.to_owned() },
-        redb::Error::Io(source) if source.kind() != ErrorKind::InvalidData && source.kind() != ErrorKind::UnexpectedEof => unusable(path)(source),
+        redb::Error::Io(source)
+            if source.kind() != ErrorKind::InvalidData && source.kind() != ErrorKind::UnexpectedEof =>
+        {
+            unusable(path)(source)
+        }
         other => Error::BudgetDamaged { path: path.to_owned(), reason: other.to_string() },
     }
 }

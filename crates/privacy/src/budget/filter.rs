@@ -69,20 +69,13 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// The filter of the order at which the largest ρ fits.
+    /// The filter of the terms' order, else of that at which the largest ρ fits.
     pub(super) fn new(terms: &Terms) -> Self {
-        let (epsilon, delta) = (terms.epsilon.value(), composed(terms));
-        let orders = (-300..=2200).map(|step| 1.0 + libm::exp(f64::from(step) / 64.0));
-        let share = |order: f64| divergence(epsilon, delta, order) / order;
-        let best = orders.max_by(|a, b| share(*a).total_cmp(&share(*b))).unwrap_or(2.0);
-        // Sampling is accounted more tightly, and faster, at whole orders.
-        Self::of_order(terms, if best > 64.0 { best.round() } else { best })
-    }
-
-    /// The filter of one order, above 1.
-    pub(super) fn of_order(terms: &Terms, order: f64) -> Self {
-        let whole = terms.epsilon.value();
-        let divergence = (divergence(whole, composed(terms), order).max(0.0) * NATS).floor() as u128;
+        let (whole, delta) = (terms.epsilon.value(), composed(terms));
+        let share = |order: f64| divergence(whole, delta, order) / order;
+        let best = || orders().max_by(|a, b| share(*a).total_cmp(&share(*b))).unwrap_or(2.0);
+        let order = terms.order.unwrap_or_else(best);
+        let divergence = (divergence(whole, delta, order).max(0.0) * NATS).floor() as u128;
         let delta = (terms.pool() * DELTAS).floor() as u128;
         Self { whole, order, divergence, epsilon: (whole * NATS).floor() as u128, delta }
     }
@@ -101,6 +94,11 @@ impl Filter {
         (self.divergence as f64 / NATS / self.order) * (1.0 - 1e-15)
     }
 
+    /// Share of the divergence that a charge takes.
+    pub(super) fn share(&self, charge: &Charge) -> f64 {
+        charge.divergence as f64 / self.divergence as f64
+    }
+
     /// The sums with the charge added, where that fits.
     pub(super) fn add(&self, spent: &Spent, charge: &Charge) -> Result<Spent, Error> {
         let over = |of, asked: u128, limit: u128, left: f64| {
@@ -117,7 +115,7 @@ impl Filter {
             return Ok(sum);
         }
         // The refusal names the sum that is nearer to holding it.
-        let by_divergence = (charge.divergence as f64 / self.divergence as f64) - self.divergence_left(spent);
+        let by_divergence = self.share(charge) - self.divergence_left(spent);
         match charge.epsilon {
             Some(epsilon)
                 if spent.unbounded == 0
@@ -167,6 +165,12 @@ impl Spent {
             delta: self.delta.checked_sub(charge.delta)?,
         })
     }
+}
+
+/// Orders to choose from, past 64 whole ones: there sampling is accounted faster.
+pub(super) fn orders() -> impl Iterator<Item = f64> {
+    let orders = (-290..=2200).map(|step| 1.0 + libm::exp(f64::from(step) / 64.0));
+    orders.map(|order| if order > 64.0 { order.round() } else { order })
 }
 
 /// Share that is left, in `[0, 1]`.

@@ -16,9 +16,17 @@ pub(super) trait Store: Send {
 
 /// What is to be recorded.
 pub(super) enum Job {
-    Reserve { cost: Cost, charge: Charge, label: String },
-    Answer { reservation: u64 },
-    GiveBack { reservation: u64 },
+    Reserve {
+        cost: Cost,
+        charge: Charge,
+        label: String,
+    },
+    Answer {
+        reservation: u64,
+    },
+    GiveBack {
+        reservation: u64,
+    },
     /// Nothing: whoever waits for it knows that all before is kept.
     Sync,
 }
@@ -50,8 +58,8 @@ pub(super) struct Ledger {
 
 /// The first entry of a budget.
 pub(super) fn genesis(terms: &Terms) -> Vec<u8> {
-    let order = Filter::new(terms).order();
-    sealed(&Head::START, 0, &Row { act: Act::Opened { terms: terms.clone(), order }, charge: None }).1
+    let terms = Terms { order: Some(Filter::new(terms).order()), ..terms.clone() };
+    sealed(&Head::START, 0, &Row { act: Act::Opened { terms }, charge: None }).1
 }
 
 /// An entry's bytes followed by the hash that chains it to the one before.
@@ -75,9 +83,9 @@ pub(super) fn unseal(before: &Head, sequence: u64, bytes: &[u8]) -> Result<(Head
 impl Replayed {
     /// What the first entry says.
     pub(super) fn begin(head: Head, row: Row) -> Result<Self, &'static str> {
-        let Act::Opened { terms, order } = row.act else { return Err("it does not state the terms") };
+        let Act::Opened { terms } = row.act else { return Err("it does not state the terms") };
         terms.check().map_err(|_| "its terms are out of range")?;
-        let filter = Filter::of_order(&terms, order);
+        let filter = Filter::new(&terms);
         Ok(Self { terms, filter, standing: Standing { spent: Spent::default(), head }, open: BTreeMap::new() })
     }
 

@@ -65,8 +65,8 @@ mod sync {
 ///    (`two_hundred_kills_refill_nothing`; a power loss, as far as the disk keeps what it said it had written:
 ///    `a_power_loss_refills_nothing`).
 /// 5. A record that was edited does not open: every entry carries a hash of itself and the one before
-///    (`an_edited_record_is_refused`); a file whose bytes were changed or cut never shows more left than there was at
-///    the head that the caller knows, and does not panic (`changed_bytes_refill_nothing`).
+///    (`an_edited_record_is_refused`). A file whose bytes were changed or cut is refused, without a panic, or shows the
+///    same record (`changed_bytes_refill_nothing`).
 /// 6. An older copy is refused to a caller who knows a later head (`an_older_copy_is_refused`).
 /// 7. One budget at a time has the file open, over all processes (`a_second_writer_is_refused`); other terms than those in
 ///    it are refused (`other_terms_are_refused`).
@@ -75,7 +75,9 @@ mod sync {
 /// # Limits
 ///
 /// Who may write the file and knows this format can write another valid record: only the known head tells, so keep it
-/// elsewhere. Without a head, an older copy passes. Costs are the caller's word. Sums are exact and costs rounded up:
+/// elsewhere. Without a head an older copy passes, and a file both
+/// left by a killed process and damaged afterwards may lack its last write. Reservations wait for the disk: threads
+/// share the wait, one alone makes as many as the disk synchronises. Costs are the caller's word. Sums are exact and costs rounded up:
 /// ten times `0.1`, which in binary is a little more than a tenth, is more than 1.
 ///
 /// # Source
@@ -262,7 +264,7 @@ impl Budget {
         self.filter.rho()
     }
 
-    /// What the budget promises.
+    /// What the budget promises, the order of its filter included.
     pub const fn terms(&self) -> &Terms {
         &self.terms
     }

@@ -2,6 +2,8 @@
 
 use underpin_core::{Delta, Epsilon};
 
+use super::Cost;
+use super::filter::{self, Filter};
 use crate::error::within;
 use crate::{Adjacency, Error};
 
@@ -24,6 +26,10 @@ pub struct Terms {
     /// less it is, the less other costs fit. `None` is a millionth (`2^-20`) of δ: enough for the samplers' distances
     /// that [`crate::Cost::SubsampledGaussian`] charges.
     pub set_aside: Option<Delta>,
+    /// Order of the Rényi filter, in `[1.01, 1e15]`: costs are compared at this order alone, for the budget's life.
+    /// `None` is the one at which the most [`crate::Cost::Concentrated`] fits, whatever order a file has already;
+    /// [`suited_to`](Self::suited_to) finds another.
+    pub order: Option<f64>,
     /// What counts as neighbours.
     pub adjacency: Adjacency,
     /// Whose data is protected, and in which data set: `one row of adult.csv`. At most 256 bytes; may be empty.
@@ -31,9 +37,43 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// ε at δ for one row more or less, nothing set aside for approximate costs, unit not named.
+    /// ε at δ for one row more or less, nothing set aside for approximate costs, unit and order not named.
     pub const fn new(epsilon: Epsilon, delta: Delta) -> Self {
-        Self { epsilon, delta, set_aside: None, adjacency: Adjacency::AddOrRemove, unit: String::new() }
+        Self { epsilon, delta, set_aside: None, order: None, adjacency: Adjacency::AddOrRemove, unit: String::new() }
+    }
+
+    /// The same with the order at which `plan` takes the smallest share: worth it where most is spent on training, whose
+    /// divergence grows fast with the order. What is asked later may be something else. No plan leaves all as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`] and [`Error::OtherRelation`] for a cost that is none, or terms that make no budget.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use underpin_core::{Delta, Epsilon};
+    /// use underpin_privacy::{Budget, SubsampledGaussian, Terms};
+    ///
+    /// let run = SubsampledGaussian::new(0.01, 1.1, 1.0)?.cost(500, 26_010);
+    /// let terms = Terms::new(Epsilon::new(2.0)?, Delta::new(1e-5)?);
+    /// assert!(Budget::in_memory(&terms)?.reserve(run).is_err());
+    /// assert!(Budget::in_memory(&terms.suited_to(&[run])?)?.reserve(run).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn suited_to(self, plan: &[Cost]) -> Result<Self, Error> {
+        self.check()?;
+        let mut best = (f64::INFINITY, self.order);
+        for order in filter::orders().step_by(4) {
+            let filter = Filter::new(&Self { order: Some(order), ..self.clone() });
+            let share = plan
+                .iter()
+                .try_fold(0.0, |sum, cost| Ok(sum + filter.share(&cost.charge(&filter, self.adjacency)?)))?;
+            if !plan.is_empty() && share < best.0 {
+                best = (share, Some(order));
+            }
+        }
+        Ok(Self { order: best.1, ..self })
     }
 
     /// The part of δ that costs may spend.
@@ -43,6 +83,7 @@ impl Terms {
 
     pub(super) fn check(&self) -> Result<(), Error> {
         within("epsilon", self.epsilon.value(), "(0, 1000]", |epsilon| epsilon <= 1000.0)?;
+        within("order", self.order.unwrap_or(2.0), "[1.01, 1e15]", |order| (1.01..=1e15).contains(&order))?;
         within("set_aside", self.pool(), "(0, delta)", |pool| pool < self.delta.value())?;
         short(&self.unit)
     }
