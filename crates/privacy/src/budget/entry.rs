@@ -225,7 +225,9 @@ fn decode_cost(rest: &mut Rest<'_>) -> Option<Cost> {
 }
 
 fn floats(bytes: &mut Vec<u8>, values: &[f64]) {
-    values.iter().for_each(|value| bytes.extend_from_slice(&value.to_bits().to_le_bytes()));
+    for value in values {
+        bytes.extend_from_slice(&value.to_bits().to_le_bytes());
+    }
 }
 
 /// What is left to read of an entry.

@@ -82,7 +82,7 @@ impl BudgetFile {
     pub(super) fn chain(&self) -> Result<Chain, Error> {
         let read = || -> Result<_, redb::Error> { Ok(self.store.begin_read()?.open_table(ENTRIES)?.range::<u64>(..)?) };
         let range = read().map_err(failed(&self.path))?;
-        Ok(Chain::new(self.path.clone(), Rows::File(FileRows { path: self.path.clone(), range })))
+        Ok(Chain::new(self.path.clone(), Rows::File(Box::new(FileRows { path: self.path.clone(), range }))))
     }
 
     /// Reads the whole record and compares it with what the caller knows of it.

@@ -101,30 +101,21 @@ impl Filter {
 
     /// The sums with the charge added, where that fits.
     pub(super) fn add(&self, spent: &Spent, charge: &Charge) -> Result<Spent, Error> {
-        let over = |of, asked: u128, limit: u128, left: f64| {
-            let asked = asked as f64 / limit as f64;
-            Err(Error::OverBudget { of, asked: if asked.is_nan() { f64::INFINITY } else { asked }, left })
-        };
-        let Some(sum) = spent.plus(charge) else {
-            return over("Renyi divergence", charge.divergence, self.divergence, self.divergence_left(spent));
-        };
+        let by_divergence = (self.share(charge), self.divergence_left(spent));
+        let Some(sum) = spent.plus(charge) else { return Err(over("Renyi divergence", by_divergence)) };
         if sum.delta > self.delta {
-            return over("delta", charge.delta, self.delta, self.delta_left(spent));
+            return Err(over("delta", (charge.delta as f64 / self.delta as f64, self.delta_left(spent))));
         }
         if sum.divergence <= self.divergence || (sum.unbounded == 0 && sum.epsilon <= self.epsilon) {
             return Ok(sum);
         }
+        let Some(epsilon) = charge.epsilon.filter(|_| spent.unbounded == 0) else {
+            return Err(over("Renyi divergence", by_divergence));
+        };
         // The refusal names the sum that is nearer to holding it.
-        let by_divergence = self.share(charge) - self.divergence_left(spent);
-        match charge.epsilon {
-            Some(epsilon)
-                if spent.unbounded == 0
-                    && !(by_divergence < epsilon as f64 / self.epsilon as f64 - self.epsilon_left(spent)) =>
-            {
-                over("epsilon", epsilon, self.epsilon, self.epsilon_left(spent))
-            }
-            _ => over("Renyi divergence", charge.divergence, self.divergence, self.divergence_left(spent)),
-        }
+        let by_epsilon = (epsilon as f64 / self.epsilon as f64, self.epsilon_left(spent));
+        let nearer = by_divergence.0 - by_divergence.1 < by_epsilon.0 - by_epsilon.1;
+        Err(if nearer { over("Renyi divergence", by_divergence) } else { over("epsilon", by_epsilon) })
     }
 
     /// The larger share that is left of ε and of the divergence.
@@ -171,6 +162,11 @@ impl Spent {
 pub(super) fn orders() -> impl Iterator<Item = f64> {
     let orders = (-290..=2200).map(|step| 1.0 + libm::exp(f64::from(step) / 64.0));
     orders.map(|order| if order > 64.0 { order.round() } else { order })
+}
+
+/// The refusal of a charge; what has no limit at all is asked for whole.
+fn over(of: &'static str, (asked, left): (f64, f64)) -> Error {
+    Error::OverBudget { of, asked: if asked.is_nan() { f64::INFINITY } else { asked }, left }
 }
 
 /// Share that is left, in `[0, 1]`.

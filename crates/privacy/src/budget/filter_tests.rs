@@ -184,7 +184,7 @@ fn epsilons_add_up_to_the_whole_and_no_further() {
 fn the_divergence_is_that_of_randomized_response() {
     for order in [1.02, 1.5, 2.0, 9.7, 300.0] {
         for epsilon in [0.01, 0.3, 1.0, 4.0] {
-            let (p, q) = (1.0 / (1.0 + (-epsilon as f64).exp()), 1.0 / (1.0 + (epsilon as f64).exp()));
+            let (p, q) = (1.0 / (1.0 + f64::exp(-epsilon)), 1.0 / (1.0 + f64::exp(epsilon)));
             let log = |a: f64, b: f64| order * a.ln() + (1.0 - order) * b.ln();
             let (high, low) = (log(p, q).max(log(q, p)), log(p, q).min(log(q, p)));
             let exact = (high + (low - high).exp().ln_1p()) / (order - 1.0);

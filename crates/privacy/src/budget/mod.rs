@@ -176,8 +176,8 @@ impl Budget {
     pub fn in_memory(terms: &Terms) -> Result<Self, Error> {
         terms.check()?;
         let first = genesis(terms);
-        let (head, row) = unseal(&Head::START, 0, &first).map_err(|reason| unreadable(reason))?;
-        let replayed = Replayed::begin(head, row).map_err(|reason| unreadable(reason))?;
+        let (head, row) = unseal(&Head::START, 0, &first).map_err(unreadable)?;
+        let replayed = Replayed::begin(head, row).map_err(unreadable)?;
         let memory = Memory(Arc::new(Mutex::new(vec![first])));
         Ok(Self::over(replayed, Box::new(memory.clone()), Record::Memory(memory)))
     }

@@ -26,7 +26,7 @@ pub(super) struct Chain {
 /// Where entries come from, in order.
 pub(super) enum Rows {
     Memory(vec::IntoIter<Vec<u8>>),
-    File(FileRows),
+    File(Box<FileRows>),
 }
 
 impl Chain {
