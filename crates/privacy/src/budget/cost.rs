@@ -3,6 +3,7 @@
 use underpin_core::{Delta, Epsilon};
 
 use super::filter::{Charge, Filter, delta_units, nats};
+use super::terms::NOISE_SHARE;
 use crate::error::within;
 use crate::rounded::DISTANCE;
 use crate::{Adjacency, Error, Event, SubsampledGaussian, rdp};
@@ -37,8 +38,8 @@ pub enum Cost {
         noise_multiplier: f64,
         /// Steps, at most 2^53.
         steps: u64,
-        /// Coordinates of each sum. Charged to δ: `(1 + exp ε) 2^-104` each, the distance of the noise drawn by
-        /// [`crate::PrivateSteps`] from a Gaussian.
+        /// Coordinates of each sum. Each charges `(1 + exp ε) 2^-104`, ε the budget's, to the millionth of δ that pays
+        /// for the distance of the noise drawn by [`crate::PrivateSteps`] from a Gaussian.
         coordinates: u64,
     },
 }
@@ -83,13 +84,15 @@ impl SubsampledGaussian {
 }
 
 impl Event {
-    /// What it costs a budget as a whole: (ε, `delta`)-private at the upper bound on ε.
+    /// What it costs a budget as a whole: (ε, `delta`)-private at the upper bound on ε. As in
+    /// [`crate::PrivateSteps::epsilon`], a millionth of `delta` is left to pay for the distance of noise from its ideal.
     ///
     /// # Errors
     ///
     /// As for [`Event::epsilon`]; [`Error::OutOfRange`] when no finite ε is reached.
     pub fn cost(&self, delta: Delta) -> Result<Cost, Error> {
-        let upper = self.epsilon(delta)?.upper;
+        let ideal = Delta::new(delta.value() * (1.0 - NOISE_SHARE)).unwrap_or(delta);
+        let upper = self.epsilon(ideal)?.upper;
         let refused = Error::OutOfRange { name: "epsilon", value: upper, range: "(0, inf)" };
         let epsilon = Epsilon::new(upper.max(f64::MIN_POSITIVE)).map_err(|_| refused)?;
         Ok(Cost::Approximate { epsilon, delta })
@@ -124,9 +127,9 @@ impl Cost {
 }
 
 /// The charge of what is bounded in Rényi divergence only. What has none tells nothing, and has an ε: 0.
-fn renyi(divergence: f64, delta: f64) -> Charge {
+fn renyi(divergence: f64, distance: f64) -> Charge {
     let (divergence, epsilon) = if divergence == 0.0 { (0, Some(0)) } else { (nats(divergence.next_up()), None) };
-    Charge { divergence, epsilon, delta: delta_units(delta) }
+    Charge { divergence, epsilon, delta: 0, distance: delta_units(distance) }
 }
 
 /// The charge of an ε-private answer.
@@ -138,7 +141,7 @@ fn pure(epsilon: f64, order: f64) -> Charge {
     // `min` passes over a NaN from an overflow: the others are bounds too.
     let divergence = (order / 2.0 * epsilon * epsilon).min(response) * (1.0 + MARGIN);
     let epsilon = nats(epsilon);
-    Charge { divergence: nats(divergence).min(epsilon), epsilon: Some(epsilon), delta: 0 }
+    Charge { divergence: nats(divergence).min(epsilon), epsilon: Some(epsilon), delta: 0, distance: 0 }
 }
 
 /// `ln cosh x` for `x >= 0`.

@@ -107,7 +107,14 @@ pub enum Act {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
     pub(super) act: Act,
-    pub(super) charge: Option<Charge>,
+    pub(super) charge: Charge,
+}
+
+/// An act that costs nothing.
+impl From<Act> for Row {
+    fn from(act: Act) -> Self {
+        Self { act, charge: Charge::default() }
+    }
 }
 
 const OPENED: u8 = 0;
@@ -138,8 +145,8 @@ impl Row {
             Act::Reserved { label, cost } => {
                 bytes.push(RESERVED);
                 encode_cost(&mut bytes, cost);
-                let charge = self.charge.unwrap_or(Charge { divergence: u128::MAX, epsilon: None, delta: u128::MAX });
-                for part in [charge.divergence, charge.epsilon.unwrap_or(u128::MAX), charge.delta] {
+                let charge = &self.charge;
+                for part in [charge.divergence, charge.epsilon.unwrap_or(u128::MAX), charge.delta, charge.distance] {
                     bytes.extend_from_slice(&part.to_le_bytes());
                 }
                 bytes.extend_from_slice(label.as_bytes());
@@ -174,15 +181,16 @@ impl Row {
             }
             RESERVED => {
                 let cost = decode_cost(&mut rest)?;
-                let [divergence, epsilon, delta] = [rest.whole()?, rest.whole()?, rest.whole()?];
-                let charge = Charge { divergence, epsilon: (epsilon < u128::MAX).then_some(epsilon), delta };
-                return Some(Self { act: Act::Reserved { cost, label: rest.text()? }, charge: Some(charge) });
+                let [divergence, epsilon, delta, distance] =
+                    [rest.whole()?, rest.whole()?, rest.whole()?, rest.whole()?];
+                let charge = Charge { divergence, epsilon: (epsilon < u128::MAX).then_some(epsilon), delta, distance };
+                return Some(Self { act: Act::Reserved { cost, label: rest.text()? }, charge });
             }
             ANSWERED => Act::Answered { reservation: rest.number()? },
             GIVEN_BACK => Act::GivenBack { reservation: rest.number()? },
             _ => return None,
         };
-        (rest.0.is_empty() || matches!(act, Act::Opened { .. })).then_some(Self { act, charge: None })
+        rest.0.is_empty().then(|| Self::from(act))
     }
 }
 
@@ -277,7 +285,7 @@ mod tests {
     #[test]
     fn every_row_is_read_as_it_was_written() {
         let (epsilon, delta) = (Epsilon::new(0.7).unwrap(), Delta::new(1e-9).unwrap());
-        let charge = Charge { divergence: 1 << 70, epsilon: Some(5), delta: 3 };
+        let charge = Charge { divergence: 1 << 70, epsilon: Some(5), delta: 3, distance: 2 };
         let costs = [
             Cost::Pure(epsilon),
             Cost::Approximate { epsilon, delta },
@@ -287,16 +295,16 @@ mod tests {
         let mut rows: Vec<Row> = costs
             .into_iter()
             .zip([charge, Charge { epsilon: None, ..charge }].into_iter().cycle())
-            .map(|(cost, charge)| Row { act: Act::Reserved { label: "mean ε".into(), cost }, charge: Some(charge) })
+            .map(|(cost, charge)| Row { act: Act::Reserved { label: "mean ε".into(), cost }, charge })
             .collect();
         for adjacency in [Adjacency::AddOrRemove, Adjacency::Replace, Adjacency::ZeroOut] {
             for set_aside in [None, Some(delta)] {
                 let terms = Terms { epsilon, delta, set_aside, order: Some(9.5), adjacency, unit: "one row".into() };
-                rows.push(Row { act: Act::Opened { terms }, charge: None });
+                rows.push(Row::from(Act::Opened { terms }));
             }
         }
-        rows.push(Row { act: Act::Answered { reservation: 4 }, charge: None });
-        rows.push(Row { act: Act::GivenBack { reservation: u64::MAX }, charge: None });
+        rows.push(Row::from(Act::Answered { reservation: 4 }));
+        rows.push(Row::from(Act::GivenBack { reservation: u64::MAX }));
         let mut written = std::collections::BTreeSet::new();
         for row in rows {
             let bytes = row.encode();

@@ -106,7 +106,7 @@ impl BudgetFile {
             }
             let checked = match &mut replayed {
                 None => Replayed::begin(head, row).map(|first| replayed = Some(first)),
-                Some(replayed) => replayed.follow(head, row),
+                Some(replayed) => replayed.follow(head, &row),
             };
             checked.map_err(|reason| damaged(head.sequence, reason))?;
         }

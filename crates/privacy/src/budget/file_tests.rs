@@ -191,7 +191,7 @@ fn an_edited_record_is_refused() {
     });
     for act in [Act::Answered { reservation: 1 }, Act::GivenBack { reservation: 1 }] {
         assert_refused("a reservation settled twice", |entries| {
-            let body = Row { act: act.clone(), charge: None }.encode();
+            let body = Row::from(act.clone()).encode();
             entries.push((0, [body, vec![0; 32]].concat()));
             forge(entries);
         });

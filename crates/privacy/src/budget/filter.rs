@@ -2,36 +2,39 @@
 //!
 //! What is to be shown: the transcript of an analyst who chooses each question, and each cost, after all answers before
 //! is (ε, δ)-private, as long as the costs together stay within the filter. Let `P` and `Q` be the transcript's laws on
-//! two neighbours, and `S_D`, `S_ε`, `S_δ` the sums of divergences (of one order α), of ε and of δ along a transcript.
-//! The filter lets through what satisfies `S_δ <= δ₂` and one of
+//! two neighbours, and `S_D`, `S_ε`, `S_δ`, `S_τ` the sums along a transcript of divergences (of one order α), of ε, of δ
+//! and of the total variation between the noise drawn and its ideal. The filter lets through what satisfies `S_δ <= δ₂`,
+//! `(1 + e^ε) S_τ <= δ₃` and one of
 //!
 //! ```text
-//! (a)  S_D <= D,   D = ε - ln(1 - 1/α) + (ln δ₁ + ln α) / (α - 1)      δ₁ + δ₂ = δ
+//! (a)  S_D <= D,   D = ε - ln(1 - 1/α) + (ln δ₁ + ln α) / (α - 1)      δ₁ + δ₂ + δ₃ = δ
 //! (b)  S_ε <= ε
 //! ```
 //!
-//! 1. An (ε', δ')-private step is a function of one that tells all with probability δ' and else is ε'-private, on both
-//!    neighbours alike (Kairouz, Oh and Viswanath 2015). Noise within total variation τ of its ideal counts as δ' =
-//!    (1 + e^ε) τ. The expected sum of δ' along a transcript is at most δ₂, so the transcripts on which anything is
-//!    told at all have mass δ₂ at most. It is left to bound `∫ (P - e^ε Q)₊` over the others, where all steps may be
-//!    taken as pure or Rényi private.
-//! 2. Where (b) holds, the loss `ln P/Q` is at most `S_ε <= ε` at every transcript (basic composition; Rogers, Roth,
+//! 1. With the ideal noise in place of the noise drawn, `P` and `Q` each change by at most the largest `S_τ`, and
+//!    `∫ (P - e^ε Q)₊` by `1 + e^ε` times that: δ₃ at most. (Its limit is its own: the sums that count here are those of
+//!    `P` and of `Q`, which an analyst may tell apart.)
+//! 2. An (ε', δ')-private step is a function of one that tells all with probability δ' and else is ε'-private, on both
+//!    neighbours alike (Kairouz, Oh and Viswanath 2015). The sum of δ' expected under `P` is at most δ₂, so the
+//!    transcripts on which anything is told at all add no more than that. It is left to bound `∫ (P - e^ε Q)₊` over the
+//!    others, where all steps may be taken as pure or Rényi private.
+//! 3. Where (b) holds, the loss `ln P/Q` is at most `S_ε <= ε` at every transcript (basic composition; Rogers, Roth,
 //!    Ullman and Vadhan 2016): nothing is added.
-//! 3. Where (a) holds, it held for every earlier part of the transcript, since the sums only grow. So these transcripts
+//! 4. Where (a) holds, it held for every earlier part of the transcript, since the sums only grow. So these transcripts
 //!    are, with the same law, complete transcripts of the analyst who stops before (a) would fail. For that one
 //!    `M = exp((α-1)(loss - S_D))` is a supermartingale under `P`, so `E[exp((α-1) loss)] <= exp((α-1) D)`: the
 //!    composition is (α, D)-Rényi private although the costs were chosen on the way (Feldman and Zrnic 2021; for
 //!    concentrated privacy Whitehouse, Ramdas, Rogers and Wu 2023), and `∫ (P - e^ε Q)₊ <= δ₁` (Canonne, Kamath and
 //!    Steinke 2020, Proposition 12).
 //!
-//! Together at most δ₁ + δ₂. α is fixed when the budget is made, where D/α, the largest ρ, is greatest: concentrated
+//! Together at most δ, and the same with `P` and `Q` exchanged. α is fixed when the budget is made, where D/α, the largest ρ, is greatest: concentrated
 //! costs lose nothing by the one order, and (a) holds wherever the advanced composition of Whitehouse et al.,
 //! `√(2 ln(1/δ₁) Σε²) + ½Σε² <= ε`, does. Sums count answers that were reserved and not given back, which are at least
 //! the answers given, in whichever order those come.
 //!
 //! Sums are integers, so that they are exact and giving back is too; costs are rounded up to a unit, limits down.
 
-use super::terms::Terms;
+use super::terms::{NOISE_SHARE, Terms};
 use crate::Error;
 
 /// Units of ε and divergences: `2^-60` nats.
@@ -46,6 +49,8 @@ pub(super) struct Charge {
     /// None where no ε bounds it.
     pub(super) epsilon: Option<u128>,
     pub(super) delta: u128,
+    /// `(1 + e^ε)` times the total variation of the noise from its ideal, ε the whole.
+    pub(super) distance: u128,
 }
 
 /// Sums of charges.
@@ -56,6 +61,7 @@ pub(super) struct Spent {
     /// Charges without ε.
     unbounded: u64,
     delta: u128,
+    distance: u128,
 }
 
 /// The limits.
@@ -66,6 +72,7 @@ pub(super) struct Filter {
     divergence: u128,
     epsilon: u128,
     delta: u128,
+    distance: u128,
 }
 
 impl Filter {
@@ -77,7 +84,8 @@ impl Filter {
         let order = terms.order.unwrap_or_else(best);
         let divergence = (divergence(whole, delta, order).max(0.0) * NATS).floor() as u128;
         let delta = (terms.pool() * DELTAS).floor() as u128;
-        Self { whole, order, divergence, epsilon: (whole * NATS).floor() as u128, delta }
+        let distance = (terms.delta.value() * NOISE_SHARE * DELTAS).floor() as u128;
+        Self { whole, order, divergence, epsilon: (whole * NATS).floor() as u128, delta, distance }
     }
 
     pub(super) const fn order(&self) -> f64 {
@@ -105,6 +113,10 @@ impl Filter {
         let Some(sum) = spent.plus(charge) else { return Err(over("Renyi divergence", by_divergence)) };
         if sum.delta > self.delta {
             return Err(over("delta", (charge.delta as f64 / self.delta as f64, self.delta_left(spent))));
+        }
+        if sum.distance > self.distance {
+            let left = left(spent.distance, self.distance);
+            return Err(over("delta for the noise's distance", (charge.distance as f64 / self.distance as f64, left)));
         }
         if sum.divergence <= self.divergence || (sum.unbounded == 0 && sum.epsilon <= self.epsilon) {
             return Ok(sum);
@@ -136,6 +148,13 @@ impl Filter {
     }
 }
 
+/// What costs nothing.
+impl Default for Charge {
+    fn default() -> Self {
+        Self { divergence: 0, epsilon: Some(0), delta: 0, distance: 0 }
+    }
+}
+
 impl Spent {
     /// None on overflow, which no limit allows.
     pub(super) fn plus(&self, charge: &Charge) -> Option<Self> {
@@ -144,6 +163,7 @@ impl Spent {
             epsilon: self.epsilon.checked_add(charge.epsilon.unwrap_or(0))?,
             unbounded: self.unbounded.checked_add(u64::from(charge.epsilon.is_none()))?,
             delta: self.delta.checked_add(charge.delta)?,
+            distance: self.distance.checked_add(charge.distance)?,
         })
     }
 
@@ -154,6 +174,7 @@ impl Spent {
             epsilon: self.epsilon.checked_sub(charge.epsilon.unwrap_or(0))?,
             unbounded: self.unbounded.checked_sub(u64::from(charge.epsilon.is_none()))?,
             delta: self.delta.checked_sub(charge.delta)?,
+            distance: self.distance.checked_sub(charge.distance)?,
         })
     }
 }
@@ -174,9 +195,10 @@ fn left(spent: u128, limit: u128) -> f64 {
     if limit == 0 { 0.0 } else { limit.saturating_sub(spent) as f64 / limit as f64 }
 }
 
-/// δ₁, rounded down.
+/// δ₁, rounded down; above 0, since 99 % of δ at most are set aside.
 fn composed(terms: &Terms) -> f64 {
-    (terms.delta.value() - terms.pool()).next_down()
+    let delta = terms.delta.value();
+    delta - delta * NOISE_SHARE - terms.pool() - delta * 4.0 * f64::EPSILON
 }
 
 /// D of (a), from below by more than its rounding; negative where no divergence is small enough.

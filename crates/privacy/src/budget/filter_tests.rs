@@ -93,7 +93,10 @@ proptest! {
             .map(|(kind, share)| match kind {
                 0 => Cost::Pure(epsilon(share * whole)),
                 1 => Cost::Concentrated(share * filter.rho()),
-                _ => Cost::Approximate { epsilon: epsilon(share * whole), delta: Delta::new(share * terms.pool()).unwrap() },
+                _ => {
+                    let delta = Delta::new((share * terms.pool()).max(1e-30)).unwrap();
+                    Cost::Approximate { epsilon: epsilon(share * whole), delta }
+                }
             })
             .collect();
         let (there, back) = Analyst { filter, table, whole }.excess(&Spent::default(), 1.0, 1.0, 0);

@@ -59,7 +59,7 @@ pub(super) struct Ledger {
 /// The first entry of a budget.
 pub(super) fn genesis(terms: &Terms) -> Vec<u8> {
     let terms = Terms { order: Some(Filter::new(terms).order()), ..terms.clone() };
-    sealed(&Head::START, 0, &Row { act: Act::Opened { terms }, charge: None }).1
+    sealed(&Head::START, 0, &Row::from(Act::Opened { terms })).1
 }
 
 /// An entry's bytes followed by the hash that chains it to the one before.
@@ -90,21 +90,21 @@ impl Replayed {
     }
 
     /// Adds a later entry.
-    pub(super) fn follow(&mut self, head: Head, row: Row) -> Result<(), &'static str> {
+    pub(super) fn follow(&mut self, head: Head, row: &Row) -> Result<(), &'static str> {
         let spent = &mut self.standing.spent;
-        match (row.act, row.charge) {
-            (Act::Reserved { .. }, Some(charge)) => {
-                *spent = spent.plus(&charge).ok_or("its cost is past all bounds")?;
-                self.open.insert(head.sequence, charge);
+        match &row.act {
+            Act::Reserved { .. } => {
+                *spent = spent.plus(&row.charge).ok_or("its cost is past all bounds")?;
+                self.open.insert(head.sequence, row.charge);
             }
-            (Act::Answered { reservation }, _) => {
-                self.open.remove(&reservation).ok_or("it answers no open reservation")?;
+            Act::Answered { reservation } => {
+                self.open.remove(reservation).ok_or("it answers no open reservation")?;
             }
-            (Act::GivenBack { reservation }, _) => {
-                let charge = self.open.remove(&reservation).ok_or("it gives back no open reservation")?;
+            Act::GivenBack { reservation } => {
+                let charge = self.open.remove(reservation).ok_or("it gives back no open reservation")?;
                 *spent = spent.minus(&charge).ok_or("it gives back more than was spent")?;
             }
-            _ => return Err("it states terms a second time"),
+            Act::Opened { .. } => return Err("it states terms a second time"),
         }
         self.standing.head = head;
         Ok(())
@@ -124,18 +124,18 @@ impl Ledger {
             Job::Reserve { cost, charge, label } => {
                 next.spent = self.filter.add(&next.spent, &charge)?;
                 self.open.insert(sequence, charge);
-                Row { act: Act::Reserved { label, cost }, charge: Some(charge) }
+                Row { act: Act::Reserved { label, cost }, charge }
             }
             Job::Answer { reservation } => {
                 self.open.remove(&reservation);
-                Row { act: Act::Answered { reservation }, charge: None }
+                Row::from(Act::Answered { reservation })
             }
             Job::GiveBack { reservation } => {
                 if let Some(charge) = self.open.remove(&reservation) {
                     // What was added can be taken away.
                     next.spent = next.spent.minus(&charge).unwrap_or(next.spent);
                 }
-                Row { act: Act::GivenBack { reservation }, charge: None }
+                Row::from(Act::GivenBack { reservation })
             }
             Job::Sync => return Ok(next.head.sequence),
         };

@@ -75,7 +75,7 @@ mod sync {
 /// # Limits
 ///
 /// Who may write the file and knows this format can write another valid record: only the known head tells, so keep it
-/// elsewhere. Without a head an older copy passes, and a file both
+/// elsewhere. Two copies of a file are two budgets. Without a head an older copy passes, and a file both
 /// left by a killed process and damaged afterwards may lack its last write. Reservations wait for the disk: threads
 /// share the wait, one alone makes as many as the disk synchronises. Costs are the caller's word. Sums are exact and costs rounded up:
 /// ten times `0.1`, which in binary is a little more than a tenth, is more than 1.
@@ -254,7 +254,7 @@ impl Budget {
         self.filter.left(&self.ledger.standing().spent)
     }
 
-    /// Share that is left of the δ for approximate costs, in `[0, 1]`.
+    /// Share that is left of the δ set aside for approximate costs, in `[0, 1]`; 0 where none was.
     pub fn delta_left(&self) -> f64 {
         self.filter.delta_left(&self.ledger.standing().spent)
     }

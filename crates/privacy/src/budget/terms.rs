@@ -9,8 +9,8 @@ use crate::{Adjacency, Error};
 
 /// Longest unit and label, in bytes.
 pub(super) const MOST_TEXT: usize = 256;
-/// Share of δ that pays for approximate costs where nothing else is set aside: enough for the samplers' distances.
-const LEAST_SHARE: f64 = 1.0 / 1_048_576.0;
+/// Share of δ that pays for the distance of the noise drawn from its ideal.
+pub(super) const NOISE_SHARE: f64 = 1.0 / 1_048_576.0;
 
 /// What all answers of a [`crate::Budget`] together promise: (ε, δ)-privacy of one unit, under one neighbouring relation.
 ///
@@ -22,9 +22,9 @@ pub struct Terms {
     pub epsilon: Epsilon,
     /// The whole δ.
     pub delta: Delta,
-    /// Part of δ that [`crate::Cost::Approximate`] may spend; less than δ. The rest pays for the composition, and the
-    /// less it is, the less other costs fit. `None` is a millionth (`2^-20`) of δ: enough for the samplers' distances
-    /// that [`crate::Cost::SubsampledGaussian`] charges.
+    /// Part of δ that [`crate::Cost::Approximate`] may spend, at most 99 % of it; `None` is nothing. A millionth (`2^-20`)
+    /// of δ pays for the noise's distance from its ideal ([`crate::Cost::SubsampledGaussian`]). The rest pays for the
+    /// composition, and the less it is, the less other costs fit.
     pub set_aside: Option<Delta>,
     /// Order of the Rényi filter, in `[1.01, 1e15]`: costs are compared at this order alone, for the budget's life.
     /// `None` is the one at which the most [`crate::Cost::Concentrated`] fits, whatever order a file has already;
@@ -76,15 +76,15 @@ impl Terms {
         Ok(Self { order: best.1, ..self })
     }
 
-    /// The part of δ that costs may spend.
+    /// The part of δ that approximate costs may spend.
     pub(super) fn pool(&self) -> f64 {
-        self.set_aside.map_or(self.delta.value() * LEAST_SHARE, Delta::value)
+        self.set_aside.map_or(0.0, Delta::value)
     }
 
     pub(super) fn check(&self) -> Result<(), Error> {
         within("epsilon", self.epsilon.value(), "(0, 1000]", |epsilon| epsilon <= 1000.0)?;
         within("order", self.order.unwrap_or(2.0), "[1.01, 1e15]", |order| (1.01..=1e15).contains(&order))?;
-        within("set_aside", self.pool(), "(0, delta)", |pool| pool < self.delta.value())?;
+        within("set_aside", self.pool(), "(0, 0.99 delta]", |pool| pool <= 0.99 * self.delta.value())?;
         short(&self.unit)
     }
 }

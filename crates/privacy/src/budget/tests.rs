@@ -36,13 +36,13 @@ fn what_does_not_fit_spends_nothing() {
     assert!(matches!(refused, Err(Error::OverBudget { of: "epsilon", .. })), "{refused:?}");
     let (half, delta) = (epsilon(0.5), Delta::new(1e-7).unwrap());
     let refused = budget.reserve(Cost::Approximate { epsilon: half, delta });
-    assert!(matches!(refused, Err(Error::OverBudget { of: "delta", left: 1.0, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(Error::OverBudget { of: "delta", left: 0.0, .. })), "{refused:?}");
     for bad in [f64::NAN, f64::INFINITY, -1e-9] {
         assert!(budget.reserve(Cost::Concentrated(bad)).is_err(), "{bad}");
     }
     assert!(matches!(budget.reserve(Cost::Concentrated(1e300)), Err(Error::OverBudget { of: "Renyi divergence", .. })));
     assert!(budget.reserve(SubsampledGaussian::new(0.1, 0.05, 1.0).unwrap().cost(1 << 50, u64::MAX)).is_err());
-    assert_eq!((budget.left(), budget.delta_left(), budget.head().sequence()), (1.0, 1.0, 0));
+    assert_eq!((budget.left(), budget.delta_left(), budget.head().sequence()), (1.0, 0.0, 0));
     let paid = budget.reserve(Cost::Concentrated(budget.rho() / 2.0)).unwrap();
     assert!((0.49..0.51).contains(&budget.left()));
     paid.give_back();
@@ -169,4 +169,18 @@ fn a_writer_that_panics_leaves_nobody_waiting() {
         assert!(matches!(refused, Err(Error::BudgetFile { .. })), "{refused:?}");
     }
     assert!(budget.reserve(cost).is_err() && budget.trail().is_err());
+}
+
+/// Steps pay for the noise's distance out of its own part of δ.
+#[test]
+fn noise_pays_for_its_distance() {
+    let budget = budget(1.0);
+    let mechanism = SubsampledGaussian::new(1e-3, 1000.0, 1.0).unwrap();
+    // (1 + e) 2^-104 each, of a millionth of a millionth.
+    let most = (1e-6 / (1.0 + std::f64::consts::E) * 2f64.powi(104 - 20)) as u64;
+    let refused = budget.reserve(mechanism.cost(1, most + most / 1000)).unwrap_err();
+    assert!(matches!(refused, Error::OverBudget { of: "delta for the noise's distance", .. }), "{refused:?}");
+    budget.reserve(mechanism.cost(1, most - most / 1000)).unwrap().commit();
+    assert!(budget.reserve(mechanism.cost(1, most / 100)).is_err());
+    assert!(budget.reserve(mechanism.cost(1, 0)).is_ok());
 }
