@@ -55,10 +55,10 @@ impl Terms {
     /// use underpin_core::{Delta, Epsilon};
     /// use underpin_privacy::{Budget, SubsampledGaussian, Terms};
     ///
-    /// let run = SubsampledGaussian::new(0.01, 1.1, 1.0)?.cost(500, 26_010);
-    /// let terms = Terms::new(Epsilon::new(2.0)?, Delta::new(1e-5)?);
-    /// assert!(Budget::in_memory(&terms)?.reserve(run).is_err());
-    /// assert!(Budget::in_memory(&terms.suited_to(&[run])?)?.reserve(run).is_ok());
+    /// let step = SubsampledGaussian::new(0.01, 1.1, 1.0)?.cost(1, 26_010);
+    /// let terms = Terms::new(Epsilon::new(1.0)?, Delta::new(1e-5)?);
+    /// assert!(Budget::in_memory(&terms)?.reserve(step).is_err());
+    /// assert!(Budget::in_memory(&terms.suited_to(&[step])?)?.reserve(step).is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn suited_to(self, plan: &[Cost]) -> Result<Self, Error> {
