@@ -1,5 +1,9 @@
 //! What this crate refuses.
 
+use std::path::PathBuf;
+
+use crate::Adjacency;
+
 /// What `underpin-privacy` refuses.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -55,12 +59,80 @@ pub enum Error {
     #[error("the composition's losses need a lattice of more than 2^19 points")]
     OutOfReach,
     /// A cost does not fit in what is left of a budget; nothing was spent.
-    #[error("the answer costs {asked} of the privacy budget, of which {left} is left")]
+    #[error("the answer costs {asked} of the privacy budget's {of}, of which {left} is left")]
     OverBudget {
+        /// Which of the budget's sums is nearest to holding the cost, and does not.
+        of: &'static str,
         /// Share of the whole budget that was asked for.
         asked: f64,
         /// Share of the whole budget that is left.
         left: f64,
+    },
+    /// A cost is not accounted under the budget's neighbouring relation.
+    #[error("{cost} is not accounted under the budget's neighbouring relation, {adjacency:?}")]
+    OtherRelation {
+        /// What was to be paid.
+        cost: &'static str,
+        /// The budget's relation.
+        adjacency: Adjacency,
+    },
+    /// A label or unit is too long.
+    #[error("a text of {bytes} bytes is too long for a budget's record; at most {at_most} are allowed")]
+    TextTooLong {
+        /// Its length.
+        bytes: usize,
+        /// The largest length.
+        at_most: usize,
+    },
+    /// A text is not the head of a budget's record.
+    #[error("{value:?} is not a head: a number, a colon, 64 hexadecimal digits")]
+    NoHead {
+        /// The text.
+        value: String,
+    },
+    /// A budget's file cannot be made, read or written.
+    #[error("budget {}: {reason}", .path.display())]
+    BudgetFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// A budget's file is open already, here or in another process.
+    #[error("budget {} is open already; one writer at a time is allowed", .path.display())]
+    BudgetInUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A budget's file does not hold an unbroken record.
+    #[error("budget {} is damaged or no budget: {reason}", .path.display())]
+    BudgetDamaged {
+        /// The file.
+        path: PathBuf,
+        /// Where it departs from a record.
+        reason: String,
+    },
+    /// A budget's file is older than what the caller knows of it, or another budget's.
+    #[error("budget {} was rolled back: it lacks entry {known}; it has {found}", .path.display())]
+    BudgetRolledBack {
+        /// The file.
+        path: PathBuf,
+        /// The head that the caller knows.
+        known: String,
+        /// What the file has there, or its last entry.
+        found: String,
+    },
+    /// A budget's file was made under other terms.
+    #[error("budget {} was made with {name} = {stored}; {given} is asked for", .path.display())]
+    OtherTerms {
+        /// The file.
+        path: PathBuf,
+        /// The term that differs.
+        name: &'static str,
+        /// As it is in the file.
+        stored: String,
+        /// As the caller gave it.
+        given: String,
     },
     /// No parameter in the allowed range reaches the target.
     #[error("no {name} in {range} reaches epsilon = {target}")]

@@ -20,7 +20,7 @@ mod rounded;
 mod steps;
 mod subsampled;
 
-pub use budget::{Budget, Cost, Reservation};
+pub use budget::{Act, Budget, Cost, Entry, Head, Reservation, Terms, Trail};
 pub use discrete::{DiscreteGaussian, DiscreteLaplace};
 pub use error::Error;
 pub use event::Event;

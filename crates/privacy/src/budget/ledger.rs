@@ -1,0 +1,180 @@
+//! The record of a budget and the sums over it: one job after the other, no threads.
+
+use std::collections::BTreeMap;
+
+use super::entry::{Act, Entry, Head, Row};
+use super::filter::{Charge, Filter, Spent};
+use super::group::Write;
+use super::{Cost, Terms};
+use crate::Error;
+
+/// Keeps entries for good.
+pub(super) trait Store: Send {
+    /// Adds entries numbered from `first` on; all are kept, or none, when it returns.
+    fn append(&mut self, first: u64, entries: &[Vec<u8>]) -> Result<(), Error>;
+}
+
+/// What is to be recorded.
+pub(super) enum Job {
+    Reserve {
+        cost: Cost,
+        charge: Charge,
+        label: String,
+    },
+    Answer {
+        reservation: u64,
+    },
+    GiveBack {
+        reservation: u64,
+    },
+    /// Nothing: whoever waits for it knows that all before is kept.
+    Sync,
+}
+
+/// How a budget stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Standing {
+    pub(super) spent: Spent,
+    pub(super) head: Head,
+}
+
+/// What a record says, checked entry by entry.
+pub(super) struct Replayed {
+    pub(super) terms: Terms,
+    pub(super) filter: Filter,
+    pub(super) standing: Standing,
+    /// Reservations neither answered nor given back: those before a crash, for good.
+    open: BTreeMap<u64, Charge>,
+}
+
+pub(super) struct Ledger {
+    filter: Filter,
+    standing: Standing,
+    open: BTreeMap<u64, Charge>,
+    store: Box<dyn Store>,
+    /// Why nothing more is recorded.
+    failed: Option<Error>,
+}
+
+/// The first entry of a budget.
+pub(super) fn genesis(terms: &Terms) -> Vec<u8> {
+    let terms = Terms { order: Some(Filter::new(terms).order()), ..terms.clone() };
+    sealed(&Head::START, 0, &Row::from(Act::Opened { terms })).1
+}
+
+/// An entry's bytes followed by the hash that chains it to the one before.
+fn sealed(before: &Head, sequence: u64, row: &Row) -> (Head, Vec<u8>) {
+    let mut bytes = row.encode();
+    let head = before.then(sequence, &bytes);
+    bytes.extend_from_slice(head.hash.as_bytes());
+    (head, bytes)
+}
+
+/// Reads the entry after `before`, numbered `sequence`.
+pub(super) fn unseal(before: &Head, sequence: u64, bytes: &[u8]) -> Result<(Head, Row), &'static str> {
+    let (body, hash) = bytes.split_last_chunk::<32>().ok_or("it is too short")?;
+    let head = before.then(sequence, body);
+    if head.hash != blake3::Hash::from_bytes(*hash) {
+        return Err("its hash does not continue the chain");
+    }
+    Ok((head, Row::decode(body).ok_or("it is no entry")?))
+}
+
+impl Replayed {
+    /// What the first entry says.
+    pub(super) fn begin(head: Head, row: Row) -> Result<Self, &'static str> {
+        let Act::Opened { terms } = row.act else { return Err("it does not state the terms") };
+        terms.check().map_err(|_| "its terms are out of range")?;
+        let filter = Filter::new(&terms);
+        Ok(Self { terms, filter, standing: Standing { spent: Spent::default(), head }, open: BTreeMap::new() })
+    }
+
+    /// Adds a later entry.
+    pub(super) fn follow(&mut self, head: Head, row: &Row) -> Result<(), &'static str> {
+        let spent = &mut self.standing.spent;
+        match &row.act {
+            Act::Reserved { .. } => {
+                *spent = spent.plus(&row.charge).ok_or("its cost is past all bounds")?;
+                self.open.insert(head.sequence, row.charge);
+            }
+            Act::Answered { reservation } => {
+                self.open.remove(reservation).ok_or("it answers no open reservation")?;
+            }
+            Act::GivenBack { reservation } => {
+                let charge = self.open.remove(reservation).ok_or("it gives back no open reservation")?;
+                *spent = spent.minus(&charge).ok_or("it gives back more than was spent")?;
+            }
+            Act::Opened { .. } => return Err("it states terms a second time"),
+        }
+        self.standing.head = head;
+        Ok(())
+    }
+}
+
+impl Ledger {
+    pub(super) fn new(replayed: Replayed, store: Box<dyn Store>) -> Self {
+        let Replayed { filter, standing, open, .. } = replayed;
+        Self { filter, standing, open, store, failed: None }
+    }
+
+    /// The standing after a job, the entry that records it, and its verdict.
+    fn apply(&mut self, next: &mut Standing, job: Job, entries: &mut Vec<Vec<u8>>) -> Result<u64, Error> {
+        let sequence = next.head.sequence + 1;
+        let row = match job {
+            Job::Reserve { cost, charge, label } => {
+                next.spent = self.filter.add(&next.spent, &charge)?;
+                self.open.insert(sequence, charge);
+                Row { act: Act::Reserved { label, cost }, charge }
+            }
+            Job::Answer { reservation } => {
+                self.open.remove(&reservation);
+                Row::from(Act::Answered { reservation })
+            }
+            Job::GiveBack { reservation } => {
+                if let Some(charge) = self.open.remove(&reservation) {
+                    // What was added can be taken away.
+                    next.spent = next.spent.minus(&charge).unwrap_or(next.spent);
+                }
+                Row::from(Act::GivenBack { reservation })
+            }
+            Job::Sync => return Ok(next.head.sequence),
+        };
+        let (head, bytes) = sealed(&next.head, sequence, &row);
+        next.head = head;
+        entries.push(bytes);
+        Ok(sequence)
+    }
+}
+
+impl Write for Ledger {
+    type Job = Job;
+    type Verdict = Result<u64, Error>;
+    type Standing = Standing;
+
+    fn write(&mut self, jobs: Vec<Job>) -> Vec<Result<u64, Error>> {
+        if let Some(failed) = &self.failed {
+            return vec![Err(failed.clone()); jobs.len()];
+        }
+        let (mut next, mut entries, count) = (self.standing, Vec::with_capacity(jobs.len()), jobs.len());
+        let verdicts = jobs.into_iter().map(|job| self.apply(&mut next, job, &mut entries)).collect();
+        if !entries.is_empty()
+            && let Err(failed) = self.store.append(self.standing.head.sequence + 1, &entries)
+        {
+            // What was written is not known: nothing is acknowledged any more.
+            self.failed = Some(failed.clone());
+            return vec![Err(failed); count];
+        }
+        self.standing = next;
+        verdicts
+    }
+
+    fn standing(&self) -> Standing {
+        self.standing
+    }
+}
+
+impl From<(u64, Row)> for Entry {
+    fn from((sequence, row): (u64, Row)) -> Self {
+        Self { sequence, act: row.act }
+    }
+}

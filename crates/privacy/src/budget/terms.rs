@@ -1,0 +1,95 @@
+//! What a budget promises.
+
+use underpin_core::{Delta, Epsilon};
+
+use super::Cost;
+use super::filter::{self, Filter};
+use crate::error::within;
+use crate::{Adjacency, Error};
+
+/// Longest unit and label, in bytes.
+pub(super) const MOST_TEXT: usize = 256;
+/// Share of δ that pays for the distance of the noise drawn from its ideal.
+pub(super) const NOISE_SHARE: f64 = 1.0 / 1_048_576.0;
+
+/// What all answers of a [`crate::Budget`] together promise: (ε, δ)-privacy of one unit, under one neighbouring relation.
+///
+/// Fixed when the budget is made. Costs must hold under [`adjacency`](Self::adjacency) and for
+/// [`unit`](Self::unit).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Terms {
+    /// The whole ε, at most 1000.
+    pub epsilon: Epsilon,
+    /// The whole δ.
+    pub delta: Delta,
+    /// Part of δ that [`crate::Cost::Approximate`] may spend, at most 99 % of it; `None` is nothing. A millionth (`2^-20`)
+    /// of δ pays for the noise's distance from its ideal ([`crate::Cost::SubsampledGaussian`]). The rest pays for the
+    /// composition, and the less it is, the less other costs fit.
+    pub set_aside: Option<Delta>,
+    /// Order of the Rényi filter, in `[1.01, 1e15]`: costs are compared at this order alone, for the budget's life.
+    /// `None` is the one at which the most [`crate::Cost::Concentrated`] fits, whatever order a file has already;
+    /// [`suited_to`](Self::suited_to) finds another.
+    pub order: Option<f64>,
+    /// What counts as neighbours.
+    pub adjacency: Adjacency,
+    /// Whose data is protected, and in which data set: `one row of adult.csv`. At most 256 bytes; may be empty.
+    pub unit: String,
+}
+
+impl Terms {
+    /// ε at δ for one row more or less, nothing set aside for approximate costs, unit and order not named.
+    pub const fn new(epsilon: Epsilon, delta: Delta) -> Self {
+        Self { epsilon, delta, set_aside: None, order: None, adjacency: Adjacency::AddOrRemove, unit: String::new() }
+    }
+
+    /// The same with the order at which `plan` takes the smallest share: worth it where most is spent on training, whose
+    /// divergence grows fast with the order. What is asked later may be something else. No plan leaves all as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`] and [`Error::OtherRelation`] for a cost that is none, or terms that make no budget.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use underpin_core::{Delta, Epsilon};
+    /// use underpin_privacy::{Budget, SubsampledGaussian, Terms};
+    ///
+    /// let step = SubsampledGaussian::new(0.01, 1.1, 1.0)?.cost(1, 26_010);
+    /// let terms = Terms::new(Epsilon::new(1.0)?, Delta::new(1e-5)?);
+    /// assert!(Budget::in_memory(&terms)?.reserve(step).is_err());
+    /// assert!(Budget::in_memory(&terms.suited_to(&[step])?)?.reserve(step).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn suited_to(self, plan: &[Cost]) -> Result<Self, Error> {
+        self.check()?;
+        let mut best = (f64::INFINITY, self.order);
+        for order in filter::orders().step_by(4) {
+            let filter = Filter::new(&Self { order: Some(order), ..self.clone() });
+            let share = plan
+                .iter()
+                .try_fold(0.0, |sum, cost| Ok(sum + filter.share(&cost.charge(&filter, self.adjacency)?)))?;
+            if !plan.is_empty() && share < best.0 {
+                best = (share, Some(order));
+            }
+        }
+        Ok(Self { order: best.1, ..self })
+    }
+
+    /// The part of δ that approximate costs may spend.
+    pub(super) fn pool(&self) -> f64 {
+        self.set_aside.map_or(0.0, Delta::value)
+    }
+
+    pub(super) fn check(&self) -> Result<(), Error> {
+        within("epsilon", self.epsilon.value(), "(0, 1000]", |epsilon| epsilon <= 1000.0)?;
+        within("order", self.order.unwrap_or(2.0), "[1.01, 1e15]", |order| (1.01..=1e15).contains(&order))?;
+        within("set_aside", self.pool(), "(0, 0.99 delta]", |pool| pool <= 0.99 * self.delta.value())?;
+        short(&self.unit)
+    }
+}
+
+/// Refuses a text that is too long.
+pub(super) fn short(text: &str) -> Result<(), Error> {
+    if text.len() <= MOST_TEXT { Ok(()) } else { Err(Error::TextTooLong { bytes: text.len(), at_most: MOST_TEXT }) }
+}
