@@ -1,12 +1,12 @@
 //! CSV and its cousins: one row per line.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
 use csv::ByteRecord;
 
 use crate::Error;
 use crate::batch::Builder;
+use crate::cell::trimmed;
 use crate::door::Door;
 use crate::row::is_missing;
 use crate::source::{Format, Limits};
@@ -166,21 +166,14 @@ impl Splitter<'_> {
     }
 }
 
-fn text(cell: &[u8]) -> Cow<'_, str> {
-    match String::from_utf8_lossy(cell) {
-        Cow::Borrowed(text) => text.trim().into(),
-        Cow::Owned(text) => text.trim().to_owned().into(),
-    }
-}
-
 fn is_number(cell: &[u8]) -> bool {
-    text(cell).parse::<f64>().is_ok()
+    trimmed(cell).parse::<f64>().is_ok()
 }
 
 /// Whether the first line is scikit-learn's `rows,features,class names...`; it is no row.
 fn has_preamble(head: &[ByteRecord], lines: usize) -> bool {
     let [first, second, ..] = head else { return false };
-    let says = |position: usize| first.get(position).and_then(|cell| text(cell).parse::<usize>().ok());
+    let says = |position: usize| first.get(position).and_then(|cell| trimmed(cell).parse::<usize>().ok());
     let named = first.iter().skip(2).all(|cell| !is_number(cell));
     first.len() != second.len() && says(0) == Some(lines - 1) && says(1) == second.len().checked_sub(1) && named
 }
@@ -189,10 +182,10 @@ fn has_preamble(head: &[ByteRecord], lines: usize) -> bool {
 /// words alone in the file.
 fn header(head: &[ByteRecord], label: Option<&str>) -> Option<Vec<String>> {
     let (first, sample) = head.split_first()?;
-    let names: Vec<String> = first.iter().map(|name| text(name).into_owned()).collect();
+    let names: Vec<String> = first.iter().map(|name| trimmed(name).into_owned()).collect();
     let above_numbers = |at: usize| {
         let mut cells =
-            sample.iter().take(SAMPLE - 1).filter_map(|row| row.get(at)).filter(|cell| !is_missing(&text(cell)));
+            sample.iter().take(SAMPLE - 1).filter_map(|row| row.get(at)).filter(|cell| !is_missing(&trimmed(cell)));
         !is_number(&first[at]) && cells.next().is_some_and(is_number) && cells.all(is_number)
     };
     let usual = |name: &String| LABELS.contains(&name.to_ascii_lowercase().as_str());
