@@ -9,6 +9,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::basic::Compression;
 
 use crate::Error;
 use crate::batch::{Batch, Misfits, record, schema};
@@ -50,6 +51,14 @@ fn decode(file: &str, bytes: Vec<u8>, limits: &Limits) -> Result<(Vec<String>, V
         let column = "label, beside at least one feature".into();
         return Err(Error::MissingColumn { file: file.to_owned(), column, found: names });
     }
+    for chunk in metadata.metadata().row_groups().iter().flat_map(|group| group.columns()) {
+        // The decoder bounds every page of these by what its header claims, below 2^31 bytes; of others by nothing.
+        let bounded = [Compression::UNCOMPRESSED, Compression::SNAPPY];
+        if !bounded.contains(&chunk.compression()) && !matches!(chunk.compression(), Compression::ZSTD(_)) {
+            let (column, codec) = (chunk.column_path().string(), chunk.compression());
+            return Err(refuse(format!("column {column:?} is compressed by {codec}; allowed: SNAPPY, ZSTD or none")));
+        }
+    }
     let viewed = viewed(metadata.schema()).map_err(refuse)?;
     let metadata = ArrowReaderMetadata::try_new(metadata.metadata().clone(), options().with_schema(viewed.clone()))
         .map_err(|fault| refuse(fault.to_string()))?;
@@ -62,8 +71,8 @@ fn decode(file: &str, bytes: Vec<u8>, limits: &Limits) -> Result<(Vec<String>, V
         let ids: Vec<u64> = (rows + 1..).take(batch.num_rows()).collect();
         rows += batch.num_rows() as u64;
         at_most("number of rows", rows, limits.rows)?;
-        // A dictionary shares its words between rows, so that few bytes can claim to be many; each row's count.
-        size += text_size(&batch);
+        // A dictionary shares its values between rows, so that few bytes can claim to be many; each row's count.
+        size += batch.columns().iter().map(|column| size_of(column)).sum::<u64>();
         at_most("number of bytes, decompressed,", size, limits.bytes)?;
         let cells = record(&schema, ids, batch.columns().iter().cloned());
         batches.push(Batch::Cells(set_aside(cells, &mut misfits, limits).map_err(|fault| refuse(fault.to_string()))?));
@@ -100,8 +109,12 @@ fn lengths(column: &dyn Array) -> Option<impl Iterator<Item = u32>> {
     Some(views.iter().map(|view| *view as u32))
 }
 
-fn text_size(batch: &RecordBatch) -> u64 {
-    batch.columns().iter().filter_map(|column| lengths(column)).flatten().map(u64::from).sum()
+/// Bytes of a column's values.
+fn size_of(column: &dyn Array) -> u64 {
+    match lengths(column) {
+        Some(lengths) => lengths.map(u64::from).sum(),
+        None => column.len() as u64 * column.data_type().primitive_width().unwrap_or(1) as u64,
+    }
 }
 
 /// Moves rows with a cell that is too long to the misfits.

@@ -33,7 +33,7 @@ impl Contract {
     /// is that of its values, where up to 1 % at each end are passed over if they lie more than ten widths of all others
     /// away. Any other column is one of categories, a missing word among them. It is left out, and says so, where that
     /// would not do: with more than 128 categories, or when more than 10 % of its cells hold what no other cell holds.
-    /// (This share estimates how often a new row has an unknown category: Good, Biometrika 1953, eq. 9.) An image's
+    /// (This share estimates how often a new row has an unknown category: the Good-Turing estimate, Good, Biometrika 1953.) An image's
     /// pixels share the range from 0 to the smallest usual depth (1, 15, 16, 255, 65,535) that holds them in 99 % of the
     /// rows.
     ///

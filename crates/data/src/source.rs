@@ -55,7 +55,8 @@ impl Source {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// Bytes of one file, after decompression.
+    /// Bytes of one file, after decompression; of Parquet, of all its values. (A single page of a Parquet file may take
+    /// up to 2 GiB before its values are counted.)
     pub bytes: u64,
     /// Rows.
     pub rows: u64,

@@ -6,6 +6,8 @@ use arrow_array::{
     ArrayRef, BinaryArray, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray, UInt8Array,
 };
 use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use underpin_core::Seed;
@@ -64,14 +66,15 @@ fn parquet_is_read_with_absent_values_as_missing() {
 }
 
 /// A table with a column of text and a label, a word in both said once in its dictionary.
-fn repeated(word: &str, rows: usize) -> Vec<u8> {
+fn repeated(word: &str, rows: usize, codec: Compression) -> Vec<u8> {
     let columns: [(&str, ArrayRef); 2] = [
         ("word", Arc::new(StringArray::from_iter_values(std::iter::repeat_n(word, rows)))),
         ("label", Arc::new(Int64Array::from_iter_values((0..).take(rows).map(|x| x % 2)))),
     ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let settings = WriterProperties::builder().set_compression(codec).build();
     let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(settings)).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
     bytes
@@ -81,14 +84,23 @@ fn repeated(word: &str, rows: usize) -> Vec<u8> {
 fn words_that_a_parquet_dictionary_repeats_are_counted_before_they_are_copied() {
     let source = Source::new("x.parquet");
     let read = |bytes: &[u8]| from_bytes(File { name: "x.parquet", bytes }, None, &source, &limits());
-    let bomb = repeated(&"b".repeat(2000), 600);
+    let bomb = repeated(&"b".repeat(2000), 600, Compression::SNAPPY);
     assert!(bomb.len() < 10_000);
     let error = read(&bomb).unwrap_err().to_string();
-    assert_eq!(error, "x.parquet: number of bytes, decompressed, is 1200000, allowed is at most 1048576");
-    let long = read(&repeated(&"b".repeat(51), 20)).unwrap();
+    assert_eq!(error, "x.parquet: number of bytes, decompressed, is 1204800, allowed is at most 1048576");
+    let long = read(&repeated(&"b".repeat(51), 20, Compression::ZSTD(ZstdLevel::default()))).unwrap();
     assert_eq!((long.len(), long.row(20).unwrap().fault()), (20, Some("cell 1 is longer than 50 bytes")));
     assert_eq!(long.row(20).unwrap().line(), [&[b'b'; 51][..], b",1"].concat());
-    assert_eq!(read(&repeated(&"b".repeat(50), 20)).unwrap().row(20).unwrap().fault(), None);
+    assert_eq!(read(&repeated(&"b".repeat(50), 20, Compression::UNCOMPRESSED)).unwrap().row(20).unwrap().fault(), None);
+}
+
+#[test]
+fn a_parquet_page_that_the_decoder_does_not_bound_is_refused() {
+    let file = repeated(&"b".repeat(50), 20, Compression::GZIP(GzipLevel::default()));
+    let error = from_bytes(File { name: "x.parquet", bytes: &file }, None, &Source::new("x.parquet"), &limits());
+    let error = error.unwrap_err().to_string();
+    let expected = "x.parquet: not readable as Parquet: column \"word\" is compressed by GZIP(";
+    assert!(error.starts_with(expected) && error.ends_with("; allowed: SNAPPY, ZSTD or none"), "{error}");
 }
 
 #[test]
