@@ -10,6 +10,7 @@ use arrow_select::filter::filter_record_batch;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::Compression;
+use parquet::file::metadata::RowGroupMetaData;
 
 use crate::Error;
 use crate::batch::{Batch, Misfits, record, schema};
@@ -51,7 +52,7 @@ fn decode(file: &str, bytes: Vec<u8>, limits: &Limits) -> Result<(Vec<String>, V
         let column = "label, beside at least one feature".into();
         return Err(Error::MissingColumn { file: file.to_owned(), column, found: names });
     }
-    for chunk in metadata.metadata().row_groups().iter().flat_map(|group| group.columns()) {
+    for chunk in metadata.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns) {
         // The decoder bounds every page of these by what its header claims, below 2^31 bytes; of others by nothing.
         let bounded = [Compression::UNCOMPRESSED, Compression::SNAPPY];
         if !bounded.contains(&chunk.compression()) && !matches!(chunk.compression(), Compression::ZSTD(_)) {
@@ -134,7 +135,7 @@ fn set_aside(
     if long.iter().all(Option::is_none) {
         return Ok(cells);
     }
-    let fits = BooleanArray::from_iter(long.iter().map(|long| Some(long.is_none())));
+    let fits: BooleanArray = long.iter().map(|long| Some(long.is_none())).collect();
     let kept = filter_record_batch(&cells, &fits)?;
     let batch = Batch::Cells(cells);
     for (at, long) in long.iter().enumerate() {

@@ -74,22 +74,23 @@ impl<'a> RawRow<'a> {
 
     /// Text of the cell at `position`, without white space around it; bytes that are not UTF-8 are replaced.
     pub fn cell(&self, position: usize) -> Option<Cow<'a, str>> {
-        self.raw(position).map(|cell| cell.text())
+        self.raw(position).map(Cell::text)
     }
 
     /// The cells as text.
     pub fn cells(&self) -> impl Iterator<Item = Cow<'a, str>> {
-        self.raw_cells().map(|cell| cell.text())
+        self.raw_cells().map(Cell::text)
     }
 
     /// The row as one line: as it came if it does not fit the columns, else its cells, quoted as RFC 4180 says.
+    #[allow(clippy::missing_panics_doc, reason = "`expect(\"invariant\")` panics on our own bug only")]
     pub fn line(&self) -> Vec<u8> {
         if let Cells::Misfit { line, .. } = self.cells {
             return line.to_vec();
         }
         let mut writer =
             csv::WriterBuilder::new().flexible(true).terminator(csv::Terminator::Any(b'\n')).from_writer(vec![]);
-        let written = writer.write_record(self.raw_cells().map(|cell| cell.bytes()));
+        let written = writer.write_record(self.raw_cells().map(Cell::bytes));
         written.expect("invariant: memory takes any record");
         let mut line = writer.into_inner().expect("invariant: memory can be flushed");
         line.pop();
@@ -127,14 +128,11 @@ impl<'a> RawRow<'a> {
     /// The number in a cell: finite, or the reason why not.
     pub(crate) fn number(&self, position: usize) -> Result<f64, Refusal> {
         let cell = self.raw(position).unwrap_or(Cell::Absent);
-        match cell.number() {
-            Some(number) => Ok(number),
-            None => {
-                let text = cell.text();
-                let reason = if is_missing(&text) { Reason::Missing } else { Reason::NotANumber };
-                Err((reason, shortened(&text)))
-            }
-        }
+        cell.number().ok_or_else(|| {
+            let text = cell.text();
+            let reason = if is_missing(&text) { Reason::Missing } else { Reason::NotANumber };
+            (reason, shortened(&text))
+        })
     }
 
     /// The label in a cell, in canonical form: `1.0` and `1` are one label, as are `>50K.` and `>50K`.
