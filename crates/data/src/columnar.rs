@@ -1,5 +1,6 @@
 //! Parquet.
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -59,6 +60,10 @@ fn decode(file: &str, bytes: Vec<u8>, limits: &Limits) -> Result<(Vec<String>, V
             let (column, codec) = (chunk.column_path().string(), chunk.compression());
             return Err(refuse(format!("column {column:?} is compressed by {codec}; allowed: SNAPPY, ZSTD or none")));
         }
+    }
+    let mut seen = HashSet::new();
+    if let Some(name) = names.iter().find(|name| !seen.insert(name.as_str())) {
+        return Err(refuse(format!("two columns are named {name:?}")));
     }
     let viewed = viewed(metadata.schema()).map_err(refuse)?;
     let metadata = ArrowReaderMetadata::try_new(metadata.metadata().clone(), options().with_schema(viewed.clone()))

@@ -220,7 +220,9 @@ impl Field<'_> {
 /// digits, so that a message can say where exactly a row is refused.
 fn number<'a>(min: f64, max: f64, slack: f64) -> Code<'a> {
     let beyond = slack * (max - min);
-    let (low, high) = if slack > 0.0 { (rounded(min - beyond), rounded(max + beyond)) } else { (min, max) };
+    // Rounding never cuts into the range itself.
+    let (low, high) = (rounded(min - beyond).min(min), rounded(max + beyond).max(max));
+    let (low, high) = if slack > 0.0 { (low, high) } else { (min, max) };
     Code::Number { min, max, low, high }
 }
 

@@ -33,7 +33,7 @@ pub struct Source {
     #[serde(default)]
     pub format: Option<Format>,
     /// Label column, by name or by position from 1; by default one named `label`, `target`, `class` or the like, else
-    /// the last.
+    /// the last. IDX has its labels in a file of their own: `label` or nothing.
     #[serde(default)]
     pub label: Option<String>,
     /// Shape of one example, if the columns are the pixels of an image; IDX knows its own.
@@ -126,6 +126,10 @@ pub fn from_bytes(file: File<'_>, labels: Option<File<'_>>, source: &Source, lim
         Format::Csv => table::read(file.name, &plain, asked, limits)?,
         Format::Parquet => columnar::read(file.name, plain.into_owned(), asked, limits)?,
         Format::Idx => {
+            if let Some(column) = asked.filter(|asked| *asked != "label") {
+                let (file, column, found) = (file.name.to_owned(), column.to_owned(), vec!["label".to_owned()]);
+                return Err(Error::MissingColumn { file, column, found });
+            }
             let images = Idx::parse(file.name, plain.into_owned(), limits)?;
             let missing = || Error::NoLabels { file: file.name.to_owned(), looked_for: None };
             let labels = labels.ok_or_else(missing)?;

@@ -194,6 +194,10 @@ fn the_labels_that_idx_images_lack_are_named() {
     assert!(unnamed.starts_with("pictures: IDX images need a second file, of labels; none is named"), "{unnamed}");
     let table = error("rows.csv", b"x,label\n1,no\n", Some(Format::Idx));
     assert!(table.starts_with("rows.csv: not an IDX file: it begins with b\"x,la\""), "{table}");
+    let source = Source { label: Some("3".into()), format: Some(Format::Idx), ..Source::new("pictures") };
+    let file = File { name: "pictures", bytes: &images };
+    let error = from_bytes(file, Some(file), &source, &Limits::default()).unwrap_err().to_string();
+    assert_eq!(error, "pictures: no column \"3\"; columns: label");
 }
 
 #[test]
@@ -221,6 +225,13 @@ fn bounds_in_messages_are_where_rows_are_refused() {
     assert_eq!(ledger.kept(), 2);
     let drop = ledger.fate(4).unwrap().dropped.as_ref().unwrap();
     assert_eq!(drop.detail, "column \"x\" is \"10.100000000000002\", allowed: -7.9 to 10.1");
+    // However little may lie outside, what lies inside is let in.
+    let (min, max) = (0.123_456_789_012_345_67, 0.876_543_210_987_654_3);
+    let number = Column { name: "x".into(), kind: Kind::Number { min, max, slack: 1e-30 } };
+    let classes = vec!["0".into(), "1".into()];
+    let contract = Contract::new(vec![number], "label".into(), classes, Shape::new([1]).unwrap()).unwrap();
+    let door = table(&format!("x,label\n{min},0\n{max},1\n")).unwrap();
+    assert_eq!(admit(door, &contract).unwrap().value.ledger().kept(), 2);
 }
 
 #[test]

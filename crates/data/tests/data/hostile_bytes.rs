@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_array::{
     ArrayRef, BinaryArray, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray, UInt8Array,
 };
+use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -101,6 +102,21 @@ fn a_parquet_page_that_the_decoder_does_not_bound_is_refused() {
     let error = error.unwrap_err().to_string();
     let expected = "x.parquet: not readable as Parquet: column \"word\" is compressed by GZIP(";
     assert!(error.starts_with(expected) && error.ends_with("; allowed: SNAPPY, ZSTD or none"), "{error}");
+}
+
+#[test]
+fn columns_of_one_name_are_refused() {
+    let column: ArrayRef = Arc::new(Int64Array::from_iter_values(0..20));
+    let fields = ["x", "x", "label"].map(|name| Field::new(name, DataType::Int64, false));
+    let schema = Arc::new(Schema::new(fields.to_vec()));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![column; 3]).unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, schema, None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let error = from_bytes(File { name: "x.parquet", bytes: &bytes }, None, &Source::new("x.parquet"), &limits());
+    let expected = "x.parquet: not readable as Parquet: two columns are named \"x\"";
+    assert_eq!(error.unwrap_err().to_string(), expected);
 }
 
 #[test]
