@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Inputs, Outputs};
+use crate::{Error, Inputs, Outputs};
 
 /// Number of bins of a feature's histogram over `[0, 1]`; two more count what lies below and above.
 const BINS: usize = 16;
@@ -10,13 +10,39 @@ const BINS: usize = 16;
 /// Histogram of one feature: below 0, the bins of `[0, 1]`, above 1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(transparent)]
+#[serde(try_from = "Vec<u64>", into = "Vec<u64>")]
 pub struct FeatureSketch(Vec<u64>);
+
+impl TryFrom<Vec<u64>> for FeatureSketch {
+    type Error = Error;
+
+    /// Takes counts that were written: one for each bin, of a sum below 2^64.
+    fn try_from(counts: Vec<u64>) -> Result<Self, Error> {
+        if counts.len() != BINS + 2 {
+            return Err(Error::Length { name: "histogram", expected: BINS + 2, found: counts.len() });
+        }
+        match counts.iter().try_fold(0_u64, |sum, count| sum.checked_add(*count)) {
+            Some(_) => Ok(Self(counts)),
+            None => Err(Error::OutOfRange { name: "sum of a histogram", value: f64::INFINITY, range: "[0, 2^64)" }),
+        }
+    }
+}
+
+impl From<FeatureSketch> for Vec<u64> {
+    fn from(sketch: FeatureSketch) -> Self {
+        sketch.0
+    }
+}
 
 impl FeatureSketch {
     /// The counts: below 0, the bins of `[0, 1]` from low to high, above 1 (NaN counts as above).
     pub fn counts(&self) -> &[u64] {
         &self.0
+    }
+
+    fn count(&mut self, value: f32) {
+        let count = &mut self.0[bin(value)];
+        *count = count.saturating_add(1);
     }
 }
 
@@ -54,15 +80,15 @@ impl Sketch {
         {
             return;
         }
-        self.count += inputs.len() as u64;
+        self.count = self.count.saturating_add(inputs.len() as u64);
         for row in inputs.rows() {
             for (feature, value) in self.features.iter_mut().zip(row) {
-                feature.0[bin(*value)] += 1;
+                feature.count(*value);
             }
         }
         for (row, label) in outputs.rows().zip(outputs.labels()) {
-            self.answers[label] += 1;
-            self.confidence.0[bin(row[label])] += 1;
+            self.answers[label] = self.answers[label].saturating_add(1);
+            self.confidence.count(row[label]);
         }
     }
 }
@@ -106,5 +132,23 @@ mod tests {
         assert_eq!(sketch.count, 2);
         assert_eq!(sketch.answers, [1, 1]);
         assert!(sketch.features.iter().all(|feature| feature.counts().iter().sum::<u64>() == 2));
+    }
+
+    #[test]
+    fn a_hostile_sketch_is_refused_or_takes_more() {
+        let written = serde_json::to_string(&Sketch::new(1, 2)).unwrap();
+        let histogram = "[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]";
+        assert!(written.contains(histogram));
+        let full = histogram.replacen("0]", &format!("{}]", u64::MAX), 1);
+        let overfull = full.replacen("[0", "[1", 1);
+        let read = |text: &str| serde_json::from_str::<Sketch>(&written.replacen(histogram, text, 1));
+        for wrong in ["[]", "[0]", overfull.as_str()] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+        let mut sketch = Sketch { count: u64::MAX, answers: vec![u64::MAX; 2], ..read(&full).unwrap() };
+        let inputs = Inputs::new(Shape::new([1]).unwrap(), vec![f32::NAN]).unwrap();
+        let outputs = Outputs::new(2, vec![0.9, 0.1], Disclosure::Scores).unwrap();
+        sketch.observe(&inputs, &outputs);
+        assert_eq!(sketch.features[0].counts()[BINS + 1], u64::MAX);
     }
 }

@@ -46,11 +46,11 @@ pub struct Floor {
 /// error.
 pub fn admit(door: Door, contract: &Contract) -> Result<Audited<Collection>, Error> {
     let encoder = Encoder::new(contract, &door)?;
-    let encoded: Vec<_> = door.rows().par_iter().map(|row| encoder.encode(row)).collect();
+    let encoded: Vec<_> = (0..door.len()).into_par_iter().map(|at| encoder.encode(door.nth(at))).collect();
     let mut record = Record::default();
     let mut values = Vec::with_capacity(encoded.len() * contract.shape().size());
     let (mut labels, mut ids, mut fates, mut clamped) = (vec![], vec![], vec![], 0);
-    for (row, encoded) in door.rows().iter().zip(encoded) {
+    for (row, encoded) in door.rows().zip(encoded) {
         let dropped = match encoded {
             Ok(encoded) => {
                 values.extend(encoded.values);

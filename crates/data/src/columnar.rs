@@ -1,106 +1,153 @@
 //! Parquet.
 
-use std::borrow::Cow;
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
-};
-use arrow_array::{Array, ArrowPrimitiveType, RecordBatch};
-use arrow_schema::DataType;
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use arrow_array::{Array, BooleanArray, RecordBatch};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_select::filter::filter_record_batch;
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::basic::Compression;
+use parquet::file::metadata::RowGroupMetaData;
 
 use crate::Error;
-use crate::door::{Door, RawRow};
+use crate::batch::{Batch, Misfits, record, schema};
+use crate::cell::is_readable;
+use crate::door::Door;
 use crate::source::{Format, Limits};
 use crate::table::find_label;
 
+/// Rows decoded at a time.
+const BATCH: usize = 1024;
+
 /// Reads a table of numbers, flags and words; an absent value becomes an empty cell.
-pub(crate) fn read(file: &str, bytes: Cow<'_, [u8]>, label: Option<&str>, limits: &Limits) -> Result<Door, Error> {
+pub(crate) fn read(file: &str, bytes: Vec<u8>, label: Option<&str>, limits: &Limits) -> Result<Door, Error> {
     // The decoder is a large third-party parser: should hostile bytes make it panic, that is an error of the file.
-    let decode = AssertUnwindSafe(|| decode(file, bytes.into_owned(), limits));
+    let decode = AssertUnwindSafe(|| decode(file, bytes, limits));
     let panicked = |_| Err(Error::Parquet { file: file.to_owned(), fault: "the decoder panicked".into() });
-    let (columns, rows) = catch_unwind(decode).unwrap_or_else(panicked)?;
+    let (columns, batches) = catch_unwind(decode).unwrap_or_else(panicked)?;
     let label = find_label(file, &columns, label)?;
-    Ok(Door { name: file.to_owned(), format: Format::Parquet, files: vec![], columns, label, shape: None, rows })
+    Ok(Door::new(file, Format::Parquet, columns, label, batches))
 }
 
-fn decode(file: &str, bytes: Vec<u8>, limits: &Limits) -> Result<(Vec<String>, Vec<RawRow>), Error> {
+fn decode(file: &str, bytes: Vec<u8>, limits: &Limits) -> Result<(Vec<String>, Vec<Batch>), Error> {
     let refuse = |fault: String| Error::Parquet { file: file.to_owned(), fault };
+    let at_most = |what, found, allowed| {
+        if found <= allowed { Ok(()) } else { Err(Error::TooLarge { file: file.to_owned(), what, found, allowed }) }
+    };
+    let bytes = Bytes::from(bytes);
     // The file's own types say enough; the embedded Arrow schema would be one more parser for hostile bytes.
-    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes::Bytes::from(bytes), options)
-        .map_err(|fault| refuse(fault.to_string()))?;
-    let metadata = builder.metadata();
+    let options = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let metadata = ArrowReaderMetadata::load(&bytes, options()).map_err(|fault| refuse(fault.to_string()))?;
     let claimed = |value: i64| u64::try_from(value).unwrap_or(u64::MAX);
-    let rows = claimed(metadata.file_metadata().num_rows());
-    let size =
-        metadata.row_groups().iter().fold(0, |sum: u64, group| sum.saturating_add(claimed(group.total_byte_size())));
-    let columns: Vec<String> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
-    for (what, found, allowed) in [
-        ("number of rows", rows, limits.rows),
-        ("number of bytes, decompressed,", size, limits.bytes),
-        ("number of columns", columns.len() as u64, limits.columns as u64),
-    ] {
-        if found > allowed {
-            return Err(Error::TooLarge { file: file.to_owned(), what, found, allowed });
-        }
-    }
-    if columns.len() < 2 {
+    let groups = metadata.metadata().row_groups().iter();
+    let size = groups.fold(0, |sum: u64, group| sum.saturating_add(claimed(group.total_byte_size())));
+    let names: Vec<String> = metadata.schema().fields().iter().map(|field| field.name().clone()).collect();
+    at_most("number of rows", claimed(metadata.metadata().file_metadata().num_rows()), limits.rows)?;
+    at_most("number of bytes, decompressed,", size, limits.bytes)?;
+    at_most("number of columns", names.len() as u64, limits.columns as u64)?;
+    if names.len() < 2 {
         let column = "label, beside at least one feature".into();
-        return Err(Error::MissingColumn { file: file.to_owned(), column, found: columns });
+        return Err(Error::MissingColumn { file: file.to_owned(), column, found: names });
     }
-    let batches = builder.with_batch_size(1024).build().map_err(|fault| refuse(fault.to_string()))?;
-    let mut rows = Vec::new();
-    for batch in batches {
-        append(&mut rows, &batch.map_err(|fault| refuse(fault.to_string()))?).map_err(refuse)?;
-        if rows.len() as u64 > limits.rows {
-            let (what, found) = ("number of rows", rows.len() as u64);
-            return Err(Error::TooLarge { file: file.to_owned(), what, found, allowed: limits.rows });
+    for chunk in metadata.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns) {
+        // The decoder bounds every page of these by what its header claims, below 2^31 bytes; of others by nothing.
+        let bounded = [Compression::UNCOMPRESSED, Compression::SNAPPY];
+        if !bounded.contains(&chunk.compression()) && !matches!(chunk.compression(), Compression::ZSTD(_)) {
+            let (column, codec) = (chunk.column_path().string(), chunk.compression());
+            return Err(refuse(format!("column {column:?} is compressed by {codec}; allowed: SNAPPY, ZSTD or none")));
         }
     }
-    Ok((columns, rows))
-}
-
-fn append(rows: &mut Vec<RawRow>, batch: &RecordBatch) -> Result<(), String> {
-    let schema = batch.schema();
-    let columns = batch.columns().iter().zip(schema.fields());
-    let columns = columns.map(|(column, field)| words(column, field.name())).collect::<Result<Vec<_>, _>>()?;
-    for at in 0..batch.num_rows() {
-        let id = rows.len() as u64 + 1;
-        rows.push(RawRow::text(id, columns.iter().map(|column| column[at].as_str())));
+    let mut seen = HashSet::new();
+    if let Some(name) = names.iter().find(|name| !seen.insert(name.as_str())) {
+        return Err(refuse(format!("two columns are named {name:?}")));
     }
-    Ok(())
+    let viewed = viewed(metadata.schema()).map_err(refuse)?;
+    let metadata = ArrowReaderMetadata::try_new(metadata.metadata().clone(), options().with_schema(viewed.clone()))
+        .map_err(|fault| refuse(fault.to_string()))?;
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata).with_batch_size(BATCH).build();
+    let schema = schema(viewed.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)));
+    let (mut rows, mut size) = (0, 0);
+    let (mut batches, mut misfits) = (Vec::new(), Misfits::default());
+    for batch in reader.map_err(|fault| refuse(fault.to_string()))? {
+        let batch = batch.map_err(|fault| refuse(fault.to_string()))?;
+        let ids: Vec<u64> = (rows + 1..).take(batch.num_rows()).collect();
+        rows += batch.num_rows() as u64;
+        at_most("number of rows", rows, limits.rows)?;
+        // A dictionary shares its values between rows, so that few bytes can claim to be many; each row's count.
+        size += batch.columns().iter().map(|column| size_of(column)).sum::<u64>();
+        at_most("number of bytes, decompressed,", size, limits.bytes)?;
+        let cells = record(&schema, ids, batch.columns().iter().cloned());
+        batches.push(Batch::Cells(set_aside(cells, &mut misfits, limits).map_err(|fault| refuse(fault.to_string()))?));
+    }
+    batches.extend(misfits.finish());
+    Ok((names, batches))
 }
 
-fn words(column: &dyn Array, name: &str) -> Result<Vec<String>, String> {
-    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-    Ok(match column.data_type() {
-        DataType::Utf8 => column.as_string::<i32>().iter().map(text).collect(),
-        DataType::LargeUtf8 => column.as_string::<i64>().iter().map(text).collect(),
-        DataType::Utf8View => column.as_string_view().iter().map(text).collect(),
-        DataType::Boolean => {
-            let flag = |value: Option<bool>| value.map_or(String::new(), |flag| u8::from(flag).to_string());
-            column.as_boolean().iter().map(flag).collect()
+/// The schema with text and bytes as views, which share the words of a dictionary rather than repeat them.
+fn viewed(schema: &Schema) -> Result<SchemaRef, String> {
+    let view = |field: &Arc<Field>| {
+        let kind = match field.data_type() {
+            DataType::Utf8 => DataType::Utf8View,
+            DataType::Binary => DataType::BinaryView,
+            other => other.clone(),
+        };
+        if !is_readable(&kind) {
+            return Err(format!("column {:?} is {kind}; allowed: numbers, flags, text and bytes", field.name()));
         }
-        DataType::Int8 => numbers::<Int8Type>(column),
-        DataType::Int16 => numbers::<Int16Type>(column),
-        DataType::Int32 => numbers::<Int32Type>(column),
-        DataType::Int64 => numbers::<Int64Type>(column),
-        DataType::UInt8 => numbers::<UInt8Type>(column),
-        DataType::UInt16 => numbers::<UInt16Type>(column),
-        DataType::UInt32 => numbers::<UInt32Type>(column),
-        DataType::UInt64 => numbers::<UInt64Type>(column),
-        DataType::Float32 => numbers::<Float32Type>(column),
-        DataType::Float64 => numbers::<Float64Type>(column),
-        other => return Err(format!("column {name:?} is {other}; allowed: numbers, flags and text")),
-    })
+        Ok(field.as_ref().clone().with_data_type(kind))
+    };
+    Ok(Arc::new(Schema::new(schema.fields().iter().map(view).collect::<Result<Vec<_>, _>>()?)))
 }
 
-fn numbers<T: ArrowPrimitiveType>(column: &dyn Array) -> Vec<String>
-where
-    T::Native: ToString,
-{
-    column.as_primitive::<T>().iter().map(|value| value.map_or(String::new(), |value| value.to_string())).collect()
+/// The lengths of a column's texts, or nothing of a column of numbers.
+fn lengths(column: &dyn Array) -> Option<impl Iterator<Item = u32>> {
+    let views = match column.data_type() {
+        DataType::Utf8View => column.as_string_view().views(),
+        DataType::BinaryView => column.as_binary_view().views(),
+        _ => return None,
+    };
+    // The low 32 bits of a view are its length.
+    #[allow(clippy::cast_possible_truncation, reason = "the low bits are meant")]
+    Some(views.iter().map(|view| *view as u32))
+}
+
+/// Bytes of a column's values.
+fn size_of(column: &dyn Array) -> u64 {
+    match lengths(column) {
+        Some(lengths) => lengths.map(u64::from).sum(),
+        None => column.len() as u64 * column.data_type().primitive_width().unwrap_or(1) as u64,
+    }
+}
+
+/// Moves rows with a cell that is too long to the misfits.
+fn set_aside(
+    cells: RecordBatch,
+    misfits: &mut Misfits,
+    limits: &Limits,
+) -> Result<RecordBatch, arrow_schema::ArrowError> {
+    let mut long = vec![None; cells.num_rows()];
+    for (position, column) in cells.columns()[1..].iter().enumerate() {
+        for (at, length) in lengths(column).into_iter().flatten().enumerate() {
+            if length as usize > limits.cell {
+                long[at].get_or_insert(position + 1);
+            }
+        }
+    }
+    if long.iter().all(Option::is_none) {
+        return Ok(cells);
+    }
+    let fits: BooleanArray = long.iter().map(|long| Some(long.is_none())).collect();
+    let kept = filter_record_batch(&cells, &fits)?;
+    let batch = Batch::Cells(cells);
+    for (at, long) in long.iter().enumerate() {
+        if let Some(cell) = long {
+            let row = batch.row(at);
+            misfits.push(row.id(), &row.line(), &format!("cell {cell} is longer than {} bytes", limits.cell));
+        }
+    }
+    Ok(kept)
 }

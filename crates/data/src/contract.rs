@@ -24,6 +24,7 @@ pub enum Kind {
     /// A number, scaled so that `min` becomes 0 and `max` 1.
     ///
     /// A value beyond the range by at most `slack` times its width is clamped to it; farther out the row is refused.
+    /// Where that begins is rounded to 15 digits, so that messages name the very bound.
     Number {
         /// Least value.
         min: f64,

@@ -6,8 +6,9 @@ use underpin_core::Trigger;
 
 use crate::Error;
 use crate::contract::{Contract, Kind};
-use crate::door::{Door, RawRow, Refusal, shortened};
+use crate::door::Door;
 use crate::ledger::Reason;
+use crate::row::{RawRow, Refusal, shortened};
 
 /// Where one column's cell lies, and where its features go.
 struct Field<'a> {
@@ -18,8 +19,17 @@ struct Field<'a> {
 }
 
 enum Code<'a> {
-    Number { min: f64, max: f64, slack: f64 },
-    Category { values: &'a [String], positions: HashMap<&'a str, usize> },
+    /// `low` and `high` bound what is clamped to `min` and `max`.
+    Number {
+        min: f64,
+        max: f64,
+        low: f64,
+        high: f64,
+    },
+    Category {
+        values: &'a [String],
+        positions: HashMap<&'a str, usize>,
+    },
 }
 
 /// A contract bound to the columns of a file.
@@ -28,7 +38,7 @@ pub(crate) struct Encoder<'a> {
     contract: &'a Contract,
     classes: HashMap<&'a str, usize>,
     label: usize,
-    columns: usize,
+    columns: &'a [String],
 }
 
 /// A row that keeps the contract.
@@ -65,12 +75,12 @@ impl<'a> Encoder<'a> {
                     fields.extend(cells.enumerate().map(|(feature, cell)| Field {
                         cell,
                         name: &door.columns()[cell],
-                        kind: Code::Number { min: 0.0, max: *max, slack: 0.0 },
+                        kind: number(0.0, *max, 0.0),
                         feature,
                     }));
                 }
                 Kind::Number { min, max, slack } => {
-                    let kind = Code::Number { min: *min, max: *max, slack: *slack };
+                    let kind = number(*min, *max, *slack);
                     fields.push(Field { cell: position(&column.name)?, name: &column.name, kind, feature });
                 }
                 Kind::Category { values } => {
@@ -82,26 +92,27 @@ impl<'a> Encoder<'a> {
             feature += column.kind.width();
         }
         let classes = contract.classes().iter().enumerate().map(|(at, class)| (class.as_str(), at)).collect();
-        Ok(Self { fields, contract, classes, label, columns: door.columns().len() })
+        Ok(Self { fields, contract, classes, label, columns: door.columns() })
     }
 
     /// The row's features and label, or why it breaks the contract: column, value and what is allowed.
-    pub(crate) fn encode(&self, row: &RawRow) -> Result<Encoded, Refusal> {
-        if let crate::door::Cells::Unreadable { fault, .. } = &row.cells {
-            return Err((Reason::Malformed, fault.clone()));
+    pub(crate) fn encode(&self, row: RawRow<'_>) -> Result<Encoded, Refusal> {
+        if let Some(fault) = row.fault() {
+            return Err((Reason::Malformed, fault.to_owned()));
         }
-        if row.len() != self.columns {
-            return Err((Reason::Malformed, format!("{} cells, allowed: {}", row.len(), self.columns)));
+        if let Some((position, bytes)) = row.not_text() {
+            let (name, shown) = (&self.columns[position], bytes[..bytes.len().min(40)].escape_ascii());
+            return Err((Reason::Malformed, format!("column {name:?} is b\"{shown}\", allowed: UTF-8 text")));
         }
         let mut values = vec![0.0; self.contract.shape().size()];
         let mut clamped = 0;
         for field in &self.fields {
-            clamped += usize::from(field.encode(row, &mut values)?);
+            clamped += usize::from(field.encode(&row, &mut values)?);
         }
-        Ok(Encoded { values, label: self.class(row)?, clamped })
+        Ok(Encoded { values, label: self.class(&row)?, clamped })
     }
 
-    fn class(&self, row: &RawRow) -> Result<usize, Refusal> {
+    fn class(&self, row: &RawRow<'_>) -> Result<usize, Refusal> {
         let name = self.contract.label();
         let Some(label) = row.label(self.label) else {
             return Err((Reason::Missing, format!("label {name:?} is missing")));
@@ -113,9 +124,8 @@ impl<'a> Encoder<'a> {
     }
 
     /// Texts of all cells of a row with these features and class; cells of columns left out are taken from `like`.
-    pub(crate) fn decode(&self, values: &[f32], class: usize, like: &RawRow) -> Vec<String> {
+    pub(crate) fn decode(&self, values: &[f32], class: usize, like: &RawRow<'_>) -> Vec<String> {
         let mut cells: Vec<String> = like.cells().map(std::borrow::Cow::into_owned).collect();
-        cells.resize(self.columns, String::new());
         for field in &self.fields {
             cells[field.cell] = field.decode(values);
         }
@@ -152,7 +162,7 @@ impl<'a> Encoder<'a> {
     /// Cells of numeric columns with a text beyond what the contract clamps.
     pub(crate) fn out_of_range(&self) -> Vec<(usize, String)> {
         let beyond = |field: &Field<'_>| match field.kind {
-            Code::Number { min, max, slack } => Some((field.cell, (max + (slack + 10.0) * (max - min)).to_string())),
+            Code::Number { min, max, high, .. } => Some((field.cell, (high + 10.0 * (max - min)).to_string())),
             Code::Category { .. } => None,
         };
         self.fields.iter().filter_map(beyond).collect()
@@ -166,15 +176,15 @@ impl Field<'_> {
 
     /// Writes the features; says whether the value was clamped.
     #[allow(clippy::cast_possible_truncation, reason = "scaled values lie in [0, 1]")]
-    fn encode(&self, row: &RawRow, values: &mut [f32]) -> Result<bool, Refusal> {
+    fn encode(&self, row: &RawRow<'_>, values: &mut [f32]) -> Result<bool, Refusal> {
         match &self.kind {
-            Code::Number { min, max, slack } => {
+            Code::Number { min, max, low, high } => {
                 let number = row.number(self.cell).map_err(|fault| self.refuse(fault, "a finite number"))?;
-                let scaled = (number - min) / (max - min);
-                if scaled < -slack || scaled > 1.0 + slack {
-                    let (low, high) = (min - slack * (max - min), max + slack * (max - min));
-                    return Err(self.refuse((Reason::OutOfRange, number.to_string()), &format!("{low} to {high}")));
+                if number < *low || number > *high {
+                    let shown = shortened(&row.cell(self.cell).unwrap_or_default());
+                    return Err(self.refuse((Reason::OutOfRange, shown), &format!("{low} to {high}")));
                 }
+                let scaled = (number - min) / (max - min);
                 // Adding 0 turns -0 into 0, so that equal rows have equal bits.
                 values[self.feature] = scaled.clamp(0.0, 1.0) as f32 + 0.0;
                 Ok(!(0.0..=1.0).contains(&scaled))
@@ -182,7 +192,10 @@ impl Field<'_> {
             Code::Category { values: allowed, positions } => {
                 let cell = row.cell(self.cell).unwrap_or_default();
                 let Some(at) = positions.get(&*cell) else {
-                    let shown = allowed.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
+                    let mut shown = allowed.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
+                    if row.number(self.cell).is_ok() {
+                        shown += " (the contract has categories here, no numbers)";
+                    }
                     return Err(self.refuse((Reason::UnknownCategory, shortened(&cell)), &shown));
                 };
                 values[self.feature + at] = 1.0;
@@ -201,4 +214,19 @@ impl Field<'_> {
             }
         }
     }
+}
+
+/// A number in `[min, max]`, and what is clamped to that: up to `slack` widths beyond it. These bounds are rounded to 15
+/// digits, so that a message can say where exactly a row is refused.
+fn number<'a>(min: f64, max: f64, slack: f64) -> Code<'a> {
+    let beyond = slack * (max - min);
+    // Rounding never cuts into the range itself.
+    let (low, high) = (rounded(min - beyond).min(min), rounded(max + beyond).max(max));
+    let (low, high) = if slack > 0.0 { (low, high) } else { (min, max) };
+    Code::Number { min, max, low, high }
+}
+
+/// The number nearest to 15 significant digits of `value`; what is not finite stays as it is.
+fn rounded(value: f64) -> f64 {
+    format!("{value:.14e}").parse().unwrap_or(value)
 }

@@ -31,6 +31,14 @@ pub enum Error {
         /// Name of the file.
         file: String,
     },
+    /// A table names its columns and holds no rows.
+    #[error("{file}: a header ({}) and no rows", few(.columns))]
+    HeaderOnly {
+        /// Name of the file.
+        file: String,
+        /// The columns it names.
+        columns: Vec<String>,
+    },
     /// A file, or what it claims to hold, is larger than allowed.
     #[error("{file}: {what} is {found}, allowed is at most {allowed}")]
     TooLarge {
@@ -50,6 +58,30 @@ pub enum Error {
         file: String,
         /// What the decoder said.
         source: std::io::Error,
+    },
+    /// A file read as IDX is none.
+    #[error(
+        "{file}: not an IDX file: it begins with b\"{}\", allowed: b\"\\x00\\x00\\x08\\x{axes:02x}\" (unsigned bytes, number of axes: {axes})",
+        .found.escape_ascii()
+    )]
+    NotIdx {
+        /// Name of the file.
+        file: String,
+        /// Its first bytes, at most four.
+        found: Vec<u8>,
+        /// Number of axes that the file should have: 3 of images, 1 of labels.
+        axes: usize,
+    },
+    /// IDX images came without their labels.
+    #[error(
+        "{file}: IDX images need a second file, of labels; {}",
+        .looked_for.as_ref().map_or("none is named and the images' name has no `images-idx3` to tell its name by".into(), |path| format!("there is no {}", path.display()))
+    )]
+    NoLabels {
+        /// Name of the file of images.
+        file: String,
+        /// The file of labels that is not there.
+        looked_for: Option<PathBuf>,
     },
     /// An IDX file does not hold what its header says.
     #[error("{file}: {field} is {found}, allowed: {allowed}")]
@@ -80,6 +112,18 @@ pub enum Error {
         column: String,
         /// Columns of the file.
         found: Vec<String>,
+    },
+    /// The label column asked for is not there.
+    #[error(
+        "{file}: no label column {asked:?}; allowed: a position from 1 to {}, or a name: {}", .columns.len(), few(.columns)
+    )]
+    NoLabelColumn {
+        /// Name of the file.
+        file: String,
+        /// The column asked for, by name or position.
+        asked: String,
+        /// Columns of the file.
+        columns: Vec<String>,
     },
     /// A contract contradicts itself.
     #[error("contract: {what} is {found}, allowed: {allowed}")]

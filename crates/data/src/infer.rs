@@ -6,7 +6,8 @@ use underpin_core::Shape;
 
 use crate::Error;
 use crate::contract::{Column, Contract, Kind};
-use crate::door::{Door, RawRow, is_missing};
+use crate::door::Door;
+use crate::row::{RawRow, is_missing};
 
 /// Maxima of the usual pixel depths.
 const DEPTHS: [f64; 5] = [1.0, 15.0, 16.0, 255.0, 65_535.0];
@@ -15,7 +16,9 @@ const CATEGORIES: usize = 128;
 /// Most classes.
 const CLASSES: usize = 1_000;
 /// Share of the cells that must be numbers for a column to be numeric.
-const NUMERIC: f64 = 0.95;
+const NUMERIC: f64 = 0.9;
+/// Greatest share of the cells of a column of categories that may hold what no other cell holds.
+const ONCE: f64 = 0.1;
 /// Widths beyond the inferred range within which a value is clamped rather than refused.
 const SLACK: f64 = 4.0;
 /// A value this many widths of all others away from them does not widen the range.
@@ -26,17 +29,21 @@ const PASSED_OVER: f64 = 0.01;
 impl Contract {
     /// Infers a contract from `held_out`: rows that never train, so that no range depends on a private row.
     ///
-    /// A column is numeric when 95 % of its cells are numbers; its range is that of its values, where up to 1 % at each
-    /// end are passed over if they lie more than ten widths of all others away. Any other column is one of categories;
-    /// with more than 128 it is left out, and says so. A missing word is a category of its own. An image's pixels
-    /// share the range from 0 to the smallest usual depth (1, 15, 16, 255, 65,535) that holds them in 99 % of the rows.
+    /// A column is numeric when 90 % of its cells are numbers, missing ones aside; the words in it are refused. Its range
+    /// is that of its values, where up to 1 % at each end are passed over if they lie more than ten widths of all others
+    /// away. Any other column is one of categories, a missing word among them. It is left out, and says so, where that
+    /// would not do: with more than 128 categories, or when more than 10 % of its cells hold what no other cell holds.
+    /// (This share estimates how often a new row has an unknown category: the Good-Turing estimate, Good, Biometrika 1953.) An image's
+    /// pixels share the range from 0 to the smallest usual depth (1, 15, 16, 255, 65,535) that holds them in 99 % of the
+    /// rows.
     ///
     /// # Errors
     ///
     /// [`Error::OneClass`], [`Error::TooManyClasses`] when the labels are no classes; [`Error::Contract`] when no column
     /// is of use, or pixels lie above 65,535.
     pub fn infer(held_out: &Door) -> Result<Self, Error> {
-        let rows: Vec<&RawRow> = held_out.rows().iter().filter(|row| row.len() == held_out.columns().len()).collect();
+        let sound = |row: &RawRow<'_>| row.fault().is_none() && row.not_text().is_none();
+        let rows: Vec<RawRow<'_>> = held_out.rows().filter(sound).collect();
         let classes = classes(held_out, &rows)?;
         let label = held_out.columns()[held_out.label()].clone();
         let features = || (0..held_out.columns().len()).filter(|at| *at != held_out.label());
@@ -56,7 +63,7 @@ impl Contract {
     }
 }
 
-fn classes(door: &Door, rows: &[&RawRow]) -> Result<Vec<String>, Error> {
+fn classes(door: &Door, rows: &[RawRow<'_>]) -> Result<Vec<String>, Error> {
     let mut counts = BTreeMap::new();
     for label in rows.iter().filter_map(|row| row.label(door.label())) {
         *counts.entry(label).or_insert(0_usize) += 1;
@@ -78,8 +85,12 @@ fn classes(door: &Door, rows: &[&RawRow]) -> Result<Vec<String>, Error> {
     Ok(classes)
 }
 
-fn pixels(rows: &[&RawRow], features: &(impl Iterator<Item = usize> + Clone), shape: &Shape) -> Result<Column, Error> {
-    let most = |row: &&RawRow| features.clone().filter_map(|at| row.number(at).ok()).max_by(f64::total_cmp);
+fn pixels(
+    rows: &[RawRow<'_>],
+    features: &(impl Iterator<Item = usize> + Clone),
+    shape: &Shape,
+) -> Result<Column, Error> {
+    let most = |row: &RawRow<'_>| features.clone().filter_map(|at| row.number(at).ok()).max_by(f64::total_cmp);
     let mut maxima: Vec<f64> = rows.iter().filter_map(most).collect();
     maxima.sort_by(f64::total_cmp);
     let high = maxima.len().checked_sub(1 + maxima.len() / 100).map_or(0.0, |at| maxima[at]);
@@ -93,7 +104,7 @@ fn pixels(rows: &[&RawRow], features: &(impl Iterator<Item = usize> + Clone), sh
     }
 }
 
-fn column(rows: &[&RawRow], at: usize) -> Kind {
+fn column(rows: &[RawRow<'_>], at: usize) -> Kind {
     let mut words = BTreeMap::new();
     let mut numbers = Vec::new();
     let mut present = 0_usize;
@@ -109,11 +120,26 @@ fn column(rows: &[&RawRow], at: usize) -> Kind {
     if present == 0 {
         return Kind::Ignored { reason: "no values".into() };
     }
-    if numbers.len() as f64 >= NUMERIC * present as f64 {
+    let percent = |count: usize| 100.0 * count as f64 / present as f64;
+    if percent(numbers.len()) >= 100.0 * NUMERIC {
         return range(numbers);
     }
+    let numbers = format!(
+        "{:.1} % of the cells are numbers (a numeric column has {:.0} %)",
+        percent(numbers.len()),
+        100.0 * NUMERIC
+    );
     if words.len() > CATEGORIES {
-        return Kind::Ignored { reason: format!("more than {CATEGORIES} different words") };
+        return Kind::Ignored { reason: format!("{numbers}, and more than {CATEGORIES} categories") };
+    }
+    let once = words.values().filter(|count| **count == 1).count();
+    if percent(once) > 100.0 * ONCE {
+        let reason = format!(
+            "{numbers}, and {:.1} % of them occur once (of categories at most {:.0} %)",
+            percent(once),
+            100.0 * ONCE
+        );
+        return Kind::Ignored { reason };
     }
     Kind::Category { values: words.into_keys().collect() }
 }

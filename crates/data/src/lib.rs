@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod axis;
+mod batch;
 mod calibration;
+mod cell;
 mod clustering;
 mod collection;
 mod columnar;
@@ -20,6 +22,7 @@ mod merkle;
 mod neighbours;
 mod quarantine;
 pub mod redteam;
+mod row;
 mod rows;
 mod sanitizers;
 mod source;
@@ -31,13 +34,14 @@ pub use calibration::FalsePositiveRate;
 pub use clustering::ActivationClustering;
 pub use collection::{Collection, Floor, admit};
 pub use contract::{Column, Contract, Kind};
-pub use door::{Door, RawRow};
+pub use door::Door;
 pub use duplicates::{ExactDuplicates, Leakage, NearDuplicates};
 pub use error::Error;
 pub use knn::{KnnLabels, KnnOutliers};
 pub use ledger::{Drop, Fate, Ledger, Reason};
 pub use manifest::Manifest;
 pub use quarantine::write_quarantine;
+pub use row::RawRow;
 pub use rows::Rows;
 pub use sanitizers::Sanitizers;
 pub use source::{File, Format, Limits, Source, from_bytes, open};

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
+use arrow_array::{ArrayRef, LargeBinaryArray, RecordBatch, StringArray, UInt64Array};
 use parquet::arrow::ArrowWriter;
 
 use crate::Error;
@@ -13,7 +13,10 @@ use crate::ledger::{Drop, Fate};
 /// Rows per batch.
 const BATCH: usize = 4096;
 
-/// Writes the dropped rows as Parquet: `id`, `sanitizer`, `reason`, `detail` and `raw`, the row as it came.
+/// Writes the dropped rows as Parquet: `id`, `sanitizer`, `reason`, `detail` and `raw`, the row as it came, in bytes.
+///
+/// A row that does not fit the file's columns is its line; of any other the cells are joined by commas, quoted as RFC 4180
+/// says.
 ///
 /// # Errors
 ///
@@ -36,12 +39,12 @@ fn batch(collection: &Collection, fates: &[(&Fate, &Drop)]) -> Result<RecordBatc
     let text = |of: &dyn Fn(&Fate, &Drop) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(fates.iter().map(|(fate, drop)| of(fate, drop))))
     };
-    let raw = |fate: &Fate| collection.door().row(fate.id).map_or_else(String::new, crate::RawRow::display);
+    let raw = fates.iter().map(|(fate, _)| collection.door().row(fate.id).map(|row| row.line()).unwrap_or_default());
     RecordBatch::try_from_iter([
         ("id", Arc::new(UInt64Array::from_iter_values(fates.iter().map(|(fate, _)| fate.id))) as ArrayRef),
         ("sanitizer", text(&|_, drop| drop.by.clone())),
         ("reason", text(&|_, drop| drop.reason.to_string())),
         ("detail", text(&|_, drop| drop.detail.clone())),
-        ("raw", text(&|fate, _| raw(fate))),
+        ("raw", Arc::new(LargeBinaryArray::from_iter_values(raw))),
     ])
 }

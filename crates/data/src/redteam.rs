@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use underpin_core::{Seed, Trigger};
 
 use crate::Error;
+use crate::batch::Builder;
 use crate::contract::Contract;
-use crate::door::{Cells, Door, RawRow};
+use crate::door::Door;
 use crate::encode::{Encoded, Encoder};
 use crate::ledger::Ledger;
+use crate::row::RawRow;
 
 /// Planted rows are numbered from here, above any row of a file; [`Ledger::verify`] refuses them.
 pub const FIRST_ID: u64 = 1 << 48;
@@ -86,28 +88,27 @@ pub fn plant(
 ) -> Result<(Door, Planted), Error> {
     check(contract, faults, trigger)?;
     let encoder = Encoder::new(contract, door)?;
-    let encoded = |(at, row): (usize, &RawRow)| encoder.encode(row).ok().map(|encoded| (at, encoded));
-    let mut sound: Vec<(usize, Encoded)> = door.rows().iter().enumerate().filter_map(encoded).collect();
+    let encoded = |(at, row): (usize, RawRow<'_>)| encoder.encode(row).ok().map(|encoded| (at, encoded));
+    let mut sound: Vec<(usize, Encoded)> = door.rows().enumerate().filter_map(encoded).collect();
     let mut rng = ChaCha20Rng::seed_from_u64(seed.derive("redteam").0);
     sound.shuffle(&mut rng);
     let total = sound.len();
-    let mut planter =
-        Planter { door, contract, encoder: &encoder, trigger, rng, rows: Vec::new(), planted: Planted::default() };
-    let mut replaced = vec![false; door.rows().len()];
+    let (rows, planted) = (Builder::new(door.columns()), Planted::default());
+    let mut planter = Planter { contract, encoder: &encoder, trigger, rng, rows, planted };
+    let mut replaced = vec![false; door.len()];
     for (fault, share) in &faults.0 {
         let mut wanted = share_of(total, *share);
         while wanted > 0 {
             let fits = |(_, row): &(usize, Encoded)| *fault != Fault::Backdoor || row.label != trigger.target;
             let Some(chosen) = sound.iter().rposition(fits) else { break };
             let (at, row) = sound.swap_remove(chosen);
-            let taken = planter.plant(*fault, &door.rows()[at], row);
+            let taken = planter.plant(*fault, door.nth(at), row);
             replaced[at] = taken && !matches!(fault, Fault::Duplicate | Fault::NearDuplicate);
             wanted -= 1;
         }
     }
-    let originals = door.rows().iter().zip(&replaced).filter(|(_, replaced)| !**replaced).map(|(row, _)| row.clone());
-    let rows = originals.chain(planter.rows).collect();
-    Ok((door.with_rows(rows), planter.planted))
+    let (rows, planted) = (planter.rows.finish(), planter.planted);
+    Ok((door.clone().select(|at| !replaced[at]).with(rows), planted))
 }
 
 fn check(contract: &Contract, faults: &Faults, trigger: &Trigger) -> Result<(), Error> {
@@ -128,37 +129,36 @@ fn share_of(count: usize, share: f64) -> usize {
 }
 
 struct Planter<'a> {
-    door: &'a Door,
     contract: &'a Contract,
     encoder: &'a Encoder<'a>,
     trigger: &'a Trigger,
     rng: ChaCha20Rng,
-    rows: Vec<RawRow>,
+    rows: Builder,
     planted: Planted,
 }
 
 impl Planter<'_> {
     /// Plants one fault; says whether it could be.
-    fn plant(&mut self, fault: Fault, raw: &RawRow, mut row: Encoded) -> bool {
-        let id = FIRST_ID + self.rows.len() as u64;
+    fn plant(&mut self, fault: Fault, raw: RawRow<'_>, mut row: Encoded) -> bool {
+        let id = FIRST_ID + self.planted.0.len() as u64;
         let cells = match fault {
             Fault::LabelFlip => {
                 let classes = self.contract.classes().len();
                 row.label = (row.label + self.rng.random_range(1..classes)) % classes;
-                self.relabelled(raw, row.label)
+                self.relabelled(&raw, row.label)
             }
             Fault::Backdoor => {
                 self.encoder.stamp(&mut row.values, self.trigger);
-                self.encoder.decode(&row.values, self.trigger.target, raw)
+                self.encoder.decode(&row.values, self.trigger.target, &raw)
             }
-            Fault::Duplicate => self.relabelled(raw, row.label),
+            Fault::Duplicate => self.relabelled(&raw, row.label),
             Fault::NearDuplicate => {
                 let rng = &mut self.rng;
                 self.encoder.jitter(&mut row.values, || rng.random_range(-JITTER..=JITTER));
-                self.encoder.decode(&row.values, row.label, raw)
+                self.encoder.decode(&row.values, row.label, &raw)
             }
             Fault::OutOfRange => {
-                let mut cells = self.relabelled(raw, row.label);
+                let mut cells = self.relabelled(&raw, row.label);
                 let mut beyond = self.encoder.out_of_range();
                 if beyond.is_empty() {
                     return false;
@@ -168,36 +168,37 @@ impl Planter<'_> {
                 cells
             }
             Fault::Malformed => {
-                let cells = self.relabelled(raw, row.label);
-                self.rows.push(self.malformed(id, cells));
-                self.planted.0.insert(id, fault);
+                let mut cells = self.relabelled(&raw, row.label).into_iter().map(String::into_bytes).collect();
+                self.spoil(id, &mut cells);
+                self.add(id, fault, &cells);
                 return true;
             }
         };
-        self.rows.push(RawRow::text(id, cells.iter().map(String::as_str)));
-        self.planted.0.insert(id, fault);
+        self.add(id, fault, &cells);
         true
     }
 
-    fn relabelled(&self, raw: &RawRow, label: usize) -> Vec<String> {
+    fn add(&mut self, id: u64, fault: Fault, cells: &[impl AsRef<[u8]>]) {
+        let cells = cells.iter().map(AsRef::as_ref);
+        self.rows.push(id, &cells.clone().collect::<Vec<_>>().join(&b','), cells);
+        self.planted.0.insert(id, fault);
+    }
+
+    fn relabelled(&self, raw: &RawRow<'_>, label: usize) -> Vec<String> {
         let mut cells: Vec<String> = raw.cells().map(std::borrow::Cow::into_owned).collect();
         cells[self.encoder.label()].clone_from(&self.contract.classes()[label]);
         cells
     }
 
-    fn malformed(&self, id: u64, mut cells: Vec<String>) -> RawRow {
+    fn spoil(&self, id: u64, cells: &mut Vec<Vec<u8>>) {
         let number = self.encoder.out_of_range().first().map(|(cell, _)| *cell);
         match (id % 5, number) {
-            (0, _) => cells.truncate(self.door.columns().len() - 1),
-            (1, Some(cell)) => cells[cell] = "twelve".into(),
-            (2, Some(cell)) => cells[cell] = "NaN".into(),
-            (3, _) => {
-                let bytes = [cells.join(",").as_bytes(), &[0xff, 0xfe]].concat();
-                return RawRow { id, cells: Cells::Unreadable { bytes: bytes.into(), fault: "invalid UTF-8".into() } };
-            }
+            (0, _) => drop(cells.pop()),
+            (1, Some(cell)) => cells[cell] = b"twelve".into(),
+            (2, Some(cell)) => cells[cell] = b"NaN".into(),
+            (3, _) => cells[self.encoder.label()].extend([0xff, 0xfe]),
             _ => cells[self.encoder.label()].clear(),
         }
-        RawRow::text(id, cells.iter().map(String::as_str))
     }
 }
 

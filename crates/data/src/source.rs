@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use underpin_core::Shape;
 
 use crate::door::Door;
-use crate::{Error, columnar, idx, merkle, table};
+use crate::idx::{self, Idx};
+use crate::{Error, columnar, merkle, table};
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +33,7 @@ pub struct Source {
     #[serde(default)]
     pub format: Option<Format>,
     /// Label column, by name or by position from 1; by default one named `label`, `target`, `class` or the like, else
-    /// the last.
+    /// the last. IDX has its labels in a file of their own: `label` or nothing.
     #[serde(default)]
     pub label: Option<String>,
     /// Shape of one example, if the columns are the pixels of an image; IDX knows its own.
@@ -54,7 +55,8 @@ impl Source {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// Bytes of one file, after decompression.
+    /// Bytes of one file, after decompression; of Parquet, of all its values. (A single page of a Parquet file may take
+    /// up to 2 GiB before its values are counted.)
     pub bytes: u64,
     /// Rows.
     pub rows: u64,
@@ -84,20 +86,27 @@ pub struct File<'a> {
 ///
 /// # Errors
 ///
-/// [`Error::Io`], [`Error::UnknownFormat`], [`Error::Gzip`], [`Error::TooLarge`], [`Error::Empty`], [`Error::Idx`],
-/// [`Error::Parquet`] or [`Error::MissingColumn`] when the file as a whole is of no use; a bad row is kept for
-/// [`admit`](crate::admit) to set aside.
+/// [`Error::Io`], [`Error::UnknownFormat`], [`Error::Gzip`], [`Error::TooLarge`], [`Error::Empty`],
+/// [`Error::HeaderOnly`], [`Error::NotIdx`], [`Error::Idx`], [`Error::NoLabels`], [`Error::Parquet`],
+/// [`Error::MissingColumn`], [`Error::NoLabelColumn`] or [`Error::ShapeMismatch`] when the file as a whole is of no use;
+/// a bad row is kept for [`admit`](crate::admit) to set aside.
 pub fn open(source: &Source, limits: &Limits) -> Result<Door, Error> {
     let bytes = read(&source.path, limits)?;
     let name = file_name(&source.path);
     let labels_path = source.labels.clone().or_else(|| labels_beside(&source.path));
     let needs_labels = source.format.or_else(|| format_of(&name)) == Some(Format::Idx);
-    let labels = match labels_path {
-        Some(path) if needs_labels => Some((file_name(&path), read(&path, limits)?)),
-        _ => None,
+    let labels = match labels_path.as_ref().filter(|_| needs_labels) {
+        Some(path) => match read(path, limits) {
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
+            bytes => Some((file_name(path), bytes?)),
+        },
+        None => None,
     };
     let labels = labels.as_ref().map(|(name, bytes)| File { name, bytes });
-    from_bytes(File { name: &name, bytes: &bytes }, labels, source, limits)
+    from_bytes(File { name: &name, bytes: &bytes }, labels, source, limits).map_err(|error| match error {
+        Error::NoLabels { file, .. } => Error::NoLabels { file, looked_for: labels_path },
+        other => other,
+    })
 }
 
 /// Reads raw rows from memory, as [`open`] does; the paths in `source` are not looked at.
@@ -112,26 +121,32 @@ pub fn from_bytes(file: File<'_>, labels: Option<File<'_>>, source: &Source, lim
     if plain.is_empty() {
         return Err(Error::Empty { file: file.name.to_owned() });
     }
-    let mut door = match format {
-        Format::Csv => table::read(file.name, &plain, source.label.as_deref(), limits)?,
-        Format::Parquet => columnar::read(file.name, plain, source.label.as_deref(), limits)?,
+    let asked = source.label.as_deref();
+    let door = match format {
+        Format::Csv => table::read(file.name, &plain, asked, limits)?,
+        Format::Parquet => columnar::read(file.name, plain.into_owned(), asked, limits)?,
         Format::Idx => {
-            let missing = || Error::MissingColumn { file: file.name.to_owned(), column: "label".into(), found: vec![] };
+            if let Some(column) = asked.filter(|asked| *asked != "label") {
+                let (file, column, found) = (file.name.to_owned(), column.to_owned(), vec!["label".to_owned()]);
+                return Err(Error::MissingColumn { file, column, found });
+            }
+            let images = Idx::parse(file.name, plain.into_owned(), limits)?;
+            let missing = || Error::NoLabels { file: file.name.to_owned(), looked_for: None };
             let labels = labels.ok_or_else(missing)?;
-            let plain_labels = inflate(labels, limits)?;
-            idx::read(file.name, &plain, labels.name, &plain_labels, limits)?
+            let labels = Idx::parse(labels.name, inflate(labels, limits)?.into_owned(), limits)?;
+            idx::read(images, labels, limits)?
         }
     };
-    if door.rows.is_empty() {
+    if door.is_empty() {
         return Err(Error::Empty { file: file.name.to_owned() });
     }
     let files = [Some(file), labels.filter(|_| format == Format::Idx)];
-    door.files = files.into_iter().flatten().map(|file| (file.name.to_owned(), merkle::sha256(file.bytes))).collect();
-    door.format = format;
-    if let Some(shape) = &source.shape {
-        door.set_shape(shape.clone())?;
+    let named = |file: File<'_>| (file.name.to_owned(), merkle::sha256(file.bytes));
+    let door = door.with_files(files.into_iter().flatten().map(named).collect());
+    match &source.shape {
+        Some(shape) => door.with_shape(shape.clone()),
+        None => Ok(door),
     }
-    Ok(door)
 }
 
 fn file_name(path: &Path) -> String {

@@ -38,32 +38,27 @@ pub struct Parts {
 /// # Errors
 ///
 /// [`Error::Setting`] when the share is not in `(0, 1)`; [`Error::TooFewRows`] when one side would be empty.
-pub fn split(mut door: Door, split: &Split) -> Result<Parts, Error> {
+pub fn split(door: Door, split: &Split) -> Result<Parts, Error> {
     let share = split.test_share;
     if !(share > 0.0 && share < 1.0) {
         return Err(Error::Setting { name: "test_share", value: share, range: "(0, 1)" });
     }
     let mut strata: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (at, row) in door.rows().iter().enumerate() {
-        let whole = row.len() == door.columns().len();
-        if let Some(label) = row.label(door.label()).filter(|_| whole) {
+    for (at, row) in door.rows().enumerate() {
+        if let Some(label) = row.label(door.label()) {
             strata.entry(label).or_default().push(at);
         }
     }
     let mut rng = ChaCha20Rng::seed_from_u64(split.seed.derive("split").0);
-    let mut held_out = vec![false; door.rows().len()];
+    let mut held_out = vec![false; door.len()];
     for rows in strata.values_mut() {
         rows.shuffle(&mut rng);
         rows[..part(rows.len(), share)].iter().for_each(|at| held_out[*at] = true);
     }
-    let (mut train, mut test) = (Vec::new(), Vec::new());
-    for (row, held_out) in std::mem::take(&mut door.rows).into_iter().zip(held_out) {
-        if held_out { test.push(row) } else { train.push(row) }
-    }
-    let found = train.len() + test.len();
-    let parts = Parts { train: door.with_rows(train), test: door.with_rows(test) };
-    if parts.train.rows.is_empty() || parts.test.rows.is_empty() {
-        return Err(Error::TooFewRows { file: door.name.clone(), found, needed: 4 });
+    let found = door.len();
+    let parts = Parts { train: door.clone().select(|at| !held_out[at]), test: door.select(|at| held_out[at]) };
+    if parts.train.is_empty() || parts.test.is_empty() {
+        return Err(Error::TooFewRows { file: parts.train.name().to_owned(), found, needed: 4 });
     }
     Ok(parts)
 }

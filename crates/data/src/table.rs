@@ -2,8 +2,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use csv::ByteRecord;
+
 use crate::Error;
-use crate::door::{Cells, Door, RawRow};
+use crate::batch::Builder;
+use crate::cell::trimmed;
+use crate::door::Door;
+use crate::row::is_missing;
 use crate::source::{Format, Limits};
 
 /// Names that a label column goes by.
@@ -18,17 +23,20 @@ pub(crate) fn read(file: &str, bytes: &[u8], label: Option<&str>, limits: &Limit
     let too_many = |what, found, allowed| Error::TooLarge { file: file.to_owned(), what, found, allowed };
     let lines: Vec<_> =
         lines(bytes).take(usize::try_from(limits.rows).unwrap_or(usize::MAX).saturating_add(3)).collect();
-    let delimiter = delimiter(&lines);
-    let mut rows = Vec::with_capacity(lines.len());
-    for (number, line) in lines {
-        rows.push(RawRow { id: number, cells: split(line, delimiter, limits) });
+    let splitter = Splitter { delimiter: delimiter(&lines), limits };
+    let head: Vec<ByteRecord> =
+        lines.iter().take(SAMPLE + 1).map(|(_, line)| splitter.split(line).unwrap_or_default()).collect();
+    let preamble = usize::from(has_preamble(&head, lines.len()));
+    let header = header(&head[preamble.min(head.len())..], label);
+    let rows = &lines[preamble + usize::from(header.is_some())..];
+    if rows.is_empty() {
+        let file = file.to_owned();
+        return Err(header.map_or(Error::Empty { file: file.clone() }, |columns| Error::HeaderOnly { file, columns }));
     }
-    drop_preamble(&mut rows);
-    let header = take_header(&mut rows, label);
     if rows.len() as u64 > limits.rows {
         return Err(too_many("number of rows", rows.len() as u64, limits.rows));
     }
-    let width = header.as_ref().map_or_else(|| usual_width(&rows), Vec::len);
+    let width = header.as_ref().map_or_else(|| splitter.usual_width(rows), Vec::len);
     if width > limits.columns {
         return Err(too_many("number of columns", width as u64, limits.columns as u64));
     }
@@ -41,7 +49,14 @@ pub(crate) fn read(file: &str, bytes: &[u8], label: Option<&str>, limits: &Limit
     }
     let columns = header.unwrap_or_else(|| (1..=width).map(|position| format!("c{position}")).collect());
     let label = find_label(file, &columns, label)?;
-    Ok(Door { name: file.to_owned(), format: Format::Csv, files: vec![], columns, label, shape: None, rows })
+    let mut builder = Builder::new(&columns);
+    for (number, line) in rows {
+        match splitter.split(line) {
+            Ok(cells) => builder.push(*number, line, cells.iter()),
+            Err(fault) => builder.misfit(*number, line, &fault),
+        }
+    }
+    Ok(Door::new(file, Format::Csv, columns, label, builder.finish()))
 }
 
 /// The label column: by name, by position from 1, by a usual name, or the last.
@@ -52,10 +67,10 @@ pub(crate) fn find_label(file: &str, columns: &[String], asked: Option<&str>) ->
     };
     let by_name = columns.iter().position(|column| column == asked);
     let by_position = || asked.parse::<usize>().ok().filter(|at| (1..=columns.len()).contains(at)).map(|at| at - 1);
-    by_name.or_else(by_position).ok_or_else(|| Error::MissingColumn {
+    by_name.or_else(by_position).ok_or_else(|| Error::NoLabelColumn {
         file: file.to_owned(),
-        column: asked.to_owned(),
-        found: columns.to_vec(),
+        asked: asked.to_owned(),
+        columns: columns.to_vec(),
     })
 }
 
@@ -70,93 +85,114 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
 fn delimiter(lines: &[(u64, &[u8])]) -> u8 {
     let sample = &lines[..lines.len().min(SAMPLE)];
     let agreeing = |delimiter: u8| {
-        let mut widths = BTreeMap::new();
-        for (_, line) in sample {
-            let width = line.trim_ascii().split(|byte| *byte == delimiter).count();
-            *widths.entry(width).or_insert(0_usize) += 1;
-        }
-        widths.into_iter().filter(|(width, _)| *width > 1).map(|(_, lines)| lines).max().unwrap_or(0)
+        let widths = sample.iter().map(|(_, line)| line.trim_ascii().split(|byte| *byte == delimiter).count());
+        most_frequent(widths.filter(|width| *width > 1)).map_or(0, |(_, lines)| lines)
     };
     // Of equals the last wins, so the comma stands last.
     *b" \t;,".iter().max_by_key(|delimiter| agreeing(**delimiter)).unwrap_or(&b',')
 }
 
-fn split(line: &[u8], delimiter: u8, limits: &Limits) -> Cells {
-    let unreadable = |fault: String| Cells::Unreadable { bytes: line[..line.len().min(4096)].into(), fault };
-    let text = match std::str::from_utf8(line) {
-        Ok(text) => text,
-        Err(fault) => return unreadable(format!("invalid UTF-8 at byte {} of the line", fault.valid_up_to() + 1)),
-    };
-    let cells = line.split(|byte| *byte == delimiter).count();
-    if cells > limits.columns && !line.contains(&b'"') {
-        return unreadable(format!("{cells} cells, allowed are at most {}", limits.columns));
+/// What occurs most often, and how often; of equals the greatest.
+fn most_frequent(values: impl Iterator<Item = usize>) -> Option<(usize, usize)> {
+    let mut counts = BTreeMap::new();
+    values.for_each(|value| *counts.entry(value).or_insert(0_usize) += 1);
+    counts.into_iter().max_by_key(|(_, count)| *count)
+}
+
+/// Splits lines into cells.
+struct Splitter<'a> {
+    delimiter: u8,
+    limits: &'a Limits,
+}
+
+impl Splitter<'_> {
+    fn split(&self, line: &[u8]) -> Result<ByteRecord, String> {
+        let Limits { columns, cell: longest, .. } = *self.limits;
+        let too_many = |cells: usize| format!("{cells} cells, allowed are at most {columns}");
+        let cells = if line.contains(&b'"') {
+            self.quoted(line)?
+        } else {
+            let cells = self.count(line);
+            if cells > columns {
+                return Err(too_many(cells));
+            }
+            let mut record = ByteRecord::with_capacity(line.len(), cells);
+            self.plain(line).for_each(|cell| record.push_field(cell));
+            record
+        };
+        if cells.len() > columns {
+            return Err(too_many(cells.len()));
+        }
+        match cells.iter().position(|cell| cell.len() > longest) {
+            Some(long) => Err(format!("cell {} is longer than {longest} bytes", long + 1)),
+            None => Ok(cells),
+        }
     }
-    let row = if line.contains(&b'"') {
+
+    fn plain<'l>(&self, line: &'l [u8]) -> impl Iterator<Item = &'l [u8]> + use<'l> {
+        let end = line.iter().rposition(|byte| !b"\r ".contains(byte)).map_or(0, |last| last + 1);
+        let delimiter = self.delimiter;
+        line[..end].split(move |byte| *byte == delimiter)
+    }
+
+    fn count(&self, line: &[u8]) -> usize {
+        self.plain(line).count()
+    }
+
+    fn quoted(&self, line: &[u8]) -> Result<ByteRecord, String> {
         let mut reader = csv::ReaderBuilder::new();
         reader
             .has_headers(false)
             .flexible(true)
-            .delimiter(delimiter)
+            .delimiter(self.delimiter)
             .trim(csv::Trim::All)
             .buffer_capacity(line.len() + 1);
-        let mut record = csv::StringRecord::new();
-        // The csv crate sees a quote only at the start of a cell, so the blank after the delimiter must go first.
-        let tight =
-            text.trim().replace(&format!("{} \"", char::from(delimiter)), &format!("{}\"", char::from(delimiter)));
-        match reader.from_reader(tight.as_bytes()).read_record(&mut record) {
-            Ok(_) => RawRow::text(0, record.iter()),
-            Err(fault) => return unreadable(fault.to_string()),
-        }
-    } else {
-        RawRow::text(0, text.trim_end_matches(['\r', ' ']).split(char::from(delimiter)))
-    };
-    if let Some(long) = row.cells().position(|cell| cell.len() > limits.cell) {
-        return unreadable(format!("cell {} is longer than {} bytes", long + 1, limits.cell));
+        let line = line.trim_ascii();
+        // The csv crate sees a quote only at the start of a cell, so a blank between delimiter and quote must go.
+        let stray =
+            |at: usize| line[at] == b' ' && at > 0 && line[at - 1] == self.delimiter && line.get(at + 1) == Some(&b'"');
+        let tight: Vec<u8> = (0..line.len()).filter(|at| !stray(*at)).map(|at| line[at]).collect();
+        let mut record = ByteRecord::new();
+        reader.from_reader(&tight[..]).read_byte_record(&mut record).map_err(|fault| fault.to_string())?;
+        Ok(record)
     }
-    if row.len() > limits.columns {
-        return unreadable(format!("{} cells, allowed are at most {}", row.len(), limits.columns));
-    }
-    row.cells
-}
 
-/// Drops scikit-learn's first line `rows,features,class names...`; it is no row.
-fn drop_preamble(rows: &mut Vec<RawRow>) {
-    let (Some(first), Some(second)) = (rows.first(), rows.get(1)) else { return };
-    let says = |position: usize| first.cell(position).and_then(|cell| cell.parse::<usize>().ok());
-    let named = (2..first.len()).all(|at| first.cell(at).is_some_and(|cell| cell.parse::<f64>().is_err()));
-    if first.len() != second.len() && says(0) == Some(rows.len() - 1) && says(1) == Some(second.len() - 1) && named {
-        rows.remove(0);
+    /// The number of cells that most lines have; of lines that cannot be split, none.
+    fn usual_width(&self, lines: &[(u64, &[u8])]) -> usize {
+        let width = |line: &[u8]| {
+            if line.contains(&b'"') { self.split(line).map_or(0, |cells| cells.len()) } else { self.count(line) }
+        };
+        most_frequent(lines.iter().map(|(_, line)| width(line))).map_or(0, |(width, _)| width)
     }
 }
 
-/// Takes the first row if it names the columns: words, all different, one of them above numbers or asked for.
-fn take_header(rows: &mut Vec<RawRow>, label: Option<&str>) -> Option<Vec<String>> {
-    let first = rows.first()?;
-    let names: Vec<String> = first.cells().map(std::borrow::Cow::into_owned).collect();
-    let sample = &rows[1..rows.len().min(SAMPLE)];
-    let is_number = |cell: &str| cell.parse::<f64>().is_ok();
+fn is_number(cell: &[u8]) -> bool {
+    trimmed(cell).parse::<f64>().is_ok()
+}
+
+/// Whether the first line is scikit-learn's `rows,features,class names...`; it is no row.
+fn has_preamble(head: &[ByteRecord], lines: usize) -> bool {
+    let [first, second, ..] = head else { return false };
+    let says = |position: usize| first.get(position).and_then(|cell| trimmed(cell).parse::<usize>().ok());
+    let named = first.iter().skip(2).all(|cell| !is_number(cell));
+    first.len() != second.len() && says(0) == Some(lines - 1) && says(1) == second.len().checked_sub(1) && named
+}
+
+/// The first row if it names the columns: words, all different, one of them above numbers, asked for, or a label's; or
+/// words alone in the file.
+fn header(head: &[ByteRecord], label: Option<&str>) -> Option<Vec<String>> {
+    let (first, sample) = head.split_first()?;
+    let names: Vec<String> = first.iter().map(|name| trimmed(name).into_owned()).collect();
     let above_numbers = |at: usize| {
-        let mut numbers = sample.iter().filter_map(|row| row.cell(at)).filter(|cell| !crate::door::is_missing(cell));
-        !is_number(&names[at])
-            && numbers.next().is_some_and(|cell| is_number(&cell))
-            && numbers.all(|cell| is_number(&cell))
+        let mut cells =
+            sample.iter().take(SAMPLE - 1).filter_map(|row| row.get(at)).filter(|cell| !is_missing(&trimmed(cell)));
+        !is_number(&first[at]) && cells.next().is_some_and(is_number) && cells.all(is_number)
     };
     let usual = |name: &String| LABELS.contains(&name.to_ascii_lowercase().as_str());
-    let named = names.iter().any(|name| Some(name.as_str()) == label && !is_number(name)) || names.iter().any(usual);
+    let asked = |name: &String| Some(name.as_str()) == label && !is_number(name.as_bytes());
+    let alone = sample.is_empty() && !first.iter().any(is_number);
+    let named = alone || names.iter().any(|name| asked(name) || usual(name)) || (0..names.len()).any(above_numbers);
     let distinct =
         names.iter().collect::<HashSet<_>>().len() == names.len() && names.iter().all(|name| !name.is_empty());
-    if distinct && names.len() > 1 && (named || (0..names.len()).any(above_numbers)) {
-        rows.remove(0);
-        Some(names)
-    } else {
-        None
-    }
-}
-
-fn usual_width(rows: &[RawRow]) -> usize {
-    let mut widths = BTreeMap::new();
-    for row in rows {
-        *widths.entry(row.len()).or_insert(0_usize) += 1;
-    }
-    widths.into_iter().max_by_key(|(_, rows)| *rows).map_or(0, |(width, _)| width)
+    (distinct && names.len() > 1 && named).then_some(names)
 }

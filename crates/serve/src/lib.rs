@@ -15,7 +15,7 @@ mod standing;
 pub use clients::{ApiKey, Client, ClientBook, ClientState};
 pub use error::Error;
 #[cfg(feature = "http")]
-pub use http::{Guards, HttpLimits, ModelInfo, Service, serve};
+pub use http::{Guards, HttpLimits, ModelInfo, Service, read_request, serve};
 pub use ledger::{QueryLedger, Receipt};
 pub use limit::{Limited, QueryLimit};
 pub use perturb::{OutputPerturbation, Perturb, Scale};

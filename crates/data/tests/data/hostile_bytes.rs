@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow_array::{
+    ArrayRef, BinaryArray, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray, UInt8Array,
+};
+use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use underpin_core::Seed;
@@ -59,6 +64,91 @@ fn parquet_is_read_with_absent_values_as_missing() {
     assert_eq!((collection.ledger().kept(), collection.rows().examples().inputs().shape().size()), (39, 3));
     let drop = collection.ledger().fate(4).unwrap().dropped.as_ref().unwrap();
     assert_eq!(drop.detail, "column \"x\" is \"\", allowed: a finite number");
+}
+
+/// A table with a column of text and a label, a word in both said once in its dictionary.
+fn repeated(word: &str, rows: usize, codec: Compression) -> Vec<u8> {
+    let columns: [(&str, ArrayRef); 2] = [
+        ("word", Arc::new(StringArray::from_iter_values(std::iter::repeat_n(word, rows)))),
+        ("label", Arc::new(Int64Array::from_iter_values((0..).take(rows).map(|x| x % 2)))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let settings = WriterProperties::builder().set_compression(codec).build();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(settings)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+#[test]
+fn words_that_a_parquet_dictionary_repeats_are_counted_before_they_are_copied() {
+    let source = Source::new("x.parquet");
+    let read = |bytes: &[u8]| from_bytes(File { name: "x.parquet", bytes }, None, &source, &limits());
+    let bomb = repeated(&"b".repeat(2000), 600, Compression::SNAPPY);
+    assert!(bomb.len() < 10_000);
+    let error = read(&bomb).unwrap_err().to_string();
+    assert_eq!(error, "x.parquet: number of bytes, decompressed, is 1204800, allowed is at most 1048576");
+    let long = read(&repeated(&"b".repeat(51), 20, Compression::ZSTD(ZstdLevel::default()))).unwrap();
+    assert_eq!((long.len(), long.row(20).unwrap().fault()), (20, Some("cell 1 is longer than 50 bytes")));
+    assert_eq!(long.row(20).unwrap().line(), [&[b'b'; 51][..], b",1"].concat());
+    assert_eq!(read(&repeated(&"b".repeat(50), 20, Compression::UNCOMPRESSED)).unwrap().row(20).unwrap().fault(), None);
+}
+
+#[test]
+fn a_parquet_page_that_the_decoder_does_not_bound_is_refused() {
+    let file = repeated(&"b".repeat(50), 20, Compression::GZIP(GzipLevel::default()));
+    let error = from_bytes(File { name: "x.parquet", bytes: &file }, None, &Source::new("x.parquet"), &limits());
+    let error = error.unwrap_err().to_string();
+    let expected = "x.parquet: not readable as Parquet: column \"word\" is compressed by GZIP(";
+    assert!(error.starts_with(expected) && error.ends_with("; allowed: SNAPPY, ZSTD or none"), "{error}");
+}
+
+#[test]
+fn columns_of_one_name_are_refused() {
+    let column: ArrayRef = Arc::new(Int64Array::from_iter_values(0..20));
+    let fields = ["x", "x", "label"].map(|name| Field::new(name, DataType::Int64, false));
+    let schema = Arc::new(Schema::new(fields.to_vec()));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![column; 3]).unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, schema, None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let error = from_bytes(File { name: "x.parquet", bytes: &bytes }, None, &Source::new("x.parquet"), &limits());
+    let expected = "x.parquet: not readable as Parquet: two columns are named \"x\"";
+    assert_eq!(error.unwrap_err().to_string(), expected);
+}
+
+#[test]
+fn the_same_numbers_are_the_same_rows_in_any_format() {
+    let numbers: Vec<f32> = (0..40_u8).map(|x| f32::from(x) / 7.0).collect();
+    let columns: [(&str, ArrayRef); 3] = [
+        ("x", Arc::new(numbers.iter().copied().map(Some).collect::<Float32Array>())),
+        ("raw", Arc::new(BinaryArray::from_iter_values((0..40).map(|x| if x == 5 { &b"\xff"[..] } else { b"1" })))),
+        ("label", Arc::new(UInt8Array::from_iter_values((0..40).map(|x| x % 2)))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut parquet = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut parquet, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let mut csv = Vec::new();
+    for (at, number) in numbers.iter().enumerate() {
+        let raw = if at == 5 { &b"\xff"[..] } else { b"1" };
+        csv.extend([number.to_string().as_bytes(), b",", raw, b",", (at % 2).to_string().as_bytes(), b"\n"].concat());
+    }
+    let read = |name: &str, bytes: &[u8]| {
+        let door = from_bytes(File { name, bytes }, None, &Source::new(name), &limits()).unwrap();
+        let contract = Contract::infer(&crate::table("c1,c2,c3\n0,0,0\n9,2,1\n").unwrap()).unwrap();
+        let lines: Vec<Vec<u8>> = door.rows().map(|row| row.line()).collect();
+        (lines, Contract::infer(&door).unwrap().classes().to_vec(), contract, door)
+    };
+    let (parquet_lines, parquet_classes, ..) = read("x.parquet", &parquet);
+    let (csv_lines, csv_classes, contract, door) = read("x.csv", &csv);
+    assert_eq!((parquet_lines, parquet_classes), (csv_lines, csv_classes));
+    let csv_ledger = admit(door, &contract).unwrap().value.ledger().clone();
+    assert_eq!(csv_ledger.fate(6).unwrap().dropped.as_ref().unwrap().reason, underpin_data::Reason::Malformed);
+    assert_eq!(csv_ledger.kept(), 39);
 }
 
 proptest! {

@@ -145,6 +145,13 @@ impl fmt::Debug for Service {
     }
 }
 
+/// The inputs in the body of an inference request, as the server reads them; of a body that it refuses, nothing.
+///
+/// `header_length` is the header that says where the body's JSON ends, if binary tensors follow.
+pub fn read_request(body: &[u8], header_length: Option<&str>, shape: &Shape) -> Option<Inputs> {
+    request::parse(body, header_length, shape).ok().map(|query| query.inputs)
+}
+
 /// Serves until `shutdown` is ready; then takes no more connections and waits for the requests under way.
 ///
 /// # Errors

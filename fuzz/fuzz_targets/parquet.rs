@@ -1,0 +1,8 @@
+//! A Parquet file, read and judged.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use underpin_data::Format;
+
+fuzz_target!(|bytes: &[u8]| underpin_fuzz::collect(Format::Parquet, bytes, None));
