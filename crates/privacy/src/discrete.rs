@@ -1,13 +1,54 @@
 //! Exact discrete Laplace and discrete Gaussian noise for integers.
 
 use rand::Rng;
-use underpin_core::Delta;
+use underpin_core::{Delta, Epsilon};
 
 use crate::error::within;
 use crate::{Error, SecretStream, rdp};
 
-/// Resolution of a Laplace scale: multiples of `2^-20`.
+/// Resolution of a scale: multiples of `2^-20`.
 const SCALE_BITS: u32 = 20;
+
+/// The scale `b` of weights `exp(-x / b)`, a fraction: in units of `2^-20`, below `2^60`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scale(u64);
+
+impl Scale {
+    /// `scale`, rounded up; in `[2^-10, 2^40]`.
+    fn new(scale: f64) -> Result<Self, Error> {
+        let range = f64::from(1 << 10).recip()..=2f64.powi(40);
+        let scale = within("scale", scale, "[2^-10, 2^40]", |scale| range.contains(&scale))?;
+        // OK because the product is exact and at most 2^60.
+        Ok(Self((scale * f64::from(1 << SCALE_BITS)).ceil() as u64))
+    }
+
+    /// The least scale that spends at most `epsilon` on a change by `sensitivity`, or a few parts in 2^50 more.
+    pub(crate) fn covering(sensitivity: u128, epsilon: Epsilon) -> Result<Self, Error> {
+        within("sensitivity", sensitivity as f64, "[1, 2^53]", |change| (1.0..=9e15).contains(&change))?;
+        // Rounded up by more than what `spends` adds.
+        Self::new(sensitivity as f64 / epsilon.value() * (1.0 + 8.0 * f64::EPSILON))
+    }
+
+    pub(crate) fn value(self) -> f64 {
+        self.0 as f64 / f64::from(1 << SCALE_BITS)
+    }
+
+    /// ε of a change by `sensitivity`, at least 1: their quotient, rounded up.
+    pub(crate) fn spends(self, sensitivity: u128) -> Epsilon {
+        // Four ulps cover the conversions and the quotient.
+        let epsilon = sensitivity as f64 / self.value() * (1.0 + 4.0 * f64::EPSILON);
+        Epsilon::new(epsilon).expect("invariant: 2^-40 <= sensitivity / scale <= 2^138")
+    }
+
+    pub(crate) const fn units(self) -> u128 {
+        self.0 as u128
+    }
+
+    /// A whole number in the same units.
+    pub(crate) const fn whole(change: u64) -> u128 {
+        (change as u128) << SCALE_BITS
+    }
+}
 
 /// Adds integers with `P(k) ∝ exp(-|k| / scale)`: ε-private noise for an integer statistic.
 ///
@@ -43,8 +84,7 @@ const SCALE_BITS: u32 = 20;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiscreteLaplace {
-    /// Scale in units of `2^-20`.
-    scale: u64,
+    scale: Scale,
 }
 
 impl DiscreteLaplace {
@@ -54,15 +94,21 @@ impl DiscreteLaplace {
     ///
     /// [`Error::OutOfRange`] unless `scale` lies in `[2^-10, 2^40]`.
     pub fn new(scale: f64) -> Result<Self, Error> {
-        let range = f64::from(1 << 10).recip()..=2f64.powi(40);
-        let scale = within("scale", scale, "[2^-10, 2^40]", |scale| range.contains(&scale))?;
-        // OK because the product is exact and at most 2^60.
-        Ok(Self { scale: (scale * f64::from(1 << SCALE_BITS)).ceil() as u64 })
+        Ok(Self { scale: Scale::new(scale)? })
+    }
+
+    /// The noise that makes a statistic which changes by at most `sensitivity` between neighbours `epsilon`-private.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`] unless `sensitivity` lies in `[1, 2^53]` and `sensitivity / epsilon` in `[2^-10, 2^40]`.
+    pub fn covering(sensitivity: u64, epsilon: Epsilon) -> Result<Self, Error> {
+        Ok(Self { scale: Scale::covering(sensitivity.into(), epsilon)? })
     }
 
     /// The scale in use.
     pub fn scale(&self) -> f64 {
-        self.scale as f64 / f64::from(1 << SCALE_BITS)
+        self.scale.value()
     }
 
     /// ε of a statistic that changes by at most `sensitivity` between neighbours; rounded up.
@@ -74,15 +120,15 @@ impl DiscreteLaplace {
     /// One integer.
     pub fn sample(&self, stream: &mut SecretStream) -> i64 {
         loop {
-            let below = uniform(stream, u128::from(self.scale));
-            if !bernoulli_exp_neg(stream, below, u128::from(self.scale)) {
+            let below = uniform(stream, self.scale.units());
+            if !bernoulli_exp_neg(stream, below, self.scale.units()) {
                 continue;
             }
             let mut whole = 0u128;
             while bernoulli_exp_neg(stream, 1, 1) {
                 whole += 1;
             }
-            let magnitude = (below + u128::from(self.scale) * whole) >> SCALE_BITS;
+            let magnitude = (below + self.scale.units() * whole) >> SCALE_BITS;
             // OK because `whole` passes 2^20 with probability exp(-2^20).
             let magnitude = magnitude.min(1 << 62) as i64;
             let negative = stream.0.next_u32() & 1 == 1;
@@ -95,7 +141,7 @@ impl DiscreteLaplace {
 
 /// Adds integers with `P(k) ∝ exp(-k² / 2σ²)`: concentrated-private noise for integer statistics.
 ///
-/// The samples are exact, but for a draw beyond some 16,000 standard deviations.
+/// The samples are exact, but for a draw beyond some 2,000 standard deviations.
 ///
 /// # Guarantees
 ///
@@ -151,7 +197,7 @@ impl DiscreteGaussian {
     /// One integer.
     pub fn sample(&self, stream: &mut SecretStream) -> i64 {
         let t = self.sigma / self.root + 1;
-        let laplace = DiscreteLaplace { scale: t << SCALE_BITS };
+        let laplace = DiscreteLaplace { scale: Scale(t << SCALE_BITS) };
         // σ² = n / d; the exponent is (|y| - σ²/t)² / 2σ² = (|y| d t - n)² / (2 n d t²).
         let (n, d) = (u128::from(self.sigma).pow(2), u128::from(self.root).pow(2));
         let t = u128::from(t);
@@ -171,7 +217,7 @@ impl DiscreteGaussian {
 /// True with probability `exp(-numerator / denominator)`.
 ///
 /// Source: Canonne, Kamath and Steinke 2020, Algorithm 1.
-fn bernoulli_exp_neg(stream: &mut SecretStream, numerator: u128, denominator: u128) -> bool {
+pub(crate) fn bernoulli_exp_neg(stream: &mut SecretStream, numerator: u128, denominator: u128) -> bool {
     for _ in 0..numerator / denominator {
         if !bernoulli_exp_neg_below_one(stream, 1, 1) {
             return false;
@@ -191,7 +237,7 @@ fn bernoulli_exp_neg_below_one(stream: &mut SecretStream, numerator: u128, denom
 }
 
 /// Uniform on `0..bound`, exactly: bits are drawn again until they fall below the bound.
-fn uniform(stream: &mut SecretStream, bound: u128) -> u128 {
+pub(crate) fn uniform(stream: &mut SecretStream, bound: u128) -> u128 {
     let bits = u128::BITS - (bound - 1).leading_zeros();
     loop {
         let value = if bits == 0 {

@@ -33,13 +33,21 @@ pub enum Error {
     /// A batch was released into a run that did not draw it.
     #[error("this batch was drawn by another run")]
     ForeignBatch,
-    /// A clipped sum holds NaN or an infinity.
-    #[error("value {value} at position {position} of the clipped sum is not finite")]
+    /// A clipped sum, or a row's vector, holds NaN or an infinity.
+    #[error("value {value} at position {position} of what is to be released is not finite")]
     NotFinite {
-        /// Position in the sum.
+        /// Position in the sum or vector.
         position: usize,
         /// The value, as text.
         value: String,
+    },
+    /// A row's vector does not have as many coordinates as the sum.
+    #[error("a row's vector has {found} coordinates; the sum has {expected}")]
+    WrongLength {
+        /// Coordinates of the vector.
+        found: usize,
+        /// Coordinates of the sum.
+        expected: usize,
     },
     /// A clipped sum is longer than clipped vectors can add up to: clipping was left out.
     #[error(
@@ -133,6 +141,40 @@ pub enum Error {
         stored: String,
         /// As the caller gave it.
         given: String,
+    },
+    /// There is none of what at least one is needed of.
+    #[error("not one {what}; at least one is needed")]
+    Nothing {
+        /// What is missing.
+        what: &'static str,
+    },
+    /// A column holds NaN.
+    #[error("row {row} of the column is NaN; a column holds numbers and infinities")]
+    NotANumber {
+        /// Position of the row.
+        row: usize,
+    },
+    /// A list is not in the order that it must have.
+    #[error("{what} {position} must {must}")]
+    Disorder {
+        /// What the list holds.
+        what: &'static str,
+        /// Position of the first that is wrong.
+        position: usize,
+        /// What it must be.
+        must: &'static str,
+    },
+    /// What was asked for is public: it needs no noise and no budget.
+    #[error("{what} is public under this adjacency: nothing is to be released")]
+    Public {
+        /// What was asked for.
+        what: &'static str,
+    },
+    /// OpenDP refused.
+    #[error("OpenDP refused: {reason}")]
+    OpenDp {
+        /// What it said.
+        reason: String,
     },
     /// No parameter in the allowed range reaches the target.
     #[error("no {name} in {range} reaches epsilon = {target}")]

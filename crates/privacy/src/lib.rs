@@ -14,9 +14,14 @@ mod error;
 mod event;
 mod fixed;
 mod key;
+pub mod mistakes;
 mod pld;
 mod rdp;
+mod response;
 mod rounded;
+mod selection;
+#[cfg(feature = "statistics")]
+pub mod statistics;
 mod steps;
 mod subsampled;
 
@@ -25,5 +30,7 @@ pub use discrete::{DiscreteGaussian, DiscreteLaplace};
 pub use error::Error;
 pub use event::Event;
 pub use key::{SecretKey, SecretStream};
+pub use response::RandomizedResponse;
+pub use selection::{ExponentialMechanism, NoisyMax, ScoreChange};
 pub use steps::{Batch, PrivateSteps};
 pub use subsampled::{Adjacency, Bounds, SubsampledGaussian};

@@ -1,5 +1,7 @@
 //! A run of private steps: sampler, clipping norm, noise and accountant in one value.
 
+use std::fmt;
+
 use rand::Rng;
 use underpin_core::Delta;
 
@@ -64,11 +66,18 @@ const NOISE_SHARE: f64 = 1.0 / 1_048_576.0;
 /// run.release(batch, &mut [0.0])?;
 /// # Ok::<(), underpin_privacy::Error>(())
 /// ```
-#[derive(Debug)]
+///
+/// `Debug` does not show the rows: which ones were drawn is secret.
 pub struct Batch {
     indices: Vec<usize>,
     step: u64,
     run: [u8; 32],
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").field("step", &self.step).finish_non_exhaustive()
+    }
 }
 
 impl Batch {
@@ -103,17 +112,17 @@ impl Batch {
 ///    `noise_multiplier * clipping_norm` by 0.4 % and `1.125 * noise_multiplier * sqrt(d) / 2^24`.
 /// 5. The noise drawn is within total variation `2^-104` a coordinate of that noise; a millionth of δ pays for it
 ///    (`a_spent_noise_share_bounds_nothing`).
+/// 6. [`average`](Self::average) adds no vector whose norm passes `clipping_norm`, whatever it is given
+///    (`average_clips_each_row`).
 ///
-/// What goes wrong elsewhere, and here: the sum is divided by the expected, never the drawn, number of rows; sampler,
-/// noise and accountant cannot disagree; the relation is stated ([`adjacency`](Self::adjacency)); empty batches are
-/// steps; NaN is refused; sums over several batches cannot be released.
+/// [`crate::mistakes`] lists what goes wrong elsewhere, and why it cannot here.
 ///
 /// # Limits
 ///
-/// Idealised: ChaCha20 output under a secret key counts as uniform bits; the caller's vectors have norms of at most
-/// `clipping_norm`, each depending on its own row only; and the caller's sum differs from their exact sum by at most
-/// `clipping_norm / 512` in L2 (double precision always; single precision added pairwise up to 4,000 rows, one after
-/// the other up to 180, by the bound `terms * 2^-24 * rows`). Time taken and memory touched are not hidden.
+/// With [`release`](Self::release) it is the caller who sees to it that each vector depends on its own row only and has
+/// a norm of at most `clipping_norm`, and that their sum is off by at most `clipping_norm / 512` in L2: double precision
+/// up to 2^21 rows; single precision added pairwise up to 4,000 rows, one after the other up to 180, by the bound
+/// `terms * 2^-24 * rows`. [`average`](Self::average) does so itself. What else is idealised: the crate's front page.
 ///
 /// # Examples
 ///
@@ -209,18 +218,69 @@ impl PrivateSteps {
             return Err(Error::ForeignBatch);
         }
         self.check(batch.indices.len(), clipped_sum)?;
-        let grid = grid(&self.mechanism, clipped_sum.len())?;
-        self.released = self.released.saturating_add(clipped_sum.len() as u64);
-        let mut stream = self.key.stream("noise", &[&batch.step.to_le_bytes()]);
-        let gaussian = RoundedGaussian::shared();
-        let scale = grid / self.expected_batch_size();
+        let mut noisy = self.noisy(batch.step, clipped_sum.len())?;
         for value in clipped_sum {
-            let quotient = f64::from(*value) / grid;
-            // OK because the sum's norm is below 2^48 grid units. Rounds to nearest.
-            let rounded = (quotient + 0.5_f64.copysign(quotient)) as i64;
-            *value = ((rounded + gaussian.sample(&mut stream)) as f64 * scale) as f32;
+            *value = noisy(f64::from(*value));
         }
         Ok(())
+    }
+
+    /// The noisy average of the batch's vectors, each worked out, and clipped, on its own.
+    ///
+    /// `vector_of` gives the vector, `coordinates` long, of the row at a position; it sees no other row and cannot keep
+    /// anything between two calls. A vector longer than [`clipping_norm`](Self::clipping_norm) is scaled down to it;
+    /// they are added up in double precision. Then as [`release`](Self::release), whose promises about the caller's
+    /// clipping and sum are kept here.
+    ///
+    /// # Errors
+    ///
+    /// As for [`release`](Self::release), and: [`Error::WrongLength`]; [`Error::OutOfRange`] for a batch of more than
+    /// 2^21 rows, or more than 2^40 coordinates.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use underpin_privacy::{SecretKey, SubsampledGaussian};
+    /// let rows = [[3.0_f32, 4.0], [0.1, 0.0], [0.0, -0.5]];
+    /// let mut run = SubsampledGaussian::new(0.5, 1.0, 1.0)?.start(rows.len(), 10, SecretKey::from_os()?)?;
+    /// let batch = run.draw()?;
+    /// let average = run.average(batch, 2, |row| rows[row])?;
+    /// assert_eq!(average.len(), 2);
+    /// # Ok::<(), underpin_privacy::Error>(())
+    /// ```
+    #[allow(clippy::needless_pass_by_value, reason = "a batch is released once")]
+    pub fn average<V: AsRef<[f32]>>(
+        &mut self,
+        batch: Batch,
+        coordinates: usize,
+        vector_of: impl Fn(usize) -> V,
+    ) -> Result<Vec<f32>, Error> {
+        if batch.run != self.run {
+            return Err(Error::ForeignBatch);
+        }
+        within("rows of the batch", batch.indices.len() as f64, "[0, 2^21]", |rows| rows <= exp2(21))?;
+        within("coordinates", coordinates as f64, "[0, 2^40]", |coordinates| coordinates <= exp2(40))?;
+        let mut sum = vec![0.0; coordinates];
+        for row in &batch.indices {
+            add_clipped(&mut sum, vector_of(*row).as_ref(), self.mechanism.clipping_norm())?;
+        }
+        let noisy = self.noisy(batch.step, coordinates)?;
+        Ok(sum.into_iter().map(noisy).collect())
+    }
+
+    /// What turns each coordinate of a sum, in order, into its noisy average.
+    fn noisy(&mut self, step: u64, coordinates: usize) -> Result<impl FnMut(f64) -> f32 + use<>, Error> {
+        let grid = grid(&self.mechanism, coordinates)?;
+        self.released = self.released.saturating_add(coordinates as u64);
+        let mut stream = self.key.stream("noise", &[&step.to_le_bytes()]);
+        let gaussian = RoundedGaussian::shared();
+        let scale = grid / self.expected_batch_size();
+        Ok(move |value| {
+            let quotient = value / grid;
+            // OK because the sum's norm is below 2^48 grid units. Rounds to nearest.
+            let rounded = (quotient + 0.5_f64.copysign(quotient)) as i64;
+            ((rounded + gaussian.sample(&mut stream)) as f64 * scale) as f32
+        })
     }
 
     fn check(&self, rows: usize, sum: &[f32]) -> Result<(), Error> {
@@ -282,6 +342,24 @@ impl PrivateSteps {
     pub const fn mechanism(&self) -> &SubsampledGaussian {
         &self.mechanism
     }
+}
+
+/// Adds `vector`, scaled down to `clipping_norm` where it is longer; the norm of what is added never passes it.
+fn add_clipped(sum: &mut [f64], vector: &[f32], clipping_norm: f64) -> Result<(), Error> {
+    if vector.len() != sum.len() {
+        return Err(Error::WrongLength { found: vector.len(), expected: sum.len() });
+    }
+    if let Some(position) = vector.iter().position(|value| !value.is_finite()) {
+        return Err(Error::NotFinite { position, value: vector[position].to_string() });
+    }
+    // Squares of single-precision numbers are exact; the sum, root, quotient and products are off by less than this.
+    let slack = (vector.len() as f64 + 8.0) * f64::EPSILON;
+    let norm = vector.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt() * (1.0 + slack);
+    let factor = if norm > clipping_norm { clipping_norm / norm * (1.0 - slack) } else { 1.0 };
+    for (total, value) in sum.iter_mut().zip(vector) {
+        *total += f64::from(*value) * factor;
+    }
+    Ok(())
 }
 
 /// Width of the grid for sums of `coordinates` coordinates: guarantee 4 of [`PrivateSteps`].

@@ -59,6 +59,54 @@ fn what_was_not_clipped_is_refused() {
     assert!(run.release(batch, &mut [-3.0]).is_ok());
 }
 
+/// What is added has the vector's direction and never a norm past the clipping norm, worked out here in integers: for
+/// powers of two all products are exact.
+#[test]
+fn average_clips_each_row() {
+    for (vector, clipping_norm, kept) in [
+        (vec![3.0f32, -4.0], 1.0, [0.6, -0.8]),
+        (vec![3.0, -4.0], 5.1, [3.0, -4.0]),
+        (vec![f32::MAX, 0.0], 1e-12, [1e-12, 0.0]),
+        (vec![0.0, 0.0], 1.0, [0.0, 0.0]),
+        (vec![1e-45, 0.0], 1e-12, [f64::from(1e-45f32), 0.0]),
+    ] {
+        let mut sum = vec![0.0; 2];
+        add_clipped(&mut sum, &vector, clipping_norm).unwrap();
+        for (found, expected) in sum.iter().zip(kept) {
+            assert!((found - expected).abs() <= 1e-14 * clipping_norm, "{vector:?} {sum:?}");
+        }
+    }
+    let mut state = 1u32;
+    for length in [1usize, 3, 100, 10_000] {
+        let vector: Vec<f32> = (0..length)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (f64::from(state) / exp2(31) - 1.0) as f32
+            })
+            .collect();
+        let mut sum = vec![0.0; length];
+        add_clipped(&mut sum, &vector, 0.1).unwrap();
+        // Squares as integers in units of 2^-116, each rounded up: the norm is not above 0.1 = 0x1.99...p-4.
+        let squares: u128 =
+            sum.iter().map(|value| (value.abs() * exp2(58)).ceil() as u128).map(|value| value * value).sum();
+        let bound = (0.1 * exp2(58)) as u128;
+        assert!(squares <= bound * bound, "{length}");
+        assert!(squares as f64 >= (bound * bound) as f64 * (1.0 - 1e-10), "{length}: nothing is clipped twice");
+    }
+    let mut sum = vec![0.0; 2];
+    assert_eq!(add_clipped(&mut sum, &[1.0], 1.0), Err(Error::WrongLength { found: 1, expected: 2 }));
+    assert!(matches!(add_clipped(&mut sum, &[0.0, f32::NAN], 1.0), Err(Error::NotFinite { position: 1, .. })));
+    assert_eq!(sum, [0.0, 0.0]);
+
+    // The same run by either way: the same noise on the same sum.
+    let vectors = [[0.5f32, 0.25], [-0.125, 0.5], [0.0, 0.0]];
+    let (mut one, mut other) = (run(1.0, 1.0, 3, 7), run(1.0, 1.0, 3, 7));
+    let (batch, same) = (one.draw().unwrap(), other.draw().unwrap());
+    let mut by_hand = [0.375, 0.75];
+    other.release(same, &mut by_hand).unwrap();
+    assert_eq!(one.average(batch, 2, |row| vectors[row]).unwrap(), by_hand);
+}
+
 #[test]
 fn an_empty_batch_gives_noise() {
     let mut run = run(1e-9, 1.0, 10, 1);
@@ -106,6 +154,31 @@ fn noise_has_the_accounted_spread() {
     let spread = (sum.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>() / 1e5).sqrt();
     let expected = 1.7 * 3.0 * (1.0 + SUM_ERROR) / 10.0;
     assert!((spread / expected - 1.0).abs() < 6.0 / (2e5f64).sqrt(), "{spread} {expected}");
+}
+
+/// Kolmogorov and Smirnov on what is released, at small, middle and large noise: false alarms below 2e-7 each.
+#[test]
+fn released_noise_is_gaussian_at_every_size() {
+    let coordinates = 200_000u32;
+    for noise in [0.05, 1.0, 40.0, 9_000.0] {
+        for clipping_norm in [1e-6, 1.0] {
+            let mechanism = SubsampledGaussian::new(0.5, noise, clipping_norm).unwrap();
+            let mut run = mechanism.start(20, 1, SecretKey::new([6; 32])).unwrap();
+            let batch = run.draw().unwrap();
+            let mut sum = vec![0.0f32; coordinates as usize];
+            run.release(batch, &mut sum).unwrap();
+            let sigma = grid(&mechanism, sum.len()).unwrap() * exp2(SIGMA_BITS) / 10.0;
+            assert!(sigma * 10.0 >= noise * clipping_norm);
+            sum.sort_by(f32::total_cmp);
+            let n = f64::from(coordinates);
+            let off = |(at, value): (usize, &f32)| {
+                let below = 0.5 * libm::erfc(-f64::from(*value) / sigma / std::f64::consts::SQRT_2);
+                (below - at as f64 / n).abs().max((below - (at + 1) as f64 / n).abs())
+            };
+            let furthest = sum.iter().enumerate().map(off).fold(0.0, f64::max);
+            assert!(furthest < (1e7f64.ln() / (2.0 * n)).sqrt() + 1e-6, "{noise} {clipping_norm}: {furthest}");
+        }
+    }
 }
 
 #[test]
@@ -173,8 +246,10 @@ fn low_bits_tell_nothing() {
     // is finer than the grid, so a value off the grid would show.
     let mechanism = SubsampledGaussian::new(1.0, 1.0, 1.0).unwrap();
     let scale = grid(&mechanism, draws).unwrap();
-    for answer in [0.0f32, 1.0 / 257.0] {
-        let mut run = mechanism.start(1, 1, SecretKey::new([2; 32])).unwrap();
+    let mut low = [[0.0; 64]; 2];
+    for (answer, low) in [0.0f32, 1.0 / 257.0].into_iter().zip(&mut low) {
+        let key = if answer == 0.0 { 2 } else { 3 };
+        let mut run = mechanism.start(1, 1, SecretKey::new([key; 32])).unwrap();
         let batch = run.draw().unwrap();
         let mut sum = vec![answer; draws];
         run.release(batch, &mut sum).unwrap();
@@ -183,6 +258,14 @@ fn low_bits_tell_nothing() {
         for value in small {
             let integer = (f64::from(value) / scale).round();
             assert_eq!((integer * scale) as f32, value, "{value} is not on the grid");
+            low[integer.rem_euclid(64.0) as usize] += 1.0;
         }
     }
+    // The integers' last six bits: the same from either answer. Chi-square of two samples, 63 degrees of freedom, false
+    // alarms below exp(-16) (Laurent and Massart 2000).
+    let [one, other] = low;
+    let share = one.iter().sum::<f64>() / other.iter().sum::<f64>();
+    let terms = one.iter().zip(&other).map(|(a, b)| (a / share.sqrt() - b * share.sqrt()).powi(2) / (a + b));
+    let found: f64 = terms.sum();
+    assert!(found < 63.0 + 2.0 * (63.0f64 * 16.0).sqrt() + 32.0, "{found}");
 }
