@@ -7,6 +7,8 @@
 )]
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare what must be bit for bit the same"))]
 
+mod adjacency;
+mod bounds;
 mod budget;
 mod calibration;
 mod discrete;
@@ -20,10 +22,13 @@ mod rounded;
 mod steps;
 mod subsampled;
 
+pub use adjacency::Adjacency;
+pub use bounds::Bounds;
 pub use budget::{Budget, Cost, Reservation};
+pub use calibration::Target;
 pub use discrete::{DiscreteGaussian, DiscreteLaplace};
 pub use error::Error;
 pub use event::Event;
 pub use key::{SecretKey, SecretStream};
 pub use steps::{Batch, PrivateSteps};
-pub use subsampled::{Adjacency, Bounds, SubsampledGaussian};
+pub use subsampled::SubsampledGaussian;

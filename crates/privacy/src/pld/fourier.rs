@@ -9,7 +9,7 @@ use rustfft::num_complex::Complex;
 use super::losses::{Losses, Side};
 
 /// Largest transform; a composition that needs a longer one is not worked out.
-const LONGEST: usize = 1 << 19;
+const LONGEST: usize = 1 << 21;
 /// Share of δ that the mass beyond the window may cost.
 const CUT: f64 = 1e-5;
 /// Share of δ that rounding may cost before the losses are tilted more.
@@ -50,15 +50,15 @@ pub(crate) struct Composed {
     loss_error: f64,
 }
 
-/// An answer and the lattice points it took: finer lattices are not worth their time past some 2^17.
+/// An answer and the lattice points it took: finer lattices are not worth their time past some 2^20.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
-    pub(crate) epsilon: f64,
+    pub(crate) value: f64,
     pub(crate) points: usize,
 }
 
 /// Lattice points past which bounds are not refined.
-pub(crate) const ENOUGH: usize = 1 << 17;
+pub(crate) const ENOUGH: usize = 1 << 20;
 
 /// How the losses are tilted before they are transformed. Any order gives valid bounds: rounding, at ε, weighs
 /// `M(order) exp(-order * ε)`.
@@ -97,11 +97,11 @@ pub(crate) fn epsilon(parts: &[Part<'_>], side: Side, delta: f64, near: Option<f
             break;
         }
     }
-    best.map(|epsilon| Found { epsilon, points })
+    best.map(|value| Found { value, points })
 }
 
 /// δ at `epsilon` of composed `parts`, from the asked side; none when no window is short enough.
-pub(crate) fn delta(parts: &[Part<'_>], side: Side, epsilon: f64) -> Option<f64> {
+pub(crate) fn delta(parts: &[Part<'_>], side: Side, epsilon: f64) -> Option<Found> {
     let cumulants = Cumulants(parts);
     let most = 4.0 / parts.first()?.0.width;
     // Chernoff's bound on P(S > ε) is a little above δ; any δ serves to lay out the window.
@@ -109,17 +109,20 @@ pub(crate) fn delta(parts: &[Part<'_>], side: Side, epsilon: f64) -> Option<f64>
     let near = exp(least(cumulants.guess(), most, exponent).1).clamp(1e-250, 0.1);
     let found = [Tilt::None, Tilt::At(epsilon)]
         .into_iter()
-        .filter_map(|tilt| Some(Composed::new(parts, side, 0.1 * near, tilt)?.delta(epsilon)));
-    match side {
-        Side::Upper => found.reduce(f64::min),
-        Side::Lower => found.reduce(f64::max),
-    }
+        .filter_map(|tilt| {
+            let composed = Composed::new(parts, side, 0.1 * near, tilt)?;
+            Some(Found { value: composed.delta(epsilon), points: composed.masses.len() })
+        });
+    found.reduce(|one, other| {
+        let value = if side == Side::Upper { one.value.min(other.value) } else { one.value.max(other.value) };
+        Found { value, points: one.points.max(other.points) }
+    })
 }
 
 impl Composed {
     /// Composes `parts`, all on lattices of one width, with a window for asking about δ near `delta`.
     ///
-    /// None when the window is longer than 2^19 points.
+    /// None when the window is longer than 2^21 points.
     pub(crate) fn new(parts: &[Part<'_>], side: Side, delta: f64, tilt: Tilt) -> Option<Self> {
         let cumulants = Cumulants(parts);
         let width = parts.first()?.0.width;
