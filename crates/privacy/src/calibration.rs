@@ -153,8 +153,7 @@ impl SubsampledGaussian {
         clipping_norm: f64,
     ) -> Result<Self, Error> {
         Self::new(sampling_rate, MOST_NOISE, clipping_norm)?;
-        let event =
-            |noise_multiplier| Event::SubsampledGaussian { sampling_rate, noise_multiplier }.repeated(steps);
+        let event = |noise_multiplier| Event::SubsampledGaussian { sampling_rate, noise_multiplier }.repeated(steps);
         let noise = added_or_removed(target, delta).noise_multiplier(event)?;
         Self::new(sampling_rate, noise, clipping_norm)
     }
@@ -172,8 +171,7 @@ impl SubsampledGaussian {
         clipping_norm: f64,
     ) -> Result<Self, Error> {
         Self::new(1.0, noise_multiplier, clipping_norm)?;
-        let event =
-            |sampling_rate| Event::SubsampledGaussian { sampling_rate, noise_multiplier }.repeated(steps);
+        let event = |sampling_rate| Event::SubsampledGaussian { sampling_rate, noise_multiplier }.repeated(steps);
         Self::new(added_or_removed(target, delta).sampling_rate(event)?, noise_multiplier, clipping_norm)
     }
 
@@ -193,11 +191,7 @@ fn added_or_removed(epsilon: Epsilon, delta: Delta) -> Target {
 
 /// Noise multipliers of which the lower one misses the target and the upper one meets it, at most a factor 2 apart;
 /// `least` is known to miss it.
-fn bracket(
-    upper: &impl Fn(f64) -> Result<f64, Error>,
-    target: f64,
-    least: f64,
-) -> Result<(f64, f64), Error> {
+fn bracket(upper: &impl Fn(f64) -> Result<f64, Error>, target: f64, least: f64) -> Result<(f64, f64), Error> {
     let mut noise = 1.0;
     if upper(noise)? <= target {
         loop {
@@ -220,17 +214,13 @@ fn bracket(
 
 /// The least noise in `(low, high]` that meets the target, to a relative 1e-4: false position in the logarithms (the
 /// Illinois variant), halved where it stalls. What is returned was seen to meet the target.
-fn least_within(
-    upper: &impl Fn(f64) -> Result<f64, Error>,
-    target: f64,
-    low: f64,
-    high: f64,
-) -> Result<f64, Error> {
+fn least_within(upper: &impl Fn(f64) -> Result<f64, Error>, target: f64, low: f64, high: f64) -> Result<f64, Error> {
     let excess = |noise: f64| Ok::<_, Error>((upper(noise)? / target).ln());
     let (mut low, mut high) = ((low, excess(low)?), (high, excess(high)?));
     let mut stalled = 0;
     while high.0 > low.0 * (1.0 + CLOSE) {
-        let share = if stalled > 2 || !low.1.is_finite() || !high.1.is_finite() { 0.5 } else { low.1 / (low.1 - high.1) };
+        let share =
+            if stalled > 2 || !low.1.is_finite() || !high.1.is_finite() { 0.5 } else { low.1 / (low.1 - high.1) };
         // A little above the crossing, so that the next point closes in from the side that meets the target.
         let share = (share + 2e-5 / (high.0 / low.0).ln()).clamp(0.02, 0.98);
         let noise = low.0 * (high.0 / low.0).powf(share);

@@ -35,8 +35,9 @@ impl Atoms {
         let reach = (39.0 * sigma).ceil() as i64 + 1;
         let weight = |k: i64| exp(-(k as f64 / sigma).powi(2) / 2.0);
         let total: f64 = (-reach..=reach).map(weight).sum();
-        let masses =
-            (-reach..=reach).rev().map(|k| ((shift * shift - 2.0 * shift * k as f64) / (2.0 * sigma * sigma), weight(k) / total));
+        let masses = (-reach..=reach)
+            .rev()
+            .map(|k| ((shift * shift - 2.0 * shift * k as f64) / (2.0 * sigma * sigma), weight(k) / total));
         // The sum of so many terms, and exponents up to 761.
         let margin = f64::EPSILON * (1_000.0 + 2.0 * reach as f64);
         let concentrated = Some(shift * shift / (2.0 * sigma * sigma));
@@ -119,8 +120,7 @@ pub(crate) fn laplace(scale: f64, width: f64, side: Side) -> Losses {
         }
     }
     atoms.sort_by(|one, other| one.0.total_cmp(&other.0));
-    Atoms { masses: atoms, infinite: 0.0, margin: MARGIN * (1.0 + highest), concentrated: None }
-        .on_lattice(width, side)
+    Atoms { masses: atoms, infinite: 0.0, margin: MARGIN * (1.0 + highest), concentrated: None }.on_lattice(width, side)
 }
 
 /// Width of a lattice near `width` on which losses `±loss` and their middle lie on knots of even distance.

@@ -207,7 +207,7 @@ impl Composition {
         let laid: Vec<Laid> = self.0.iter().map(|(leaf, _)| leaf.losses(lattice, side)).collect();
         let answer = |parts: Vec<fourier::Part<'_>>| match ask {
             Ask::Epsilon { delta } => fourier::epsilon(&parts, side, delta, near),
-            Ask::Delta { epsilon } => fourier::delta(&parts, side, epsilon),
+            Ask::Delta { epsilon } => fourier::delta(&parts, side, epsilon, near),
         };
         let counted = || std::iter::zip(&laid, self.0.iter().map(|(_, times)| *times));
         let remove = answer(counted().map(|(laid, times)| (&laid.remove, times)).collect())?;

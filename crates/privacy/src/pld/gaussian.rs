@@ -34,6 +34,17 @@ struct Cut {
     one: Tail,
 }
 
+/// What is found at `far`, else nearer and nearer to `next`, and there last.
+pub(super) fn farthest<T>(next: i64, far: i64, find: impl Fn(i64) -> Option<T>) -> Option<T> {
+    let mut jump = far - next;
+    loop {
+        match find(next + jump) {
+            None if jump > 0 => jump /= 2,
+            found => return found,
+        }
+    }
+}
+
 impl Cells {
     /// Cut where the likelihood ratio is `ratio`.
     fn cut(&self, ratio: f64) -> Cut {
@@ -190,12 +201,11 @@ impl Cells {
             let from = (self.loss_of(below.ratio) - origin) / self.width + 0.3;
             let next = (from.ceil() as i64).max(index + 1);
             let far = next.max(self.after(index + origin_index - 1) - origin_index);
-            let mut end = |knot: i64| {
-                let above = self.cell_end(below, ratio(knot))?;
+            let above = farthest(next, far, |knot| Some((knot, self.cell_end(below, ratio(knot))?)));
+            let above = above.map(|(knot, above)| {
                 index = knot;
-                Some(above)
-            };
-            let above = end(far).or_else(|| if far > next { end(next) } else { None });
+                above
+            });
             let (zero, error) = below.zero.to(above.map_or(Tail::RIGHT_END, |above| above.zero));
             let Some(above) = above else {
                 // All that is left in one cell, at the knot below its ratio.

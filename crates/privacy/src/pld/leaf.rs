@@ -62,9 +62,7 @@ impl Leaf {
         match self {
             Self::Gaussian { rate, sigma } | Self::FixedSize { rate, sigma } => Cells::deviation(*rate, *sigma),
             Self::Swapped { rate, sigma } => Cells::deviation_swapped(*rate, *sigma),
-            Self::Laplace { scale } => {
-                atoms::variance(&[(-1.0 / scale, 0.4), (0.0, 0.1), (1.0 / scale, 0.5)]).sqrt()
-            }
+            Self::Laplace { scale } => atoms::variance(&[(-1.0 / scale, 0.4), (0.0, 0.1), (1.0 / scale, 0.5)]).sqrt(),
             Self::Atoms(atoms) => atoms::variance(&atoms.masses).sqrt(),
         }
     }

@@ -72,8 +72,7 @@ fn fixed_size(rate: f64, sigma: f64, alpha: f64) -> f64 {
 fn simpson(low: f64, high: f64, f: impl Fn(f64) -> f64) -> f64 {
     let points = 4_000;
     let step = (high - low) / f64::from(points);
-    let inner: f64 =
-        (1..points).map(|i| f(low + f64::from(i) * step) * if i % 2 == 1 { 4.0 } else { 2.0 }).sum();
+    let inner: f64 = (1..points).map(|i| f(low + f64::from(i) * step) * if i % 2 == 1 { 4.0 } else { 2.0 }).sum();
     (f(low) + inner + f(high)) * step / 3.0
 }
 
@@ -152,8 +151,7 @@ fn two_fixed_size_samples_are_the_integral() {
 #[test]
 fn either_direction_of_a_fixed_size_sample_is_covered() {
     let (rate, sigma, steps, delta) = (0.01, 0.5, 1_000, 1e-5);
-    let cells =
-        Cells { rate, sigma, width: 0.2 * Cells::deviation(rate, sigma), tail: 1e-12, spread: 0.05 };
+    let cells = Cells { rate, sigma, width: 0.2 * Cells::deviation(rate, sigma), tail: 1e-12, spread: 0.05 };
     let (directions, both) = (cells.upper(), cells.upper_of_both());
     let epsilon = |parts: &[fourier::Part<'_>]| fourier::epsilon(parts, Side::Upper, delta, None).unwrap().value;
     let covered = epsilon(&[(&both, steps)]);

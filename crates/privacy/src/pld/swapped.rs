@@ -6,7 +6,7 @@
 
 use libm::{asinh, exp, expm1, log, log1p, sinh, sqrt};
 
-use super::gaussian::Cells;
+use super::gaussian::{Cells, farthest};
 use super::losses::Losses;
 use super::tails::{Cell, Tail, ULPS};
 
@@ -118,36 +118,41 @@ impl Cells {
         self.mirrored(&masses, 0.0, self.rate * infinite)
     }
 
-    /// Dominated losses, as [`lower`](Self::lower): outputs above 0 are merged into cells whose losses lie on the lattice
-    /// of origin `width / 2`, and those below 0 into others.
+    /// Dominated losses, as [`lower`](Self::lower): outputs with losses within `width / 2` of 0 are merged to one of loss
+    /// 0, those above into cells whose losses lie on the lattice, and those below into others.
     ///
     /// A cell's ratio is solved for to some accuracy only: from above for the cells above 0, and for the mirror images
     /// of those below 0, whose ratios are one over theirs, from below.
     pub(crate) fn lower_swapped(&self) -> Losses {
-        let origin = self.width / 2.0;
-        let mut atoms: Vec<_> =
-            self.merged(From::Below).into_iter().rev().map(|(index, mass)| (-1 - index, mass)).collect();
-        for (index, mass) in self.merged(From::Above) {
-            let loss = origin + index as f64 * self.width;
+        let middle = self.cut_at(self.output(self.width / 2.0));
+        let Cut { zero, plus, minus, .. } = middle;
+        let zero = (1.0 - 2.0 * zero.mass, 2.0 * zero.error);
+        let one =
+            if plus.right { (1.0 - plus.mass - minus.mass, plus.error) } else { (plus.mass - minus.mass, plus.error) };
+        let inside = (1.0 - self.rate) * (zero.0 - zero.1) + self.rate * (one.0 - one.1 - minus.error) - 8.0 * ULPS;
+        let below = self.merged(middle, From::Below).into_iter().rev().map(|(index, mass)| (-index, mass));
+        let mut atoms: Vec<_> = below.chain([(0, inside.max(0.0))]).collect();
+        for (index, mass) in self.merged(middle, From::Above) {
+            let loss = index as f64 * self.width;
             atoms.push((index, mass * exp(loss) * (1.0 - ULPS * (64.0 + loss.abs()))));
         }
-        self.losses(origin, atoms, 0.0)
+        self.losses(0.0, atoms, 0.0)
     }
 
-    /// The cells above 0: index of the loss, and mass under `Q` from below.
-    fn merged(&self, from: From) -> Vec<(i64, f64)> {
+    /// The cells above `below`: index of the loss, and mass under `Q` from below.
+    fn merged(&self, mut below: Cut, from: From) -> Vec<(i64, f64)> {
         let last = self.last_swapped().0;
-        let (mut below, mut index, mut atoms) = (self.cut_at(0.0), -1, Vec::new());
+        let (mut index, mut atoms) = (0, Vec::new());
         while below.x < last {
             let loss = log1p(self.rate * self.excess_at(below.x).0);
             // As in `lower`: far enough above the lower end for the cell to have some width.
-            let next = ((loss / self.width - 0.5 + 0.3).ceil() as i64).max(index + 1);
+            let next = ((loss / self.width + 0.3).ceil() as i64).max(index + 1);
             let far = next.max(self.after(index));
-            let end = |index: i64| Some((index, self.end_of(below, (index as f64 + 0.5) * self.width, from)?));
-            let Some((at, above)) = end(far).or_else(|| if far > next { end(next) } else { None }) else {
+            let end = |index: i64| Some((index, self.end_of(below, index as f64 * self.width, from)?));
+            let Some((at, above)) = farthest(next, far, end) else {
                 let rest = self.cell(below, None);
                 let ratio = (rest.one - rest.one_error) / (rest.zero + rest.zero_error);
-                let knot = (log1p(self.rate * ratio) / self.width - 0.5).floor() as i64;
+                let knot = (log1p(self.rate * ratio) / self.width).floor() as i64;
                 if from == From::Above && knot > index {
                     atoms.push((knot, (rest.zero - rest.zero_error).max(0.0)));
                 }

@@ -56,10 +56,9 @@ impl Cell {
     pub(super) fn split(self, below: f64, above: f64, loss: f64) -> (f64, f64) {
         let Self { zero, zero_error, one, one_error } = self;
         let step = above - below;
-        let error = (one_error
-            + above.abs() * zero_error
-            + (16.0 + loss.abs()) * ULPS * (one.abs() + above.abs() * zero))
-            / step;
+        let error =
+            (one_error + above.abs() * zero_error + (16.0 + loss.abs()) * ULPS * (one.abs() + above.abs() * zero))
+                / step;
         let (to_below, to_above) = ((above * zero - one) / step, (one - below * zero) / step);
         (to_below.max(0.0) + error, to_above.max(0.0) + error)
     }

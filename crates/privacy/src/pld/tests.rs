@@ -113,3 +113,12 @@ fn extremes_are_answered_or_declined() {
         }
     }
 }
+
+/// One event that gives all away with a probability of a tenth: its other losses have nine tenths of the mass, once.
+#[test]
+fn a_single_event_is_not_scaled_twice() {
+    let one = Composition::new(vec![(Leaf::response(1.0, 2.0, 0.1), 1)]);
+    let truth = 0.1 + 0.9 * (1.0 - 1.0 / 1f64.exp()) * 1f64.exp() / (1f64.exp() + 1.0);
+    let found = one.delta(0.0, 0.01).unwrap();
+    assert!(found.lower <= truth && truth <= found.upper && found.gap() < 1e-5, "{truth} {found:?}");
+}
