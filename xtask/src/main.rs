@@ -12,6 +12,7 @@ mod progress;
 mod readme;
 mod reassess;
 mod serve;
+mod speed;
 mod tidy;
 
 use std::process::ExitCode;
