@@ -291,9 +291,8 @@ fn fixed_size(batch_size: u64, rows: u64, noise_multiplier: f64, adjacency: Adja
     let rate = (batch_size as f64 / rows as f64 * (1.0 + 2.0 * f64::EPSILON)).min(1.0);
     within("batch_size / rows", rate, "[1e-9, 1]", |rate| rate >= 1e-9)?;
     match adjacency {
-        Adjacency::AddOrRemove => Ok(Leaf::Gaussian { rate, sigma }),
         Adjacency::Replace if rate < 1.0 => Ok(Leaf::FixedSize { rate, sigma }),
-        Adjacency::Replace => Ok(Leaf::Gaussian { rate, sigma }),
+        Adjacency::AddOrRemove | Adjacency::Replace => Ok(Leaf::Gaussian { rate, sigma }),
         Adjacency::ZeroOut => Err(Error::Unaccounted {
             event: "FixedSizeGaussian",
             adjacency,
