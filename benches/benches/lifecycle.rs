@@ -15,7 +15,7 @@ use underpin_data::{
     Contract, ExactDuplicates, FalsePositiveRate, File, KnnLabels, Limits, NearDuplicates, Source, Split,
 };
 use underpin_metrics::evasion::Pgd;
-use underpin_privacy::{SecretKey, SubsampledGaussian};
+use underpin_privacy::{Adjacency, Event, SecretKey, SubsampledGaussian, Target};
 use underpin_serve::{QueryLedger, Quota};
 use underpin_train::{Architecture, Optimiser, Privacy, Settings, Sgd};
 
@@ -67,15 +67,37 @@ fn steps(c: &mut Criterion) {
 
 fn privacy(c: &mut Criterion) {
     let mut group = c.benchmark_group("privacy");
-    let delta = Delta::new(1e-5).expect("in range");
-    for (rate, noise, steps) in [(0.01, 1.1, 10_000), (256.0 / 60_000.0, 1.1, 14_062), (1e-4, 1.0, 50_000)] {
-        let mechanism = SubsampledGaussian::new(rate, noise, 1.0).expect("in range");
-        let name = BenchmarkId::new("epsilon within 1 %", format!("q {rate:.4}, sigma {noise}, T {steps}"));
-        group.bench_function(name, |b| b.iter(|| mechanism.epsilon(steps, delta)));
+    let vectors = include_str!("../../crates/privacy/tests/vectors/subsampled_gaussian.csv");
+    // All of the grid in one sample; `cargo xtask readme --privacy` tells median and worst.
+    let grid: Vec<(Event, Delta)> = vectors
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let numbers: Vec<f64> = line.split(',').take(4).map(|number| number.parse().expect("a number")).collect();
+            let step = Event::SubsampledGaussian { sampling_rate: numbers[0], noise_multiplier: numbers[1] };
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole numbers")]
+            let steps = numbers[2] as u64;
+            (step.repeated(steps), Delta::new(numbers[3]).expect("in range"))
+        })
+        .collect();
+    group.throughput(Throughput::Elements(grid.len() as u64));
+    for adjacency in [Adjacency::AddOrRemove, Adjacency::Replace] {
+        for gap in [0.01, 0.001] {
+            let name = BenchmarkId::new(format!("epsilons of the vectors, {adjacency}"), format!("gap {gap}"));
+            group.bench_function(name, |b| {
+                b.iter(|| {
+                    for (event, delta) in &grid {
+                        black_box(event.epsilon_within(*delta, adjacency, gap)).expect("answers");
+                    }
+                });
+            });
+        }
     }
-    let target = Epsilon::new(3.0).expect("positive");
-    group
-        .bench_function("calibration", |b| b.iter(|| SubsampledGaussian::calibrated(target, delta, 0.01, 10_000, 1.0)));
+    group.throughput(Throughput::Elements(1));
+    let delta = Delta::new(1e-5).expect("in range");
+    let target = Target { epsilon: Epsilon::new(3.0).expect("positive"), delta, adjacency: Adjacency::AddOrRemove };
+    let run = |noise_multiplier| Event::SubsampledGaussian { sampling_rate: 0.01, noise_multiplier }.repeated(10_000);
+    group.bench_function("calibration", |b| b.iter(|| target.noise_multiplier(run)));
     let mechanism = SubsampledGaussian::new(1e-6, 1.0, 1.0).expect("in range");
     let mut sum = vec![0.0_f32; 26_010];
     group.throughput(Throughput::Elements(sum.len() as u64));

@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line; it speaks to people")]
 
+mod account;
 mod check;
 mod clock;
 mod console;
@@ -11,6 +12,7 @@ mod progress;
 mod readme;
 mod reassess;
 mod serve;
+mod speed;
 mod tidy;
 
 use std::process::ExitCode;
@@ -39,6 +41,8 @@ enum Command {
     Client(serve::client::Arguments),
     /// Attack the model of a run again under the present policy; renew or revoke its clearance.
     Reassess(reassess::Arguments),
+    /// What private training costs, or the noise, steps or sampling rate that keep it within a target.
+    Account(account::Arguments),
     /// Run every test.
     Test(check::TestArguments),
     /// What CI runs after the tests: format, lints, tidy, documentation, benches.
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments, &console),
         Command::Client(arguments) => serve::client::run(arguments, &console),
         Command::Reassess(arguments) => reassess::run(&arguments, &console),
+        Command::Account(arguments) => account::run(&arguments, &console),
         Command::Test(arguments) => check::test(&arguments),
         Command::Ci => check::ci(),
         Command::Tidy => tidy::run(),

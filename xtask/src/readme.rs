@@ -9,7 +9,7 @@ use underpin::report;
 use underpin_core::{Evidence, Policy};
 
 use crate::check::root;
-use crate::keys;
+use crate::{keys, speed};
 
 /// Options of `readme`.
 #[derive(Args, Debug)]
@@ -17,6 +17,9 @@ pub(crate) struct Arguments {
     /// A cleared run of the digits, whose results the README shall show; without it only the schemas are written.
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
+    /// Time the accountants over the vectors and write the table of the privacy crate's README.
+    #[arg(long)]
+    privacy: bool,
 }
 
 /// Where the results that the README shows are kept, so that the table can be checked against them.
@@ -35,7 +38,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         write(&root().join(RESULTS), &format!("{results:#}\n"))?;
         let path = root().join("README.md");
         let readme = std::fs::read_to_string(&path)?;
-        write(&path, &with_table(&readme, &table()?)?)?;
+        write(&path, &between(&readme, [BEGIN, END], &table()?)?)?;
+    }
+    if arguments.privacy {
+        let path = root().join(speed::README);
+        let readme = std::fs::read_to_string(&path)?;
+        write(&path, &between(&readme, [speed::BEGIN, speed::END], &speed::table()?)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -81,10 +89,11 @@ fn table() -> Result<String> {
     Ok(table)
 }
 
-fn with_table(readme: &str, table: &str) -> Result<String> {
-    let (before, rest) = readme.split_once(BEGIN).with_context(|| format!("README.md has no line {BEGIN}"))?;
-    let (_, after) = rest.split_once(END).with_context(|| format!("README.md has no line {END}"))?;
-    Ok(format!("{before}{BEGIN}\n\n{table}\n{END}{after}"))
+/// `readme` with what stands between the two marks replaced by `table`.
+fn between(readme: &str, [begin, end]: [&str; 2], table: &str) -> Result<String> {
+    let (before, rest) = readme.split_once(begin).with_context(|| format!("README.md has no line {begin}"))?;
+    let (_, after) = rest.split_once(end).with_context(|| format!("README.md has no line {end}"))?;
+    Ok(format!("{before}{begin}\n\n{table}\n{end}{after}"))
 }
 
 /// What differs from what would be written now.
@@ -97,9 +106,14 @@ pub(crate) fn differences() -> Result<Vec<String>> {
     }
     let readme = std::fs::read_to_string(root().join("README.md"))?;
     ensure!(readme.contains(BEGIN), "README.md has no line {BEGIN}");
-    if with_table(&readme, &table()?)? != readme {
+    if between(&readme, [BEGIN, END], &table()?)? != readme {
         faults
             .push(format!("README.md's table of results is not that of {RESULTS}: run `cargo xtask readme --run DIR`"));
+    }
+    // Timings differ from machine to machine: only that there is a place for them.
+    let privacy = std::fs::read_to_string(root().join(speed::README))?;
+    if between(&privacy, [speed::BEGIN, speed::END], "").is_err() {
+        faults.push(format!("{} has no place for the accountants' speed: {}", speed::README, speed::BEGIN));
     }
     Ok(faults)
 }

@@ -1,15 +1,145 @@
-//! The least noise, the most steps, the highest sampling rate within a target ε.
+//! The least noise, the most steps, the highest sampling rate, the largest batch within a target ε.
 
 use underpin_core::{Delta, Epsilon};
 
-use crate::subsampled::{LEAST_NOISE, MOST_NOISE, NOISE_RANGE};
-use crate::{Error, SubsampledGaussian};
+use crate::error::within;
+use crate::{Adjacency, Error, Event, SubsampledGaussian};
 
 /// Relative width to which a real parameter is found.
 const CLOSE: f64 = 1e-4;
+/// Least noise of a mechanism, and of one whose samples have a fixed size.
+const LEAST_NOISE: [f64; 2] = [0.05, 0.1];
+const MOST_NOISE: f64 = 1e6;
+const LEAST_RATE: f64 = 1e-9;
+
+/// What may be spent at most: a parameter of an event is found that keeps to it.
+///
+/// # Guarantees
+///
+/// 1. What is returned was seen to stay within the target, by the upper bound: it never overshoots
+///    (`calibration_never_overshoots`, `every_parameter_is_calibrated`).
+/// 2. Where the cost is monotone in the parameter, a parameter looser by a relative `2e-4` (or, for integers, by one)
+///    does not stay within it by the same bound (`every_parameter_is_calibrated`).
+///
+/// # Examples
+///
+/// ```
+/// use underpin_core::{Delta, Epsilon};
+/// use underpin_privacy::{Adjacency, Event, Target};
+///
+/// let target = Target { epsilon: Epsilon::new(3.0)?, delta: Delta::new(1e-5)?, adjacency: Adjacency::Replace };
+/// let event = |noise_multiplier| Event::FixedSizeGaussian { batch_size: 600, rows: 60_000, noise_multiplier }.repeated(1_000);
+/// let noise_multiplier = target.noise_multiplier(event)?;
+/// assert!(event(noise_multiplier).epsilon(target.delta, target.adjacency)?.upper <= 3.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Target {
+    /// The most that may be spent.
+    pub epsilon: Epsilon,
+    /// The δ at which it is spent.
+    pub delta: Delta,
+    /// The neighbouring relation.
+    pub adjacency: Adjacency,
+}
+
+impl Target {
+    /// The least noise multiplier, to a relative 1e-4, with which `event` stays within the target.
+    ///
+    /// # Errors
+    ///
+    /// Those of the event; [`Error::Unreachable`] when no noise multiplier up to 1e6 reaches the target.
+    pub fn noise_multiplier(&self, event: impl Fn(f64) -> Event) -> Result<f64, Error> {
+        let upper = |noise: f64| event(noise).upper(self.delta, self.adjacency);
+        let target = self.epsilon.value();
+        // Other errors than that of the range show again at the larger noise.
+        let (least, found) = match upper(LEAST_NOISE[0]) {
+            Ok(found) => (LEAST_NOISE[0], found),
+            Err(_) => (LEAST_NOISE[1], upper(LEAST_NOISE[1])?),
+        };
+        if found <= target {
+            return Ok(least);
+        }
+        let (low, high) = bracket(&upper, target, least)?;
+        least_within(&upper, target, low, high)
+    }
+
+    /// The highest sampling rate, to a relative 1e-4, with which `event` stays within the target.
+    ///
+    /// # Errors
+    ///
+    /// Those of the event; [`Error::Unreachable`] when even a rate of 1e-9 misses it.
+    pub fn sampling_rate(&self, event: impl Fn(f64) -> Event) -> Result<f64, Error> {
+        let within = |rate: f64| self.is_met(&event(rate));
+        if within(1.0)? {
+            return Ok(1.0);
+        }
+        let (mut high, mut low): (f64, f64) = (1.0, 0.1);
+        while !within(low)? {
+            if low <= LEAST_RATE {
+                let target = self.epsilon.value();
+                return Err(Error::Unreachable { name: "sampling_rate", target, range: "[1e-9, 1]" });
+            }
+            (high, low) = (low, (low / 10.0).max(LEAST_RATE));
+        }
+        while high > low * (1.0 + CLOSE) {
+            let middle = (high * low).sqrt();
+            if within(middle)? { low = middle } else { high = middle }
+        }
+        Ok(low)
+    }
+
+    /// The largest batch, of at most `rows` rows, with which `event` stays within the target.
+    ///
+    /// # Errors
+    ///
+    /// Those of the event; [`Error::OutOfRange`] when `rows` is 0 or above 2^53; [`Error::Unreachable`] when even a batch
+    /// of one row misses the target.
+    pub fn batch_size(&self, rows: u64, event: impl Fn(u64) -> Event) -> Result<u64, Error> {
+        within("rows", rows as f64, "[1, 2^53]", |rows| (1.0..=9e15).contains(&rows))?;
+        self.most(rows, "batch_size", "[1, rows]", event)
+    }
+
+    /// The most times, up to 2^40, that `event` can happen within the target.
+    ///
+    /// # Errors
+    ///
+    /// Those of the event; [`Error::Unreachable`] when once exceeds it.
+    pub fn steps(&self, event: &Event) -> Result<u64, Error> {
+        self.most(1 << 40, "steps", "[1, 2^40]", |steps| event.clone().repeated(steps))
+    }
+
+    fn most(
+        &self,
+        limit: u64,
+        name: &'static str,
+        range: &'static str,
+        event: impl Fn(u64) -> Event,
+    ) -> Result<u64, Error> {
+        let within = |count: u64| self.is_met(&event(count));
+        if !within(1)? {
+            return Err(Error::Unreachable { name, target: self.epsilon.value(), range });
+        }
+        let mut low = 1;
+        while low < limit && within((low * 2).min(limit))? {
+            low = (low * 2).min(limit);
+        }
+        let mut high = (low * 2).min(limit);
+        while high > low + 1 {
+            let middle = u64::midpoint(low, high);
+            if within(middle)? { low = middle } else { high = middle }
+        }
+        Ok(low)
+    }
+
+    fn is_met(&self, event: &Event) -> Result<bool, Error> {
+        Ok(event.upper(self.delta, self.adjacency)? <= self.epsilon.value())
+    }
+}
 
 impl SubsampledGaussian {
-    /// The least noise, to a relative 1e-4, with which `steps` steps stay within `target`.
+    /// The least noise, to a relative 1e-4, with which `steps` steps stay within `target`: [`Target::noise_multiplier`]
+    /// under [`Adjacency::AddOrRemove`].
     ///
     /// # Errors
     ///
@@ -22,13 +152,10 @@ impl SubsampledGaussian {
         steps: u64,
         clipping_norm: f64,
     ) -> Result<Self, Error> {
-        let checked = Self::new(sampling_rate, MOST_NOISE, clipping_norm)?;
-        let upper = |noise| checked.with_noise(noise).upper(steps, delta);
-        if steps == 0 || upper(LEAST_NOISE) <= target.value() {
-            return Self::new(sampling_rate, LEAST_NOISE, clipping_norm);
-        }
-        let (low, high) = bracket(&upper, target.value())?;
-        Self::new(sampling_rate, least_within(&upper, target.value(), low, high), clipping_norm)
+        Self::new(sampling_rate, MOST_NOISE, clipping_norm)?;
+        let event = |noise_multiplier| Event::SubsampledGaussian { sampling_rate, noise_multiplier }.repeated(steps);
+        let noise = added_or_removed(target, delta).noise_multiplier(event)?;
+        Self::new(sampling_rate, noise, clipping_norm)
     }
 
     /// The highest sampling rate, to a relative 1e-4, with which `steps` steps stay within `target`.
@@ -43,31 +170,9 @@ impl SubsampledGaussian {
         steps: u64,
         clipping_norm: f64,
     ) -> Result<Self, Error> {
-        let within = |rate: f64| -> Result<Option<Self>, Error> {
-            let mechanism = Self::new(rate, noise_multiplier, clipping_norm)?;
-            Ok((steps == 0 || mechanism.upper(steps, delta) <= target.value()).then_some(mechanism))
-        };
-        if let Some(all) = within(1.0)? {
-            return Ok(all);
-        }
-        let (mut high, mut low) = (1.0, 0.1);
-        let mut best = loop {
-            if let Some(found) = within(low)? {
-                break found;
-            }
-            if low <= 1e-9 {
-                return Err(Error::Unreachable { name: "sampling_rate", target: target.value(), range: "[1e-9, 1]" });
-            }
-            (high, low) = (low, (low / 10.0).max(1e-9));
-        };
-        while high > low * (1.0 + CLOSE) {
-            let middle = (high * low).sqrt();
-            match within(middle)? {
-                Some(found) => (best, low) = (found, middle),
-                None => high = middle,
-            }
-        }
-        Ok(best)
+        Self::new(1.0, noise_multiplier, clipping_norm)?;
+        let event = |sampling_rate| Event::SubsampledGaussian { sampling_rate, noise_multiplier }.repeated(steps);
+        Self::new(added_or_removed(target, delta).sampling_rate(event)?, noise_multiplier, clipping_norm)
     }
 
     /// The most steps that stay within `target`; exact, as the upper bound has it, up to 2^40.
@@ -76,58 +181,50 @@ impl SubsampledGaussian {
     ///
     /// [`Error::Unreachable`] when a single step exceeds it.
     pub fn most_steps(&self, target: Epsilon, delta: Delta) -> Result<u64, Error> {
-        let within = |steps: u64| self.upper(steps, delta) <= target.value();
-        if !within(1) {
-            return Err(Error::Unreachable { name: "steps", target: target.value(), range: "[1, 2^40]" });
-        }
-        let mut low = 1;
-        while low < 1 << 40 && within(low * 2) {
-            low *= 2;
-        }
-        let mut high = low * 2;
-        while high - low > 1 {
-            let middle = u64::midpoint(low, high);
-            if within(middle) {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        Ok(low)
+        added_or_removed(target, delta).steps(&self.event())
     }
 }
 
-/// Noise multipliers of which the lower one misses the target and the upper one meets it, at most a factor 2 apart.
-fn bracket(upper: &impl Fn(f64) -> f64, target: f64) -> Result<(f64, f64), Error> {
+fn added_or_removed(epsilon: Epsilon, delta: Delta) -> Target {
+    Target { epsilon, delta, adjacency: Adjacency::AddOrRemove }
+}
+
+/// Noise multipliers of which the lower one misses the target and the upper one meets it, at most a factor 2 apart;
+/// `least` is known to miss it.
+fn bracket(upper: &impl Fn(f64) -> Result<f64, Error>, target: f64, least: f64) -> Result<(f64, f64), Error> {
     let mut noise = 1.0;
-    if upper(noise) <= target {
-        while upper(noise / 2.0) <= target {
-            noise /= 2.0;
+    if upper(noise)? <= target {
+        loop {
+            let next = (noise / 2.0).max(least);
+            if next <= least || upper(next)? > target {
+                return Ok((next, noise));
+            }
+            noise = next;
         }
-        return Ok((noise / 2.0, noise));
     }
     while noise < MOST_NOISE {
         let next = (noise * 2.0).min(MOST_NOISE);
-        if upper(next) <= target {
+        if upper(next)? <= target {
             return Ok((noise, next));
         }
         noise = next;
     }
-    Err(Error::Unreachable { name: "noise_multiplier", target, range: NOISE_RANGE })
+    Err(Error::Unreachable { name: "noise_multiplier", target, range: "[0.05, 1000000]" })
 }
 
 /// The least noise in `(low, high]` that meets the target, to a relative 1e-4: false position in the logarithms (the
 /// Illinois variant), halved where it stalls. What is returned was seen to meet the target.
-fn least_within(upper: &impl Fn(f64) -> f64, target: f64, low: f64, high: f64) -> f64 {
-    let excess = |noise: f64| (upper(noise) / target).ln();
-    let (mut low, mut high) = ((low, excess(low)), (high, excess(high)));
+fn least_within(upper: &impl Fn(f64) -> Result<f64, Error>, target: f64, low: f64, high: f64) -> Result<f64, Error> {
+    let excess = |noise: f64| Ok::<_, Error>((upper(noise)? / target).ln());
+    let (mut low, mut high) = ((low, excess(low)?), (high, excess(high)?));
     let mut stalled = 0;
     while high.0 > low.0 * (1.0 + CLOSE) {
-        let share = if stalled > 2 || !low.1.is_finite() { 0.5 } else { low.1 / (low.1 - high.1) };
+        let share =
+            if stalled > 2 || !low.1.is_finite() || !high.1.is_finite() { 0.5 } else { low.1 / (low.1 - high.1) };
         // A little above the crossing, so that the next point closes in from the side that meets the target.
         let share = (share + 2e-5 / (high.0 / low.0).ln()).clamp(0.02, 0.98);
         let noise = low.0 * (high.0 / low.0).powf(share);
-        let found = excess(noise);
+        let found = excess(noise)?;
         let width = high.0 / low.0 - 1.0;
         if found <= 0.0 {
             high = (noise, found);
@@ -136,5 +233,5 @@ fn least_within(upper: &impl Fn(f64) -> f64, target: f64, low: f64, high: f64) -
         }
         stalled = if high.0 / low.0 - 1.0 > width / 2.0 { stalled + 1 } else { 0 };
     }
-    high.0
+    Ok(high.0)
 }

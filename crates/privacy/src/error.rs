@@ -64,8 +64,18 @@ pub enum Error {
         at_most: f64,
     },
     /// The losses span so much more than their finest part that no lattice in reach holds both.
-    #[error("the composition's losses need a lattice of more than 2^19 points")]
+    #[error("the composition's losses need a lattice of more than 2^21 points")]
     OutOfReach,
+    /// An event has no proven bound under a neighbouring relation.
+    #[error("{event} is not accounted under {adjacency}: {reason}")]
+    Unaccounted {
+        /// The event.
+        event: &'static str,
+        /// The relation that was asked about.
+        adjacency: Adjacency,
+        /// Why not, and what can be asked instead.
+        reason: &'static str,
+    },
     /// A cost does not fit in what is left of a budget; nothing was spent.
     #[error("the answer costs {asked} of the privacy budget's {of}, of which {left} is left")]
     OverBudget {

@@ -7,12 +7,16 @@
 )]
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare what must be bit for bit the same"))]
 
+mod adjacency;
+mod bounds;
 mod budget;
 mod calibration;
+mod concentrated;
 mod discrete;
 mod error;
 mod event;
 mod fixed;
+mod gdp;
 mod key;
 pub mod mistakes;
 mod pld;
@@ -25,12 +29,17 @@ pub mod statistics;
 mod steps;
 mod subsampled;
 
+pub use adjacency::Adjacency;
+pub use bounds::Bounds;
 pub use budget::{Act, Budget, Cost, Entry, Head, Reservation, Terms, Trail};
+pub use calibration::Target;
+pub use concentrated::ZeroConcentrated;
 pub use discrete::{DiscreteGaussian, DiscreteLaplace};
 pub use error::Error;
 pub use event::Event;
+pub use gdp::GaussianPrivacy;
 pub use key::{SecretKey, SecretStream};
 pub use response::RandomizedResponse;
 pub use selection::{ExponentialMechanism, NoisyMax, ScoreChange};
 pub use steps::{Batch, PrivateSteps};
-pub use subsampled::{Adjacency, Bounds, SubsampledGaussian};
+pub use subsampled::SubsampledGaussian;

@@ -13,11 +13,6 @@ pub(crate) fn orders() -> impl Iterator<Item = f64> {
     fractional.chain(whole)
 }
 
-/// Least ε at which `steps` Poisson-subsampled Gaussians are known to be (ε, δ)-private by the Rényi accountant.
-pub(crate) fn subsampled_gaussian(q: f64, sigma: f64, steps: u64, delta: f64) -> f64 {
-    least(orders(), delta, |order| steps as f64 * divergence(q, sigma, order))
-}
-
 /// Least ε over the orders, from the divergence at each.
 pub(crate) fn least(orders: impl Iterator<Item = f64>, delta: f64, divergence: impl Fn(f64) -> f64) -> f64 {
     orders.map(|order| epsilon(order, divergence(order), delta)).fold(f64::INFINITY, f64::min)
@@ -50,6 +45,67 @@ pub(crate) fn divergence(q: f64, sigma: f64, alpha: f64) -> f64 {
     log_moment / (alpha - 1.0) * (1.0 + MARGIN)
 }
 
+/// Divergence of order `α > 1` of a Gaussian mechanism on a fixed-size sample when a row is replaced, `σ` in units of
+/// the replaced row's sensitivity.
+///
+/// The dominating pair's moment is `1 + E_Q[f(P/Q)]`, `f(r) = r^α - 1 - α (r - 1) >= 0`. Its ratios above 1 are those
+/// of `u = 1 - q + q y` under `N(0)`: no more than that of a removed row in all. Those below 1 are `1/u` under
+/// `u N(0)`, and `u f(1/u) = u^(1-α) - 1 + (α - 1)(u - 1) <= α (α - 1)/2 (u - 1)²` for `u >= 1`: no more than
+/// `α (α - 1)/2 q² (exp(1/σ²) - 1)`. (Tighter than Wang, Balle and Kasiviswanathan 2019, Theorem 9, whose second-order
+/// term is twice as large.)
+pub(crate) fn fixed_size_divergence(q: f64, sigma: f64, alpha: f64) -> f64 {
+    let log_moment = (alpha - 1.0) * divergence(q, sigma, alpha);
+    let log_rest = log(alpha * (alpha - 1.0) / 2.0) + 2.0 * log(q) + log_expm1(1.0 / (sigma * sigma));
+    let both = if log_moment < 0.5 && log_rest < 0.0 {
+        log1p(expm1(log_moment) + exp(log_rest))
+    } else {
+        log_sum(log_moment, log_rest)
+    };
+    (both / (alpha - 1.0)).min(alpha / (2.0 * sigma * sigma)) * (1.0 + MARGIN)
+}
+
+/// Divergence of order `α > 1` of a Gaussian mechanism on a Poisson sample when a row is replaced.
+///
+/// With `P = Q + q D` the moment at a whole order is `Σ C(α,k) q^k E_Q[(D/Q)^k]`. The terms of order 0 and 1 are 1 and 0;
+/// with `Q >= (1-q) N(0)` that of order `k` has `E_Q[(D/Q)^k] <= (1-q)^(1-k) E_N(0)|y_1 - y_-1|^k`, which is
+/// `4 sinh(1/σ²)` for `k = 2` and at most `2 exp((k² - k)/2σ²)`. Neither is it more than `1 - q + q exp(2 α (α - 1)/σ²)`,
+/// by convexity. Between whole orders the logarithm of the moment lies below its chord.
+pub(crate) fn swapped_divergence(q: f64, sigma: f64, alpha: f64) -> f64 {
+    let (below, above) = (alpha.floor(), alpha.ceil());
+    let at = |order: f64| if order > 1.0 { swapped_log_moment(q, sigma, order) } else { 0.0 };
+    let share = alpha - below;
+    let log_moment = if share > 0.0 { (1.0 - share) * at(below) + share * at(above) } else { at(alpha) };
+    log_moment / (alpha - 1.0) * (1.0 + MARGIN)
+}
+
+fn swapped_log_moment(q: f64, sigma: f64, alpha: f64) -> f64 {
+    let inverse = 1.0 / (sigma * sigma);
+    let convex = 2.0 * alpha * (alpha - 1.0) * inverse;
+    let convex = if convex < 500.0 { log1p(q * expm1(convex)) } else { log_sum(log1p(-q), log(q) + convex) };
+    let terms = (2..=alpha as u32).map(|k| {
+        let k = f64::from(k);
+        let size =
+            if k < 3.0 { inverse + log(-2.0 * expm1(-2.0 * inverse)) } else { log(2.0) + (k * k - k) * inverse / 2.0 };
+        log_binomial(alpha, k) + k * log(q) + (1.0 - k) * log1p(-q) + size
+    });
+    log_one_plus(&terms.collect::<Vec<_>>()).min(convex)
+}
+
+/// `log(1 + Σ exp(term))`.
+fn log_one_plus(terms: &[f64]) -> f64 {
+    let largest = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let excess = largest + log(terms.iter().map(|term| exp(term - largest)).sum());
+    if excess > 0.0 { excess + log1p(exp(-excess)) } else { log1p(exp(excess)) }
+}
+
+fn log_sum(a: f64, b: f64) -> f64 {
+    a.max(b) + log1p(exp(-(a - b).abs()))
+}
+
+fn log_expm1(x: f64) -> f64 {
+    if x < 1.0 { log(expm1(x)) } else { x + log(-expm1(-x)) }
+}
+
 /// `log E_Q[(P/Q)^α]` for a whole order.
 ///
 /// Source: Mironov, Talwar and Zhang 2019, section 3.3: `A = Σ C(α,k) (1-q)^(α-k) q^k exp((k²-k)/2σ²)`, here as
@@ -62,9 +118,7 @@ fn whole_log_moment(q: f64, sigma: f64, alpha: f64) -> f64 {
             log_binomial(alpha, k) + (alpha - k) * log1p(-q) + k * log(q) + x + log(-expm1(-x))
         })
         .collect();
-    let largest = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let excess = largest + log(terms.iter().map(|term| exp(term - largest)).sum());
-    if excess > 0.0 { excess + log1p(exp(-excess)) } else { log1p(exp(excess)) }
+    log_one_plus(&terms)
 }
 
 /// `log E_Q[(P/Q)^α]` for a fractional order, from above; infinite where the series does not settle.

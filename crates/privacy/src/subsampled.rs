@@ -3,29 +3,8 @@
 use underpin_core::Delta;
 
 use crate::error::within;
-use crate::pld::Repeated;
-use crate::{Error, PrivateSteps, SecretKey, rdp};
-
-/// Which data sets count as neighbours: what one person's data may change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Adjacency {
-    /// One row more or one row less (unbounded differential privacy).
-    AddOrRemove,
-    /// One row replaced by another (bounded differential privacy).
-    Replace,
-    /// One row replaced by one that contributes nothing; the number of rows is public (Kairouz et al. 2021).
-    ZeroOut,
-}
-
-/// Two proven bounds on one number: it lies in `[lower, upper]`, rounding errors included.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Bounds {
-    /// Never above the number.
-    pub lower: f64,
-    /// Never below the number.
-    pub upper: f64,
-}
+use crate::event::GAP;
+use crate::{Adjacency, Bounds, Error, Event, PrivateSteps, SecretKey};
 
 /// Sums of clipped rows, each row taken with a known probability, under Gaussian noise (Abadi et al. 2016).
 ///
@@ -59,12 +38,6 @@ pub struct SubsampledGaussian {
     clipping_norm: f64,
 }
 
-/// Largest gap between the bounds on ε, relative to the upper one.
-const GAP: f64 = 0.01;
-pub(crate) const NOISE_RANGE: &str = "[0.05, 1000000]";
-pub(crate) const LEAST_NOISE: f64 = 0.05;
-pub(crate) const MOST_NOISE: f64 = 1e6;
-
 impl SubsampledGaussian {
     /// Checks the ranges.
     ///
@@ -75,21 +48,19 @@ impl SubsampledGaussian {
     pub fn new(sampling_rate: f64, noise_multiplier: f64, clipping_norm: f64) -> Result<Self, Error> {
         Ok(Self {
             sampling_rate: within("sampling_rate", sampling_rate, "[1e-9, 1]", |q| (1e-9..=1.0).contains(&q))?,
-            noise_multiplier: within("noise_multiplier", noise_multiplier, NOISE_RANGE, |sigma| {
-                (LEAST_NOISE..=MOST_NOISE).contains(&sigma)
+            noise_multiplier: within("noise_multiplier", noise_multiplier, "[0.05, 1000000]", |sigma| {
+                (0.05..=1e6).contains(&sigma)
             })?,
             clipping_norm: within("clipping_norm", clipping_norm, "[1e-12, 1e12]", |c| (1e-12..=1e12).contains(&c))?,
         })
     }
 
-    /// The ε that `steps` steps spend at `delta`, from both sides.
-    ///
-    /// By privacy loss distributions, to within 1 % of the upper bound where 2^19 lattice points can tell so much; the
-    /// Rényi bound where it is lower. No step spends nothing.
+    /// The ε that `steps` steps spend at `delta` under [`Adjacency::AddOrRemove`], from both sides, within 1 % of the upper
+    /// one where that can be had: [`Event::epsilon`]. No step spends nothing.
     ///
     /// # Errors
     ///
-    /// None for a mechanism that could be made; the result leaves room for accountants that refuse.
+    /// [`Error::OutOfRange`] for more than 2^53 steps.
     pub fn epsilon(&self, steps: u64, delta: Delta) -> Result<Bounds, Error> {
         self.epsilon_within(steps, delta, GAP)
     }
@@ -98,44 +69,23 @@ impl SubsampledGaussian {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfRange`] unless `gap` lies in `[1e-4, 1]`.
+    /// [`Error::OutOfRange`] for more than 2^53 steps, or unless `gap` lies in `[1e-4, 1]`.
     pub fn epsilon_within(&self, steps: u64, delta: Delta, gap: f64) -> Result<Bounds, Error> {
-        let gap = within("gap", gap, "[1e-4, 1]", |gap| (1e-4..=1.0).contains(&gap))?;
-        if steps == 0 {
-            return Ok(Bounds { lower: 0.0, upper: 0.0 });
-        }
-        match self.repeated(steps, delta).epsilon(gap) {
-            Some(bounds) if bounds.upper - bounds.lower <= gap * bounds.upper => Ok(bounds),
-            Some(bounds) => Ok(Bounds { upper: bounds.upper.min(self.renyi(steps, delta)), ..bounds }),
-            None => Ok(Bounds { lower: 0.0, upper: self.renyi(steps, delta) }),
-        }
+        self.event().repeated(steps).epsilon_within(delta, self.adjacency(), gap)
     }
 
-    /// The same with another noise multiplier; the caller keeps to the range.
-    pub(crate) const fn with_noise(self, noise_multiplier: f64) -> Self {
-        Self { noise_multiplier, ..self }
+    /// One step, as an [`Event`] that can be composed with others and asked about under other neighbouring relations.
+    pub const fn event(&self) -> Event {
+        Event::SubsampledGaussian { sampling_rate: self.sampling_rate, noise_multiplier: self.noise_multiplier }
     }
 
-    /// The upper bound on ε alone, at most a little above that of `epsilon`.
-    pub(crate) fn upper(&self, steps: u64, delta: Delta) -> f64 {
-        match self.repeated(steps, delta).upper(GAP) {
-            Some(upper) if upper.is_finite() => upper,
-            _ => self.renyi(steps, delta),
-        }
-    }
-
-    fn repeated(&self, steps: u64, delta: Delta) -> Repeated {
-        Repeated { rate: self.sampling_rate, sigma: self.noise_multiplier, steps, delta: delta.value() }
-    }
-
-    /// The upper bound on ε by the Rényi accountant alone (Mironov, Talwar and Zhang 2019; converted by Canonne, Kamath
-    /// and Steinke 2020): never below that of [`epsilon`](Self::epsilon), and what most published runs state.
-    pub fn renyi_epsilon(&self, steps: u64, delta: Delta) -> f64 {
-        if steps == 0 { 0.0 } else { self.renyi(steps, delta) }
-    }
-
-    fn renyi(&self, steps: u64, delta: Delta) -> f64 {
-        rdp::subsampled_gaussian(self.sampling_rate, self.noise_multiplier, steps, delta.value())
+    /// The upper bound on ε by the Rényi accountant alone ([`Event::renyi_epsilon`]): what most published runs state.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`] for more than 2^53 steps.
+    pub fn renyi_epsilon(&self, steps: u64, delta: Delta) -> Result<f64, Error> {
+        self.event().repeated(steps).renyi_epsilon(delta, self.adjacency())
     }
 
     /// Starts a run over `rows` rows that ends after `max_steps` steps at the latest.

@@ -31,7 +31,7 @@ fn bounds_enclose_the_peers() {
             assert!(found.lower <= found.upper && found.upper - found.lower <= gap * found.upper, "{case}");
         }
         assert!(finer.lower <= ours.upper && ours.lower <= finer.upper, "{case}");
-        let renyi = mechanism.renyi_epsilon(steps, delta);
+        let renyi = mechanism.renyi_epsilon(steps, delta).unwrap();
         assert!((ours.lower..=rdp.unwrap() * 1.001).contains(&renyi), "{case} {renyi} {rdp:?}");
         count += 1;
     }

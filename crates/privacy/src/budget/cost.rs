@@ -84,15 +84,15 @@ impl SubsampledGaussian {
 }
 
 impl Event {
-    /// What it costs a budget as a whole: (ε, `delta`)-private at the upper bound on ε. As in
-    /// [`crate::PrivateSteps::epsilon`], a millionth of `delta` is left to pay for the distance of noise from its ideal.
+    /// What it costs a budget under `adjacency`, the budget's own, as a whole: (ε, `delta`)-private at the upper bound on
+    /// ε. As in [`crate::PrivateSteps::epsilon`], a millionth of `delta` is left to pay for the distance of noise from its ideal.
     ///
     /// # Errors
     ///
     /// As for [`Event::epsilon`]; [`Error::OutOfRange`] when no finite ε is reached.
-    pub fn cost(&self, delta: Delta) -> Result<Cost, Error> {
+    pub fn cost(&self, delta: Delta, adjacency: Adjacency) -> Result<Cost, Error> {
         let ideal = Delta::new(delta.value() * (1.0 - NOISE_SHARE)).unwrap_or(delta);
-        let upper = self.epsilon(ideal)?.upper;
+        let upper = self.epsilon(ideal, adjacency)?.upper;
         let refused = Error::OutOfRange { name: "epsilon", value: upper, range: "(0, inf)" };
         let epsilon = Epsilon::new(upper.max(f64::MIN_POSITIVE)).map_err(|_| refused)?;
         Ok(Cost::Approximate { epsilon, delta })

@@ -87,7 +87,7 @@ fn approximate_costs_spend_the_delta_set_aside() {
     let terms = terms.suited_to(&[by_divergence]).unwrap();
     let budget = Budget::in_memory(&terms).unwrap();
     let run = Event::SubsampledGaussian { sampling_rate: 0.01, noise_multiplier: 1.1 }.repeated(500);
-    let cost = run.cost(delta(2e-6)).unwrap();
+    let cost = run.cost(delta(2e-6), Adjacency::AddOrRemove).unwrap();
     assert!(matches!(cost, Cost::Approximate { epsilon, .. } if epsilon.value() > 1.0), "{cost:?}");
     budget.reserve(cost).unwrap().commit();
     assert!((budget.delta_left() - 0.5).abs() < 1e-9);

@@ -12,6 +12,8 @@ pub(crate) struct Atoms {
     pub(crate) infinite: f64,
     /// Bound on the relative error of a mass.
     pub(crate) margin: f64,
+    /// `ρ` of what is ρ-zero-concentrated private and whose masses are cut: no sum over them bounds a high moment.
+    concentrated: Option<f64>,
 }
 
 /// Covers the few operations behind a mass.
@@ -23,28 +25,40 @@ impl Atoms {
         let other = (1.0 - delta) / (exp(epsilon) + categories - 1.0);
         let mut masses = vec![(-epsilon, other), (0.0, other * (categories - 2.0)), (epsilon, other * exp(epsilon))];
         masses.retain(|(_, mass)| *mass > 0.0);
-        Self { masses, infinite: delta, margin: MARGIN * (1.0 + epsilon) }
+        Self { masses, infinite: delta, margin: MARGIN * (1.0 + epsilon), concentrated: None }
     }
 
-    /// Losses of a discrete Gaussian shifted by 1: `(1 - 2k) / 2σ²` at `k`, cut beyond 39 standard deviations, where the
-    /// mass is below 1e-300.
-    pub(crate) fn discrete_gaussian(sigma: f64) -> Self {
+    /// Losses of a discrete Gaussian shifted by `s`: `(s² - 2 s k) / 2σ²` at `k`, cut beyond 39 standard deviations, where
+    /// the mass is below 1e-300. A smaller shift costs less: with a likelihood ratio that falls in `k` the best test is
+    /// `k <= c` (Neyman and Pearson 1933), and `c` outputs are the likelier the smaller the shift.
+    pub(crate) fn discrete_gaussian(sigma: f64, shift: f64) -> Self {
         let reach = (39.0 * sigma).ceil() as i64 + 1;
         let weight = |k: i64| exp(-(k as f64 / sigma).powi(2) / 2.0);
         let total: f64 = (-reach..=reach).map(weight).sum();
-        let masses =
-            (-reach..=reach).rev().map(|k| ((1.0 - 2.0 * k as f64) / (2.0 * sigma * sigma), weight(k) / total));
+        let masses = (-reach..=reach)
+            .rev()
+            .map(|k| ((shift * shift - 2.0 * shift * k as f64) / (2.0 * sigma * sigma), weight(k) / total));
         // The sum of so many terms, and exponents up to 761.
         let margin = f64::EPSILON * (1_000.0 + 2.0 * reach as f64);
-        Self { masses: masses.collect(), infinite: 1e-290, margin }
+        let concentrated = Some(shift * shift / (2.0 * sigma * sigma));
+        Self { masses: masses.collect(), infinite: 1e-290, margin, concentrated }
     }
 
-    /// Rényi divergence of order `alpha`, from above.
+    /// The highest finite loss.
+    pub(crate) fn highest(&self) -> f64 {
+        self.masses.last().map_or(0.0, |(loss, _)| *loss)
+    }
+
+    /// Rényi divergence of order `alpha`, from above; of a discrete Gaussian by Canonne, Kamath and Steinke 2020,
+    /// Proposition 5: `α s² / 2σ²`.
     pub(crate) fn divergence(&self, alpha: f64) -> f64 {
+        if let Some(rho) = self.concentrated {
+            return alpha * rho * (1.0 + 1e-12);
+        }
         if self.infinite > 1e-250 {
             return f64::INFINITY;
         }
-        let highest = self.masses.last().map_or(0.0, |(loss, _)| *loss);
+        let highest = self.highest();
         let sum: f64 = self.masses.iter().map(|(loss, mass)| mass * exp((alpha - 1.0) * (loss - highest))).sum();
         let error = self.margin + f64::EPSILON * (64.0 + 4.0 * alpha * highest + self.masses.len() as f64);
         (highest + (log(sum) + error) / (alpha - 1.0)).max(0.0) * (1.0 + 1e-12)
@@ -53,7 +67,7 @@ impl Atoms {
     /// On the lattice `index * width` (above: each mass goes to the two knots beside it so that its mass under `P` and
     /// under `Q` stay) or `origin + index * width` (below: each goes to the knot at or below it; the highest lies on one).
     pub(crate) fn on_lattice(&self, width: f64, side: Side) -> Losses {
-        let highest = self.masses.last().map_or(0.0, |(loss, _)| *loss);
+        let highest = self.highest();
         let origin = if side == Side::Upper { 0.0 } else { highest - (highest / width).round() * width };
         let mut losses = Losses { origin, width, atoms: Vec::new(), infinite: self.infinite, loss_error: 0.0 };
         // Rounding of a loss may move it over a knot: that error is kept apart and added to ε.
@@ -106,7 +120,7 @@ pub(crate) fn laplace(scale: f64, width: f64, side: Side) -> Losses {
         }
     }
     atoms.sort_by(|one, other| one.0.total_cmp(&other.0));
-    Atoms { masses: atoms, infinite: 0.0, margin: MARGIN * (1.0 + highest) }.on_lattice(width, side)
+    Atoms { masses: atoms, infinite: 0.0, margin: MARGIN * (1.0 + highest), concentrated: None }.on_lattice(width, side)
 }
 
 /// Width of a lattice near `width` on which losses `±loss` and their middle lie on knots of even distance.

@@ -9,7 +9,7 @@ use rustfft::num_complex::Complex;
 use super::losses::{Losses, Side};
 
 /// Largest transform; a composition that needs a longer one is not worked out.
-const LONGEST: usize = 1 << 19;
+const LONGEST: usize = 1 << 21;
 /// Share of δ that the mass beyond the window may cost.
 const CUT: f64 = 1e-5;
 /// Share of δ that rounding may cost before the losses are tilted more.
@@ -50,15 +50,15 @@ pub(crate) struct Composed {
     loss_error: f64,
 }
 
-/// An answer and the lattice points it took: finer lattices are not worth their time past some 2^17.
+/// An answer and the lattice points it took: finer lattices are not worth their time past some 2^20.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
-    pub(crate) epsilon: f64,
+    pub(crate) value: f64,
     pub(crate) points: usize,
 }
 
 /// Lattice points past which bounds are not refined.
-pub(crate) const ENOUGH: usize = 1 << 17;
+pub(crate) const ENOUGH: usize = 1 << 20;
 
 /// How the losses are tilted before they are transformed. Any order gives valid bounds: rounding, at ε, weighs
 /// `M(order) exp(-order * ε)`.
@@ -97,29 +97,39 @@ pub(crate) fn epsilon(parts: &[Part<'_>], side: Side, delta: f64, near: Option<f
             break;
         }
     }
-    best.map(|epsilon| Found { epsilon, points })
+    best.map(|value| Found { value, points })
 }
 
-/// δ at `epsilon` of composed `parts`, from the asked side; none when no window is short enough.
-pub(crate) fn delta(parts: &[Part<'_>], side: Side, epsilon: f64) -> Option<f64> {
+/// δ at `epsilon` of composed `parts`, from the asked side; none when no window is short enough. `near` is a δ near the
+/// answer, if one is known.
+pub(crate) fn delta(parts: &[Part<'_>], side: Side, epsilon: f64, near: Option<f64>) -> Option<Found> {
     let cumulants = Cumulants(parts);
     let most = 4.0 / parts.first()?.0.width;
     // Chernoff's bound on P(S > ε) is a little above δ; any δ serves to lay out the window.
     let exponent = |order: f64| cumulants.at(order) - order * epsilon;
-    let near = exp(least(cumulants.guess(), most, exponent).1).clamp(1e-250, 0.1);
-    let found = [Tilt::None, Tilt::At(epsilon)]
-        .into_iter()
-        .filter_map(|tilt| Some(Composed::new(parts, side, 0.1 * near, tilt)?.delta(epsilon)));
-    match side {
-        Side::Upper => found.reduce(f64::min),
-        Side::Lower => found.reduce(f64::max),
+    let mut near = near.unwrap_or_else(|| 0.1 * exp(least(cumulants.guess(), most, exponent).1));
+    let mut best: Option<Found> = None;
+    for tilt in [Tilt::None, Tilt::At(epsilon), Tilt::At(epsilon)] {
+        let Some(composed) = Composed::new(parts, side, near.clamp(1e-250, 0.1), tilt) else { continue };
+        let (value, points) = (composed.delta(epsilon), composed.masses.len());
+        best = Some(best.map_or(Found { value, points }, |best| {
+            let value = if side == Side::Upper { best.value.min(value) } else { best.value.max(value) };
+            Found { value, points: best.points.max(points) }
+        }));
+        // A window laid out for a δ that is much too large folds too much mass.
+        let found = best.map_or(value, |best| best.value);
+        if matches!(tilt, Tilt::At(_)) && found > 0.03 * near {
+            break;
+        }
+        near = near.min(found.max(1e-250));
     }
+    best
 }
 
 impl Composed {
     /// Composes `parts`, all on lattices of one width, with a window for asking about δ near `delta`.
     ///
-    /// None when the window is longer than 2^19 points.
+    /// None when the window is longer than 2^21 points.
     pub(crate) fn new(parts: &[Part<'_>], side: Side, delta: f64, tilt: Tilt) -> Option<Self> {
         let cumulants = Cumulants(parts);
         let width = parts.first()?.0.width;
@@ -160,9 +170,10 @@ impl Composed {
         // Tilted mass below the window, and true mass above it.
         let under = 1.001 * exp(cumulants.at(order - beneath) - cumulant + beneath * start);
         let beyond = 1.001 * exp(cumulants.at(above) - above * end);
-        let (values, rounding, relative) = match parts {
-            [(losses, 1)] if order <= 0.0 => (losses.folded(length), 0.0, 0.0),
-            _ => transform(parts, order, length)?,
+        // One event's masses are taken as they are; those of a transform are relative to the moment at the order.
+        let ((values, rounding, relative), scale) = match parts {
+            [(losses, 1)] if order <= 0.0 => ((losses.folded(length), 0.0, 0.0), 0.0),
+            _ => (transform(parts, order, length)?, cumulant),
         };
         let sign = if side == Side::Upper { 1.0 } else { -1.0 };
         let weigh = |point: i64| exp(-order * (start + point as f64 * width - target) + sign * relative);
@@ -180,7 +191,7 @@ impl Composed {
             target,
             masses,
             rounding,
-            log_scale: cumulant - order * target,
+            log_scale: scale - order * target,
             extra: if side == Side::Upper { cumulants.infinite() + beyond } else { cumulants.infinite() },
             folded: over + under,
             loss_error: parts.iter().map(|(losses, times)| *times as f64 * losses.loss_error).sum::<f64>()

@@ -3,12 +3,10 @@
 //! `Q = N(0, σ²)`, `P = (1-q) N(0, σ²) + q N(1, σ²)`. With `y = dN(1,σ²)/dN(0,σ²)`, the ratio `P/Q` is
 //! `1 - q + q y`, so all is worked out for the Gaussian pair in `y`, where nothing cancels however small `q` is.
 
-use libm::{erfc, exp, expm1, log, log1p, sqrt};
+use libm::{exp, expm1, log, log1p, sqrt};
 
 use super::losses::Losses;
-
-/// Units of the last place by which a normal tail may be off, relative, per unit of squared argument and 16 more.
-const ULPS: f64 = 2.0 * f64::EPSILON;
+use super::tails::{Cell, Tail, ULPS};
 
 /// Both directions of add-or-remove: `P` over `Q` (a row is removed) and `Q` over `P` (a row is added).
 pub(crate) struct Directions {
@@ -36,31 +34,14 @@ struct Cut {
     one: Tail,
 }
 
-/// A normal tail probability, the smaller of the two, and its error.
-#[derive(Clone, Copy)]
-struct Tail {
-    right: bool,
-    mass: f64,
-    error: f64,
-}
-
-impl Tail {
-    fn at(z: f64) -> Self {
-        let mass = 0.5 * erfc(z.abs() * std::f64::consts::FRAC_1_SQRT_2);
-        Self { right: z >= 0.0, mass, error: mass * ULPS * (z * z + 16.0) }
-    }
-
-    const LEFT_END: Self = Self { right: false, mass: 0.0, error: 0.0 };
-    const RIGHT_END: Self = Self { right: true, mass: 0.0, error: 0.0 };
-
-    /// Mass between two points and its error.
-    fn to(self, above: Self) -> (f64, f64) {
-        let mass = match (self.right, above.right) {
-            (true, true) => self.mass - above.mass,
-            (false, false) => above.mass - self.mass,
-            _ => 1.0 - self.mass - above.mass,
-        };
-        (mass.max(0.0), self.error + above.error + mass.abs() * ULPS)
+/// What is found at `far`, else nearer and nearer to `next`, and there last.
+pub(super) fn farthest<T>(next: i64, far: i64, find: impl Fn(i64) -> Option<T>) -> Option<T> {
+    let mut jump = far - next;
+    loop {
+        match find(next + jump) {
+            None if jump > 0 => jump /= 2,
+            found => return found,
+        }
     }
 }
 
@@ -94,7 +75,7 @@ impl Cells {
     }
 
     /// Next index of a knot after `index`, for knots whose distance grows with their distance from 0.
-    fn after(&self, index: i64) -> i64 {
+    pub(super) fn after(&self, index: i64) -> i64 {
         index + ((index.unsigned_abs() as f64 * self.spread) as i64).max(1)
     }
 
@@ -122,47 +103,79 @@ impl Cells {
         let full = self.rate >= 1.0;
         // The loss is above log(1 - q); without subsampling it is cut where `P` over `Q` is cut, mirrored.
         let lowest = (if full { -highest } else { log1p(-self.rate) } / self.width).floor() as i64;
-        let mut below = self.cut(if full { ratio(lowest) } else { ratio(lowest).min(0.0) });
-        let (mut index, mut carried, mut added) = (lowest, 0.0, 0.0);
+        let below = self.cut(if full { ratio(lowest) } else { ratio(lowest).min(0.0) });
+        let (mut carried, mut added) = (0.0, 0.0);
         if full {
             let (zero, one) = (below.zero.mass + below.zero.error, below.one.mass + below.one.error);
             (carried, added) = (one / below.ratio, zero);
         }
-        let mut masses = Vec::new();
-        loop {
-            let next = if index == lowest { index + 1 } else { self.after(index) };
-            let above = self.cut(ratio(next));
-            let (zero, zero_error) = below.zero.to(above.zero);
-            let (one, one_error) = below.one.to(above.one);
-            let (y, step) = (above.ratio, above.ratio - below.ratio);
-            let error = (one_error
-                + y.abs() * zero_error
-                + (16.0 + (next as f64 * self.width).abs()) * ULPS * (one + y.abs() * zero))
-                / step;
-            let (to_above, to_below) = ((one - below.ratio * zero) / step, (y * zero - one) / step);
-            masses.push((index, carried + to_below.max(0.0) + error));
-            carried = to_above.max(0.0) + error;
-            (index, below) = (next, above);
-            if next as f64 * self.width > highest {
-                break;
-            }
-        }
-        let (zero, zero_error) = below.zero.to(Tail::RIGHT_END);
-        let (one, one_error) = below.one.to(Tail::RIGHT_END);
-        masses.push((index, carried + zero + zero_error));
-        let removed = self.rate * ((one - below.ratio * zero).max(0.0) + one_error + below.ratio * zero_error);
-        let weight = |index: i64| {
-            let loss = index as f64 * self.width;
-            exp(loss) * (1.0 + ULPS * (4.0 + loss.abs()))
-        };
+        let (masses, removed) = self.dots(lowest, below, carried);
         Directions {
             remove: self.losses(
                 0.0,
-                masses.iter().map(|(index, mass)| (*index, mass * weight(*index))).collect(),
+                masses.iter().map(|(index, mass)| (*index, mass * self.weight(*index))).collect(),
                 removed,
             ),
             add: self.losses(0.0, masses.iter().rev().map(|(index, mass)| (-index, *mass)).collect(), added),
         }
+    }
+
+    /// Dominating losses of the pair whose hockey-stick curve is the larger of both directions' at every ratio: that of
+    /// `P` over `Q` above 1 and that of `Q` over `P` below ([`super::Leaf::FixedSize`]).
+    ///
+    /// A cell of outputs with losses in `[l, m]`, `l >= 0`, stands for one with losses in `[-m, -l]` of the other
+    /// direction too; what is left, `(1 - q) (1 - 2 Φ(-1/2σ))`, has loss 0.
+    pub(crate) fn upper_of_both(&self) -> Losses {
+        let (masses, removed) = self.dots(0, self.cut(1.0), 0.0);
+        let middle = (1.0 - self.rate) * libm::erf(0.5 / self.sigma * std::f64::consts::FRAC_1_SQRT_2);
+        self.mirrored(&masses, middle * (1.0 + 32.0 * f64::EPSILON), removed)
+    }
+
+    /// Losses of a pair that is its own mirror image, from the masses under `Q` at the knots from 0 on; `middle` more at 0.
+    pub(super) fn mirrored(&self, masses: &[(i64, f64)], middle: f64, infinite: f64) -> Losses {
+        let below = masses.iter().rev().map(|(index, mass)| (-index, *mass));
+        let above = masses.iter().map(|(index, mass)| (*index, mass * self.weight(*index)));
+        let mut atoms: Vec<_> = below.collect();
+        for (index, mass) in above {
+            match atoms.last_mut() {
+                Some((last, at)) if *last == index => *at += mass + middle,
+                _ => atoms.push((index, mass)),
+            }
+        }
+        self.losses(0.0, atoms, infinite)
+    }
+
+    /// `P` over `Q` at a knot, from above.
+    fn weight(&self, index: i64) -> f64 {
+        let loss = index as f64 * self.width;
+        exp(loss) * (1.0 + ULPS * (4.0 + loss.abs()))
+    }
+
+    /// The masses under `Q` at the knots from `first` on, which lies at the cut `below` and holds `carried` already, and
+    /// the mass under `P` that is moved to infinity.
+    fn dots(&self, first: i64, mut below: Cut, mut carried: f64) -> (Vec<(i64, f64)>, f64) {
+        let highest = self.highest();
+        let (mut index, mut masses) = (first, Vec::new());
+        let cell = |below: Cut, above: Cut| {
+            let ((zero, zero_error), (one, one_error)) = (below.zero.to(above.zero), below.one.to(above.one));
+            Cell { zero, zero_error, one, one_error }
+        };
+        loop {
+            let next = if index == first { index + 1 } else { self.after(index) };
+            let loss = next as f64 * self.width;
+            let above = self.cut(1.0 + expm1(loss) / self.rate);
+            let (to_below, to_above) = cell(below, above).split(below.ratio, above.ratio, loss);
+            masses.push((index, carried + to_below));
+            carried = to_above;
+            (index, below) = (next, above);
+            if loss > highest {
+                break;
+            }
+        }
+        let rest = cell(below, Cut { ratio: f64::INFINITY, zero: Tail::RIGHT_END, one: Tail::RIGHT_END });
+        masses.push((index, carried + rest.zero + rest.zero_error));
+        let excess = (rest.one - below.ratio * rest.zero).max(0.0);
+        (masses, self.rate * (excess + rest.one_error + below.ratio * rest.zero_error))
     }
 
     /// Dominated losses of `P` over `Q`: outputs are merged into cells, a post-processing, and each cell's upper end is
@@ -188,12 +201,11 @@ impl Cells {
             let from = (self.loss_of(below.ratio) - origin) / self.width + 0.3;
             let next = (from.ceil() as i64).max(index + 1);
             let far = next.max(self.after(index + origin_index - 1) - origin_index);
-            let mut end = |knot: i64| {
-                let above = self.cell_end(below, ratio(knot))?;
+            let above = farthest(next, far, |knot| Some((knot, self.cell_end(below, ratio(knot))?)));
+            let above = above.map(|(knot, above)| {
                 index = knot;
-                Some(above)
-            };
-            let above = end(far).or_else(|| if far > next { end(next) } else { None });
+                above
+            });
             let (zero, error) = below.zero.to(above.map_or(Tail::RIGHT_END, |above| above.zero));
             let Some(above) = above else {
                 // All that is left in one cell, at the knot below its ratio.
@@ -252,7 +264,7 @@ impl Cells {
         None
     }
 
-    fn losses(&self, origin: f64, atoms: Vec<(i64, f64)>, infinite: f64) -> Losses {
+    pub(super) fn losses(&self, origin: f64, atoms: Vec<(i64, f64)>, infinite: f64) -> Losses {
         // The rounding of a knot's ratio moves its loss by so much.
         let farthest = atoms.iter().map(|(index, _)| (origin + *index as f64 * self.width).abs()).fold(0.0, f64::max);
         Losses { origin, width: self.width, atoms, infinite, loss_error: f64::EPSILON * (32.0 + 2.0 * farthest) }

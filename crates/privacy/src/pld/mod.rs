@@ -1,17 +1,21 @@
 //! Privacy loss distributions: discretisation, composition, ε and δ.
 
 mod atoms;
+mod composition;
 mod exact;
 mod fourier;
 mod gaussian;
+mod leaf;
 mod losses;
-mod mixture;
-mod subsampled;
+mod swapped;
+mod tails;
+
+pub(crate) use composition::Composition;
+pub(crate) use exact::{gaussian, gaussian_delta};
+pub(crate) use leaf::Leaf;
+pub(crate) use losses::Side;
 
 #[cfg(test)]
-pub(crate) use exact::gaussian;
-pub(crate) use mixture::{Leaf, Mixture};
-pub(crate) use subsampled::Repeated;
-
+mod pair_tests;
 #[cfg(test)]
 mod tests;

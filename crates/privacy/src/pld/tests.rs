@@ -3,7 +3,12 @@
 use super::fourier::{self, Composed, Tilt};
 use super::gaussian::Cells;
 use super::losses::{Losses, Side};
-use super::{Repeated, exact};
+use super::{Composition, Leaf, exact};
+use crate::Bounds;
+
+fn repeated(rate: f64, sigma: f64, steps: u64) -> Composition {
+    Composition::new(vec![(Leaf::Gaussian { rate, sigma }, steps)])
+}
 
 /// δ of one subsampled Gaussian at `epsilon`, removing a row: `q` times the Gaussian's δ at its own ε (Balle, Barthe and
 /// Gaboardi 2018, Theorem 8): `P - e^ε Q` with `P/Q = 1 - q + q y`.
@@ -17,7 +22,7 @@ fn one_step_encloses_its_closed_form() {
     for rate in [1e-6, 1e-3, 0.1, 0.9] {
         for sigma in [0.3, 0.7, 1.0, 5.0, 100.0] {
             for delta in [1e-3, 1e-6, 1e-10, 1e-14] {
-                let Some(found) = (Repeated { rate, sigma, steps: 1, delta }).epsilon(0.01) else { continue };
+                let Some(found) = repeated(rate, sigma, 1).epsilon(delta, 0.01) else { continue };
                 let case = format!("{rate} {sigma} {delta}: {found:?}");
                 let slack = 1.0 + 1e-9;
                 assert!(one_step(rate, sigma, found.upper) <= delta * slack, "{case}");
@@ -37,7 +42,7 @@ fn composed_gaussians_enclose_their_closed_form() {
             let delta_at = |side| exact::gaussian_delta((steps as f64).sqrt() / sigma, truth.upper, side);
             assert!(delta_at(Side::Lower) < delta_at(Side::Upper));
             let cells = Cells { rate: 1.0, sigma, width: 0.1 / sigma, tail: 1e-4 * delta / steps as f64, spread: 0.03 };
-            let ask = |losses: &Losses, side| fourier::epsilon(&[(losses, steps)], side, delta, None).unwrap().epsilon;
+            let ask = |losses: &Losses, side| fourier::epsilon(&[(losses, steps)], side, delta, None).unwrap().value;
             let (directions, lower) = (cells.upper(), ask(&cells.lower(), Side::Lower));
             for upper in [ask(&directions.remove, Side::Upper), ask(&directions.add, Side::Upper)] {
                 assert!(
@@ -97,8 +102,9 @@ fn extremes_are_answered_or_declined() {
     for rate in [1e-9, 1e-4, 0.999_999] {
         for sigma in [0.05, 0.6, 1e6] {
             for (steps, delta) in [(1, 1e-15), (10_000_000, 1e-3)] {
-                let found = Repeated { rate, sigma, steps, delta }.epsilon(0.01);
-                let renyi = crate::rdp::subsampled_gaussian(rate, sigma, steps, delta);
+                let composition = repeated(rate, sigma, steps);
+                let (found, renyi): (Option<Bounds>, _) =
+                    (composition.epsilon(delta, 0.01), composition.renyi_epsilon(delta));
                 if let Some(found) = found {
                     let case = format!("{rate} {sigma} {steps} {delta} {found:?} {renyi}");
                     assert!(found.lower <= found.upper && found.lower <= renyi, "{case}");
@@ -106,4 +112,13 @@ fn extremes_are_answered_or_declined() {
             }
         }
     }
+}
+
+/// One event that gives all away with a probability of a tenth: its other losses have nine tenths of the mass, once.
+#[test]
+fn a_single_event_is_not_scaled_twice() {
+    let one = Composition::new(vec![(Leaf::response(1.0, 2.0, 0.1), 1)]);
+    let truth = 0.1 + 0.9 * (1.0 - 1.0 / 1f64.exp()) * 1f64.exp() / (1f64.exp() + 1.0);
+    let found = one.delta(0.0, 0.01).unwrap();
+    assert!(found.lower <= truth && truth <= found.upper && found.gap() < 1e-5, "{truth} {found:?}");
 }

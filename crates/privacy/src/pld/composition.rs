@@ -1,0 +1,220 @@
+//! Compositions of events: ε and δ from both sides, on finer and finer lattices.
+
+use super::leaf::{Laid, Lattice, Leaf};
+use super::losses::Side;
+use super::{atoms, exact, fourier};
+use crate::{Bounds, rdp};
+
+/// Rounds of refinement; each makes the lattice at most four times finer.
+const ROUNDS: usize = 6;
+
+/// Events and how often each happens.
+#[derive(Clone, Debug)]
+pub(crate) struct Composition(Vec<(Leaf, u64)>);
+
+/// A question: ε at a δ, or δ at an ε.
+#[derive(Clone, Copy)]
+enum Ask {
+    Epsilon { delta: f64 },
+    Delta { epsilon: f64 },
+}
+
+/// Lattice width in standard deviations of one event's loss, and the knots' relative spacing further out.
+#[derive(Clone, Copy)]
+struct Fineness {
+    width: f64,
+    spread: f64,
+}
+
+impl Composition {
+    /// Gaussians on all rows are first made one: `n` of them at `σ` are one at `σ / sqrt(n)`.
+    pub(crate) fn new(leaves: Vec<(Leaf, u64)>) -> Self {
+        let mut precision = 0.0;
+        let mut rest = Vec::new();
+        for (leaf, times) in leaves {
+            match leaf {
+                Leaf::Gaussian { rate, sigma } if rate >= 1.0 => precision += times as f64 / (sigma * sigma),
+                leaf => rest.push((leaf, times)),
+            }
+        }
+        if precision > 0.0 {
+            rest.push((Leaf::Gaussian { rate: 1.0, sigma: precision.sqrt().recip() }, 1));
+        }
+        Self(rest)
+    }
+
+    /// Bounds on ε at `delta`, no further apart than `gap` of the upper one where that can be had; the Rényi bound where
+    /// it is lower, or where no lattice reaches.
+    pub(crate) fn epsilon(&self, delta: f64, gap: f64) -> Option<Bounds> {
+        match self.0.as_slice() {
+            [] => return Some(Bounds { lower: 0.0, upper: 0.0 }),
+            [(Leaf::Gaussian { rate, sigma }, times)] if *rate >= 1.0 => {
+                return Some(exact::gaussian((*times as f64).sqrt() / sigma, delta));
+            }
+            _ => {}
+        }
+        let found = self.refined(Ask::Epsilon { delta }, gap);
+        match found {
+            Some(bounds) if bounds.gap() <= gap => Some(bounds),
+            _ => {
+                let upper = self.renyi_epsilon(delta).min(found.map_or(f64::INFINITY, |bounds| bounds.upper));
+                (found.is_some() || upper.is_finite())
+                    .then(|| Bounds { lower: found.map_or(0.0, |bounds| bounds.lower), upper })
+            }
+        }
+    }
+
+    /// The upper bound on ε alone, on the lattice that `epsilon` tries first; infinite where nothing is known.
+    pub(crate) fn upper(&self, delta: f64, gap: f64) -> f64 {
+        match self.0.as_slice() {
+            [] => return 0.0,
+            [(Leaf::Gaussian { rate, sigma }, times)] if *rate >= 1.0 => {
+                return exact::gaussian((*times as f64).sqrt() / sigma, delta).upper;
+            }
+            _ => {}
+        }
+        match self.first_upper(Ask::Epsilon { delta }, gap) {
+            Some(upper) if upper.is_finite() => upper,
+            _ => self.epsilon(delta, gap).map_or(f64::INFINITY, |bounds| bounds.upper),
+        }
+    }
+
+    pub(crate) fn renyi_divergence(&self, alpha: f64) -> f64 {
+        self.0.iter().map(|(leaf, times)| *times as f64 * leaf.divergence(alpha)).sum()
+    }
+
+    pub(crate) fn renyi_epsilon(&self, delta: f64) -> f64 {
+        if self.0.is_empty() {
+            return 0.0;
+        }
+        rdp::least(rdp::orders(), delta, |alpha| self.renyi_divergence(alpha))
+    }
+
+    pub(crate) fn delta(&self, epsilon: f64, gap: f64) -> Option<Bounds> {
+        match self.0.as_slice() {
+            [] => Some(Bounds { lower: 0.0, upper: 0.0 }),
+            [(Leaf::Gaussian { rate, sigma }, times)] if *rate >= 1.0 => {
+                let at = |side| exact::gaussian_delta((*times as f64).sqrt() / sigma, epsilon, side).max(0.0);
+                Some(Bounds { lower: at(Side::Lower), upper: at(Side::Upper) })
+            }
+            _ => self.refined(Ask::Delta { epsilon }, gap),
+        }
+    }
+
+    /// Bounds on finer and finer lattices until they are close.
+    ///
+    /// Where the dominating pair of an event is not known to be attained, the lattice is refined until the bounds of the
+    /// attained pairs are close; the upper bound is then that of the dominating pairs on that lattice.
+    fn refined(&self, ask: Ask, gap: f64) -> Option<Bounds> {
+        if self.0.iter().any(|(leaf, _)| leaf.attained().is_some()) {
+            let attained = |(leaf, times): &(Leaf, u64)| (leaf.attained().unwrap_or_else(|| leaf.clone()), *times);
+            let (lower, lattice) = Self(self.0.iter().map(attained).collect()).between(ask, gap)?;
+            let upper = self.answer(lattice, Side::Upper, ask, None)?.value;
+            let first = self.first_upper(ask, gap).unwrap_or(f64::INFINITY);
+            return Some(Bounds { lower: lower.lower, upper: upper.min(first) });
+        }
+        Some(self.between(ask, gap)?.0)
+    }
+
+    /// The upper bound on the lattice that is tried first.
+    fn first_upper(&self, ask: Ask, gap: f64) -> Option<f64> {
+        let lattice = self.lattice(self.start(ask, gap), ask, None)?;
+        Some(self.answer(lattice, Side::Upper, ask, None)?.value)
+    }
+
+    fn between(&self, ask: Ask, gap: f64) -> Option<(Bounds, Lattice)> {
+        let mut fineness = self.start(ask, gap);
+        let mut best: Option<(Bounds, Lattice)> = None;
+        for _ in 0..ROUNDS {
+            let lattice = self.lattice(fineness, ask, best.map(|best| best.0.upper));
+            let found = lattice.and_then(|lattice| Some((self.both(lattice, ask)?, lattice)));
+            let Some(((found, points), lattice)) = found else {
+                if best.is_some() {
+                    break;
+                }
+                fineness.width *= 8.0;
+                continue;
+            };
+            let found = best.map_or(found, |(best, _)| Bounds {
+                lower: best.lower.max(found.lower),
+                upper: best.upper.min(found.upper),
+            });
+            best = Some((found, lattice));
+            let reached = found.gap();
+            if reached <= gap || !found.upper.is_finite() || points > fourier::ENOUGH {
+                break;
+            }
+            let finer = (0.6 * gap / reached).sqrt().clamp(0.25, 0.8);
+            fineness = Fineness { width: fineness.width * finer, spread: fineness.spread * finer };
+        }
+        best
+    }
+
+    fn times(&self) -> f64 {
+        self.0.iter().map(|(_, times)| *times as f64).sum()
+    }
+
+    /// Root mean square of the events' standard deviations.
+    fn deviation(&self) -> f64 {
+        let variance: f64 = self.0.iter().map(|(leaf, times)| *times as f64 * leaf.deviation().powi(2)).sum();
+        (variance / self.times()).sqrt()
+    }
+
+    fn highest(&self, tail: f64) -> f64 {
+        self.0.iter().map(|(leaf, _)| leaf.highest(tail)).fold(0.0, f64::max)
+    }
+
+    /// The lattice to begin with.
+    ///
+    /// The dots add `width²/6` to a step's variance and merging takes `width²/12` away, so the bounds lie `width²/8`
+    /// apart, relative; half the gap is left for the rest. Where the loss has a tail so long that its lattice would have
+    /// more than 2^15 points, ε is likely to lie in the tail, and the lattice starts coarser.
+    fn start(&self, ask: Ask, gap: f64) -> Fineness {
+        let longest = self.highest(self.tail(ask, None)) / self.deviation();
+        let fineness = (8.0 * gap * 0.5).sqrt();
+        Fineness { width: fineness.max(longest / 32768.0), spread: 0.3 * fineness }
+    }
+
+    /// Mass of one event that may be moved to infinity; `known` is an upper bound on the answer, if there is one.
+    fn tail(&self, ask: Ask, known: Option<f64>) -> f64 {
+        match (ask, known) {
+            (Ask::Epsilon { delta }, _) => 1e-4 * delta / self.times(),
+            (Ask::Delta { .. }, Some(delta)) => 1e-4 * delta.max(1e-100) / self.times(),
+            (Ask::Delta { .. }, None) => 1e-18 / self.times(),
+        }
+    }
+
+    /// None where a lattice of that fineness is too long or its width lost in rounding.
+    fn lattice(&self, fineness: Fineness, ask: Ask, known: Option<f64>) -> Option<Lattice> {
+        let width = fineness.width * self.deviation();
+        // Of the events that have a knot the one that happens most often gets it.
+        let knot =
+            self.0.iter().filter_map(|(leaf, times)| Some((leaf.knot()?, *times))).max_by_key(|(_, times)| *times);
+        let width = knot.map_or(width, |(loss, _)| atoms::aligned(loss, width));
+        let tail = self.tail(ask, known);
+        let fits = width > 1e-14 && self.highest(tail) / width < 1e7;
+        fits.then_some(Lattice { width, tail, spread: fineness.spread })
+    }
+
+    fn both(&self, lattice: Lattice, ask: Ask) -> Option<(Bounds, usize)> {
+        let upper = self.answer(lattice, Side::Upper, ask, None)?.value;
+        let lower = self.answer(lattice, Side::Lower, ask, Some(upper))?;
+        Some((Bounds { lower: lower.value, upper }, lower.points))
+    }
+
+    /// The answer from one side: the larger of both directions, if they differ.
+    fn answer(&self, lattice: Lattice, side: Side, ask: Ask, near: Option<f64>) -> Option<fourier::Found> {
+        let laid: Vec<Laid> = self.0.iter().map(|(leaf, _)| leaf.losses(lattice, side)).collect();
+        let answer = |parts: Vec<fourier::Part<'_>>| match ask {
+            Ask::Epsilon { delta } => fourier::epsilon(&parts, side, delta, near),
+            Ask::Delta { epsilon } => fourier::delta(&parts, side, epsilon, near),
+        };
+        let counted = || std::iter::zip(&laid, self.0.iter().map(|(_, times)| *times));
+        let remove = answer(counted().map(|(laid, times)| (&laid.remove, times)).collect())?;
+        if laid.iter().all(|laid| laid.add.is_none()) {
+            return Some(remove);
+        }
+        let add = answer(counted().map(|(laid, times)| (laid.add.as_ref().unwrap_or(&laid.remove), times)).collect())?;
+        Some(fourier::Found { value: remove.value.max(add.value), points: remove.points.max(add.points) })
+    }
+}

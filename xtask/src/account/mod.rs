@@ -1,0 +1,398 @@
+//! `cargo xtask account`: what a private training run costs, or the parameter that keeps it within a target.
+
+mod curve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, ValueEnum};
+use underpin_core::{Delta, Epsilon};
+use underpin_privacy::{Adjacency, Bounds, Event, Target};
+
+use crate::console::Console;
+
+/// Options of `account`.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Probability with which a step takes each row; or give --batch-size and --rows.
+    #[arg(long, value_name = "Q", conflicts_with_all = ["batch_size", "rows"])]
+    sampling_rate: Option<f64>,
+    /// Rows of a step's batch (expected ones under Poisson sampling).
+    #[arg(long, value_name = "B", requires = "rows")]
+    batch_size: Option<u64>,
+    /// Rows in all.
+    #[arg(long, value_name = "N")]
+    rows: Option<u64>,
+    /// Standard deviation of the noise over the clipping norm.
+    #[arg(long, value_name = "SIGMA")]
+    noise_multiplier: Option<f64>,
+    /// Number of steps.
+    #[arg(long, value_name = "T")]
+    steps: Option<u64>,
+    /// Probability that epsilon does not hold.
+    #[arg(long, value_name = "DELTA")]
+    delta: f64,
+    /// How epsilon is bounded.
+    #[arg(long, value_enum, default_value = "pld")]
+    accountant: Accountant,
+    /// What neighbouring data sets differ in.
+    #[arg(long, value_enum, default_value = "add-remove")]
+    neighbours: Neighbours,
+    /// How batches are drawn.
+    #[arg(long, value_enum, default_value = "poisson")]
+    sampler: Sampler,
+    /// Find the parameter left out (noise multiplier, steps or sampling rate) that keeps epsilon within this.
+    #[arg(long, value_name = "EPSILON")]
+    target_epsilon: Option<f64>,
+    /// How far apart the bounds may be, relative to the upper one.
+    #[arg(long, value_name = "GAP", default_value_t = 0.01)]
+    gap: f64,
+    /// Draw epsilon over the steps.
+    #[arg(long, value_name = "FILE.svg")]
+    curve: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Accountant {
+    /// Privacy loss distributions: both bounds.
+    Pld,
+    /// Renyi differential privacy: an upper bound.
+    Rdp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Neighbours {
+    /// One row more or less.
+    AddRemove,
+    /// One row replaced by another.
+    Replace,
+    /// One row replaced by one that contributes nothing.
+    ZeroOut,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Sampler {
+    /// Each row independently.
+    Poisson,
+    /// So many rows, without replacement, at every step.
+    FixedSize,
+    /// Shuffled, disjoint batches, epoch by epoch.
+    Shuffle,
+}
+
+impl From<Neighbours> for Adjacency {
+    fn from(neighbours: Neighbours) -> Self {
+        match neighbours {
+            Neighbours::AddRemove => Self::AddOrRemove,
+            Neighbours::Replace => Self::Replace,
+            Neighbours::ZeroOut => Self::ZeroOut,
+        }
+    }
+}
+
+/// A run of which nothing is open.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    batches: Batches,
+    noise_multiplier: f64,
+    steps: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Batches {
+    Poisson { rate: f64 },
+    FixedSize { batch_size: u64, rows: u64 },
+    Shuffled { rate: f64 },
+}
+
+impl Run {
+    fn event(self) -> Event {
+        let Self { batches, noise_multiplier, steps } = self;
+        match batches {
+            Batches::Poisson { rate } => {
+                Event::SubsampledGaussian { sampling_rate: rate, noise_multiplier }.repeated(steps)
+            }
+            Batches::FixedSize { batch_size, rows } => {
+                Event::FixedSizeGaussian { batch_size, rows, noise_multiplier }.repeated(steps)
+            }
+            Batches::Shuffled { rate } => {
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is refused")]
+                let epochs = (steps as f64 * rate).ceil() as u64;
+                Event::ShuffledGaussian { noise_multiplier }.repeated(epochs)
+            }
+        }
+    }
+
+    fn rate(self) -> f64 {
+        match self.batches {
+            Batches::Poisson { rate } | Batches::Shuffled { rate } => rate,
+            Batches::FixedSize { batch_size, rows } => batch_size as f64 / rows as f64,
+        }
+    }
+}
+
+impl Arguments {
+    /// The batches, or none where the sampling rate is left out.
+    fn batches(&self) -> Result<Option<Batches>> {
+        if let (Some(batch_size), Some(rows)) = (self.batch_size, self.rows) {
+            ensure!((1..=rows).contains(&batch_size), "--batch-size {batch_size} is outside [1, --rows {rows}]");
+        }
+        let rate = self.sampling_rate.or_else(|| Some(self.batch_size? as f64 / self.rows? as f64));
+        Ok(match (self.sampler, rate) {
+            (Sampler::Poisson, rate) => rate.map(|rate| Batches::Poisson { rate }),
+            (Sampler::Shuffle, Some(rate)) => {
+                ensure!(rate > 0.0 && rate <= 1.0, "--sampling-rate {rate} is outside (0, 1]");
+                Some(Batches::Shuffled { rate })
+            }
+            (Sampler::FixedSize, _) => match (self.batch_size, self.rows) {
+                (Some(batch_size), Some(rows)) => Some(Batches::FixedSize { batch_size, rows }),
+                (None, Some(_)) => None,
+                _ => bail!("--sampler fixed-size needs --rows and --batch-size, not --sampling-rate"),
+            },
+            (Sampler::Shuffle, None) => bail!("--sampler shuffle needs --sampling-rate, or --batch-size and --rows"),
+        })
+    }
+
+    /// The run, with the one parameter left out found where there is a target; its name too.
+    fn run(&self, delta: Delta) -> Result<(Run, Option<&'static str>)> {
+        let batches = self.batches()?;
+        let Some(target) = self.target_epsilon else {
+            let missing = "is missing; leave one parameter out with --target-epsilon only";
+            return Ok((
+                Run {
+                    batches: batches.with_context(|| format!("--sampling-rate {missing}"))?,
+                    noise_multiplier: self.noise_multiplier.with_context(|| format!("--noise-multiplier {missing}"))?,
+                    steps: self.steps.with_context(|| format!("--steps {missing}"))?,
+                },
+                None,
+            ));
+        };
+        ensure!(self.accountant == Accountant::Pld, "--target-epsilon is found by --accountant pld");
+        let target = Target {
+            epsilon: Epsilon::new(target).context("--target-epsilon")?,
+            delta,
+            adjacency: self.neighbours.into(),
+        };
+        match (batches, self.noise_multiplier, self.steps) {
+            (Some(batches), None, Some(steps)) => {
+                let run = |noise_multiplier| Run { batches, noise_multiplier, steps };
+                Ok((run(target.noise_multiplier(|noise| run(noise).event())?), Some("noise_multiplier")))
+            }
+            (Some(batches), Some(noise_multiplier), None) => {
+                let run = |steps| Run { batches, noise_multiplier, steps };
+                let steps = if let Batches::Shuffled { rate } = batches {
+                    let epochs = target.steps(&Event::ShuffledGaussian { noise_multiplier })?;
+                    #[allow(
+                        clippy::cast_possible_truncation,
+                        clippy::cast_sign_loss,
+                        reason = "epochs are at most 2^40"
+                    )]
+                    let steps = (epochs as f64 / rate).floor() as u64;
+                    steps
+                } else {
+                    target.steps(&run(1).event())?
+                };
+                Ok((run(steps), Some("steps")))
+            }
+            (None, Some(noise_multiplier), Some(steps)) => {
+                let run = |batches| Run { batches, noise_multiplier, steps };
+                if let (Sampler::FixedSize, Some(rows)) = (self.sampler, self.rows) {
+                    let size = |batch_size| run(Batches::FixedSize { batch_size, rows });
+                    let batch_size = target.batch_size(rows, |batch_size| size(batch_size).event())?;
+                    return Ok((size(batch_size), Some("batch_size")));
+                }
+                let rate = target.sampling_rate(|rate| run(Batches::Poisson { rate }).event())?;
+                Ok((run(Batches::Poisson { rate }), Some("sampling_rate")))
+            }
+            _ => bail!(
+                "--target-epsilon finds one parameter: leave out exactly one of --noise-multiplier, --steps and \
+                 --sampling-rate"
+            ),
+        }
+    }
+
+    fn bounds(&self, event: &Event, delta: Delta) -> Result<Bounds> {
+        let adjacency = self.neighbours.into();
+        Ok(match self.accountant {
+            Accountant::Pld => event.epsilon_within(delta, adjacency, self.gap)?,
+            Accountant::Rdp => Bounds { lower: 0.0, upper: event.renyi_epsilon(delta, adjacency)? },
+        })
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> {
+    let delta = Delta::new(arguments.delta).context("--delta")?;
+    let started = Instant::now();
+    let (run, found) = arguments.run(delta)?;
+    let bounds = arguments.bounds(&run.event(), delta)?;
+    let elapsed = 1e3 * started.elapsed().as_secs_f64();
+    if let Some(path) = &arguments.curve {
+        let points = curve::steps(run.steps)
+            .into_iter()
+            .map(|steps| Ok((steps, arguments.bounds(&Run { steps, ..run }.event(), delta)?)));
+        let points = points.collect::<Result<Vec<_>>>()?;
+        let about = format!(
+            "sampling rate {}, noise multiplier {}, {}",
+            short(run.rate()),
+            short(run.noise_multiplier),
+            Adjacency::from(arguments.neighbours)
+        );
+        let drawing = curve::draw(&points, arguments.delta, &about);
+        std::fs::write(path, drawing).with_context(|| format!("--curve {}", path.display()))?;
+    }
+    if console.json {
+        println!("{:#}", json(arguments, run, found, bounds, elapsed));
+    } else if !console.quiet {
+        print(arguments, run, found, bounds, elapsed);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn name(value: impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+fn json(arguments: &Arguments, run: Run, found: Option<&str>, bounds: Bounds, elapsed: f64) -> serde_json::Value {
+    let (batch_size, rows) = match run.batches {
+        Batches::FixedSize { batch_size, rows } => (Some(batch_size), Some(rows)),
+        _ => (arguments.batch_size, arguments.rows),
+    };
+    serde_json::json!({
+        "epsilon_lower": (arguments.accountant == Accountant::Pld).then_some(bounds.lower),
+        "epsilon_upper": bounds.upper,
+        "delta": arguments.delta,
+        "accountant": name(arguments.accountant),
+        "neighbours": name(arguments.neighbours),
+        "sampler": name(arguments.sampler),
+        "sampling_rate": run.rate(),
+        "batch_size": batch_size,
+        "rows": rows,
+        "noise_multiplier": run.noise_multiplier,
+        "steps": run.steps,
+        "target_epsilon": arguments.target_epsilon,
+        "found": found,
+        "elapsed_ms": elapsed,
+    })
+}
+
+fn print(arguments: &Arguments, run: Run, found: Option<&str>, bounds: Bounds, elapsed: f64) {
+    let epsilon = match arguments.accountant {
+        Accountant::Pld => format!("between {} and {}", short(bounds.lower), short_up(bounds.upper)),
+        Accountant::Rdp => format!("at most {}", short_up(bounds.upper)),
+    };
+    println!("epsilon           {epsilon} at delta {:e}", arguments.delta);
+    println!("neighbours        {}", Adjacency::from(arguments.neighbours));
+    let mark = |what: &str| if found == Some(what) { " (found)" } else { "" };
+    match run.batches {
+        Batches::FixedSize { batch_size, rows } => {
+            println!("batch size        {batch_size} of {rows}{}", mark("batch_size"));
+        }
+        _ => println!("sampling rate     {}{}", short(run.rate()), mark("sampling_rate")),
+    }
+    println!("sampler           {}", name(arguments.sampler));
+    println!("noise multiplier  {}{}", short_up(run.noise_multiplier), mark("noise_multiplier"));
+    println!("steps             {}{}", run.steps, mark("steps"));
+    println!("accountant        {} ({elapsed:.1} ms)", name(arguments.accountant));
+    if arguments.accountant == Accountant::Pld && bounds.gap() > arguments.gap {
+        println!("note              the bounds are {:.1} % apart: no closer ones are known", 100.0 * bounds.gap());
+    }
+}
+
+/// Five digits, rounded down.
+fn short(value: f64) -> String {
+    rounded(value, f64::floor)
+}
+
+/// Five digits, rounded up.
+fn short_up(value: f64) -> String {
+    rounded(value, f64::ceil)
+}
+
+fn rounded(value: f64, round: impl Fn(f64) -> f64) -> String {
+    if !value.is_finite() || value == 0.0 {
+        return value.to_string();
+    }
+    #[allow(clippy::cast_possible_truncation, reason = "a finite double has some 300 digits")]
+    let digits = 4 - value.abs().log10().floor() as i32;
+    let scale = 10f64.powi(digits.clamp(-300, 300));
+    // What has five digits already is not moved by the product's rounding.
+    let scaled = value * scale;
+    let near = scaled.round();
+    let scaled = if (scaled - near).abs() < 1e-9 * scaled.abs() { near } else { round(scaled) };
+    let text = scaled / scale;
+    if (1e-4..1e7).contains(&value.abs()) { format!("{text}") } else { format!("{text:e}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn parsed(line: &str) -> Arguments {
+        Line::try_parse_from(std::iter::once("account").chain(line.split(' '))).unwrap().arguments
+    }
+
+    fn refused(line: &str) -> String {
+        let arguments = parsed(line);
+        let delta = Delta::new(arguments.delta).unwrap();
+        let found = arguments.run(delta).and_then(|(run, _)| arguments.bounds(&run.event(), delta));
+        format!("{:#}", found.unwrap_err())
+    }
+
+    #[test]
+    fn what_is_left_out_is_found() {
+        let delta = Delta::new(1e-5).unwrap();
+        for (line, name) in [
+            ("--sampling-rate 0.01 --steps 1000", "noise_multiplier"),
+            ("--sampling-rate 0.01 --noise-multiplier 1.1", "steps"),
+            ("--noise-multiplier 1.1 --steps 1000", "sampling_rate"),
+            ("--noise-multiplier 2.5 --steps 1000 --sampler fixed-size --rows 60000", "batch_size"),
+            (
+                "--batch-size 600 --rows 60000 --steps 1000 --sampler fixed-size --neighbours replace",
+                "noise_multiplier",
+            ),
+            ("--batch-size 600 --rows 60000 --noise-multiplier 9 --sampler shuffle --neighbours zero-out", "steps"),
+        ] {
+            let arguments = parsed(&format!("{line} --delta 1e-5 --target-epsilon 3"));
+            let (run, found) = arguments.run(delta).unwrap();
+            let bounds = arguments.bounds(&run.event(), delta).unwrap();
+            assert!(found == Some(name) && bounds.upper <= 3.0 && bounds.upper > 2.0, "{line} {run:?} {bounds:?}");
+        }
+    }
+
+    #[test]
+    fn bad_options_are_named() {
+        for (line, says) in [
+            ("--sampling-rate 0.01 --steps 10 --delta 1e-5", "--noise-multiplier is missing"),
+            ("--sampling-rate 2 --noise-multiplier 1 --steps 10 --delta 1e-5", "sampling_rate = 2 is outside"),
+            ("--batch-size 9 --rows 8 --noise-multiplier 1 --steps 10 --delta 1e-5", "--batch-size 9 is outside"),
+            ("--sampling-rate 0.1 --noise-multiplier 1 --steps 10 --delta 1e-5 --sampler fixed-size", "needs --rows"),
+            ("--sampling-rate 0.1 --noise-multiplier 1 --steps 10 --delta 1e-5 --sampler shuffle", "Chua et al. 2024"),
+            (
+                "--sampling-rate 0.1 --noise-multiplier 1 --steps 10 --delta 1e-5 --target-epsilon 1",
+                "leave out exactly one",
+            ),
+            ("--sampling-rate 0.1 --steps 10 --delta 1e-5 --target-epsilon -1", "--target-epsilon"),
+            ("--sampling-rate 0.1 --noise-multiplier 1 --steps 10 --delta 1e-5 --gap 0", "gap = 0 is outside"),
+        ] {
+            assert!(refused(line).contains(says), "{line}: {}", refused(line));
+        }
+    }
+
+    #[test]
+    fn numbers_are_rounded_to_the_safe_side() {
+        assert_eq!((short(1.234_567), short_up(1.234_567)), ("1.2345".to_owned(), "1.2346".to_owned()));
+        assert_eq!((short(0.1), short_up(0.1)), ("0.1".to_owned(), "0.1".to_owned()));
+        assert_eq!((short(0.0), short_up(f64::INFINITY)), ("0".to_owned(), "inf".to_owned()));
+        assert_eq!(short(1.5e-7), "1.5e-7");
+    }
+}
