@@ -121,7 +121,7 @@ impl NoisyMax {
 ///
 /// let budget = Budget::new(Epsilon::new(1.0)?, Delta::new(1e-6)?)?;
 /// let mut stream = SecretKey::from_os()?.stream("best model", &[]);
-/// let mechanism = ExponentialMechanism::new(ScoreChange::Range(1), Epsilon::new(0.5)?)?;
+/// let mechanism = ExponentialMechanism::new(ScoreChange::Range(1), Epsilon::new(0.2)?)?;
 /// // Right answers of three models on the same private rows.
 /// let best = budget.reserve(mechanism.cost())?.answer(|| mechanism.select(&[910, 120, 85], &mut stream))?;
 /// assert_eq!(best, 0);
