@@ -189,9 +189,15 @@ fn bad_parameters_do_not_construct() {
             ("calibrated_rate norm", SubsampledGaussian::calibrated_rate(epsilon(1.0), delta, 1.0, 10, bad).is_err()),
             ("DiscreteLaplace", DiscreteLaplace::new(bad).is_err()),
             ("DiscreteGaussian", DiscreteGaussian::new(bad).is_err()),
-            ("Event::Gaussian", Event::Gaussian { noise_multiplier: bad }.epsilon(delta, Adjacency::AddOrRemove).is_err()),
+            (
+                "Event::Gaussian",
+                Event::Gaussian { noise_multiplier: bad }.epsilon(delta, Adjacency::AddOrRemove).is_err(),
+            ),
             ("Event::Laplace", Event::Laplace { scale: bad }.epsilon(delta, Adjacency::AddOrRemove).is_err()),
-            ("Event::DiscreteGaussian", Event::DiscreteGaussian { sigma: bad }.epsilon(delta, Adjacency::AddOrRemove).is_err()),
+            (
+                "Event::DiscreteGaussian",
+                Event::DiscreteGaussian { sigma: bad }.epsilon(delta, Adjacency::AddOrRemove).is_err(),
+            ),
             ("Event::delta", Event::Gaussian { noise_multiplier: 1.0 }.delta(bad, Adjacency::AddOrRemove).is_err()),
             ("Cost::Concentrated", budget().reserve(Cost::Concentrated(bad)).is_err()),
         ];
