@@ -18,8 +18,8 @@ const LEAST_RATE: f64 = 1e-9;
 ///
 /// 1. What is returned was seen to stay within the target, by the upper bound: it never overshoots
 ///    (`calibration_never_overshoots`, `every_parameter_is_calibrated`).
-/// 2. Where the cost is monotone in the parameter, a parameter looser by a relative `2e-4` (or, for integers, by one)
-///    does not stay within it by the same bound (`every_parameter_is_calibrated`).
+/// 2. Little is left unused where the cost is monotone in the parameter: one looser by a relative `2e-4` (or, for
+///    integers, by one) costs more than 99.8 % of the target, by the upper bound (`every_parameter_is_calibrated`).
 ///
 /// # Examples
 ///
@@ -53,15 +53,13 @@ impl Target {
         let upper = |noise: f64| event(noise).upper(self.delta, self.adjacency);
         let target = self.epsilon.value();
         // Other errors than that of the range show again at the larger noise.
-        let (least, found) = match upper(LEAST_NOISE[0]) {
-            Ok(found) => (LEAST_NOISE[0], found),
-            Err(_) => (LEAST_NOISE[1], upper(LEAST_NOISE[1])?),
-        };
-        if found <= target {
-            return Ok(least);
+        let [least, larger] = LEAST_NOISE;
+        let least = if event(least).check(self.adjacency).is_ok() { least } else { larger };
+        event(least).check(self.adjacency)?;
+        match bracket(&upper, target, least)? {
+            Some((low, high)) => least_within(&upper, target, low, high),
+            None => Ok(least),
         }
-        let (low, high) = bracket(&upper, target, least)?;
-        least_within(&upper, target, low, high)
     }
 
     /// The highest sampling rate, to a relative 1e-4, with which `event` stays within the target.
@@ -189,23 +187,24 @@ fn added_or_removed(epsilon: Epsilon, delta: Delta) -> Target {
     Target { epsilon, delta, adjacency: Adjacency::AddOrRemove }
 }
 
-/// Noise multipliers of which the lower one misses the target and the upper one meets it, at most a factor 2 apart;
-/// `least` is known to miss it.
-fn bracket(upper: &impl Fn(f64) -> Result<f64, Error>, target: f64, least: f64) -> Result<(f64, f64), Error> {
+/// Noise multipliers of which the lower one misses the target and the upper one meets it, at most a factor 2 apart; none
+/// where `least` meets it.
+fn bracket(upper: &impl Fn(f64) -> Result<f64, Error>, target: f64, least: f64) -> Result<Option<(f64, f64)>, Error> {
     let mut noise = 1.0;
     if upper(noise)? <= target {
-        loop {
+        while noise > least {
             let next = (noise / 2.0).max(least);
-            if next <= least || upper(next)? > target {
-                return Ok((next, noise));
+            if upper(next)? > target {
+                return Ok(Some((next, noise)));
             }
             noise = next;
         }
+        return Ok(None);
     }
     while noise < MOST_NOISE {
         let next = (noise * 2.0).min(MOST_NOISE);
         if upper(next)? <= target {
-            return Ok((noise, next));
+            return Ok(Some((noise, next)));
         }
         noise = next;
     }

@@ -215,6 +215,11 @@ impl Event {
         Ok(self.composition(adjacency)?.upper(delta.value(), GAP))
     }
 
+    /// Whether it is in range and accounted under the relation.
+    pub(crate) fn check(&self, adjacency: Adjacency) -> Result<(), Error> {
+        self.composition(adjacency).map(drop)
+    }
+
     fn composition(&self, adjacency: Adjacency) -> Result<Composition, Error> {
         let mut leaves = Vec::new();
         self.gather(1, adjacency, &mut leaves)?;

@@ -171,6 +171,31 @@ fn the_replaced_moment_bounds_the_integral() {
     }
 }
 
+/// The same for the dominating pair of fixed-size samples: ratios `u` above 1 under `N(0)`, `1/u` under `u N(0)`, else 1.
+#[test]
+fn the_fixed_size_moment_bounds_the_integral() {
+    for (batch_size, sigma) in [(10, 2.0f64), (100, 4.0), (500, 3.0)] {
+        for order in [2.0f64, 3.0, 6.5] {
+            let q = batch_size as f64 / 1000.0;
+            let f = |x: f64| {
+                let bell = (-x * x / (2.0 * sigma * sigma)).exp() / (sigma * std::f64::consts::TAU.sqrt());
+                let u: f64 = 1.0 + q * ((2.0 * x - 2.0) / (sigma * sigma)).exp_m1();
+                bell * (u.powf(order) + u.powf(1.0 - order))
+            };
+            let (low, high) = (1.0, 2.0 * order + 12.0 * sigma);
+            let step = (high - low) / 40_000.0;
+            let inner: f64 =
+                (1..40_000).map(|i| f(low + f64::from(i) * step) * if i % 2 == 1 { 4.0 } else { 2.0 }).sum();
+            let rest = (1.0 - q) * libm::erf(1.0 / (sigma * std::f64::consts::SQRT_2));
+            let exact = ((f(low) + inner + f(high)) * step / 3.0 + rest).ln() / (order - 1.0);
+            let found = fixed_size(batch_size, 1000, sigma).renyi_divergence(order, Adjacency::Replace).unwrap();
+            assert!(found >= exact * (1.0 - 1e-6), "{q} {sigma} {order}: {found} {exact}");
+            // The larger half of the moment is counted once, the other as if it were as large.
+            assert!(found <= 2.1 * exact, "{q} {sigma} {order}: {found} {exact}");
+        }
+    }
+}
+
 #[test]
 fn gaps_are_input() {
     for adjacency in ALL {

@@ -31,7 +31,8 @@ fn ticks(high: f64) -> Vec<f64> {
     let power = 10f64.powf((high / 5.0).log10().floor());
     let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|factor| factor * power).find(|step| high / step <= 5.0);
     let step = step.unwrap_or(10.0 * power);
-    (0..).map(|at| f64::from(at) * step).take_while(|value| *value < high + step * 0.999).collect()
+    // OK because the step is at least a tenth of what it is to cover.
+    (0..=11).map(|at| f64::from(at) * step).take_while(|value| *value < high + step * 0.999).collect()
 }
 
 fn label(value: f64) -> String {

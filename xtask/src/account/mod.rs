@@ -17,7 +17,7 @@ use crate::console::Console;
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// Probability with which a step takes each row; or give --batch-size and --rows.
-    #[arg(long, value_name = "Q", conflicts_with_all = ["batch_size", "rows"])]
+    #[arg(long, value_name = "Q", allow_negative_numbers = true, conflicts_with_all = ["batch_size", "rows"])]
     sampling_rate: Option<f64>,
     /// Rows of a step's batch (expected ones under Poisson sampling).
     #[arg(long, value_name = "B", requires = "rows")]
@@ -26,13 +26,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N")]
     rows: Option<u64>,
     /// Standard deviation of the noise over the clipping norm.
-    #[arg(long, value_name = "SIGMA")]
+    #[arg(long, value_name = "SIGMA", allow_negative_numbers = true)]
     noise_multiplier: Option<f64>,
     /// Number of steps.
     #[arg(long, value_name = "T")]
     steps: Option<u64>,
     /// Probability that epsilon does not hold.
-    #[arg(long, value_name = "DELTA")]
+    #[arg(long, value_name = "DELTA", allow_negative_numbers = true)]
     delta: f64,
     /// How epsilon is bounded.
     #[arg(long, value_enum, default_value = "pld")]
@@ -44,10 +44,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value = "poisson")]
     sampler: Sampler,
     /// Find the parameter left out (noise multiplier, steps or sampling rate) that keeps epsilon within this.
-    #[arg(long, value_name = "EPSILON")]
+    #[arg(long, value_name = "EPSILON", allow_negative_numbers = true)]
     target_epsilon: Option<f64>,
     /// How far apart the bounds may be, relative to the upper one.
-    #[arg(long, value_name = "GAP", default_value_t = 0.01)]
+    #[arg(long, value_name = "GAP", allow_negative_numbers = true, default_value_t = 0.01)]
     gap: f64,
     /// Draw epsilon over the steps.
     #[arg(long, value_name = "FILE.svg")]
@@ -250,7 +250,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
-fn name(value: impl ValueEnum) -> String {
+fn name(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
@@ -263,9 +263,9 @@ fn json(arguments: &Arguments, run: Run, found: Option<&str>, bounds: Bounds, el
         "epsilon_lower": (arguments.accountant == Accountant::Pld).then_some(bounds.lower),
         "epsilon_upper": bounds.upper,
         "delta": arguments.delta,
-        "accountant": name(arguments.accountant),
-        "neighbours": name(arguments.neighbours),
-        "sampler": name(arguments.sampler),
+        "accountant": name(&arguments.accountant),
+        "neighbours": name(&arguments.neighbours),
+        "sampler": name(&arguments.sampler),
         "sampling_rate": run.rate(),
         "batch_size": batch_size,
         "rows": rows,
@@ -291,10 +291,10 @@ fn print(arguments: &Arguments, run: Run, found: Option<&str>, bounds: Bounds, e
         }
         _ => println!("sampling rate     {}{}", short(run.rate()), mark("sampling_rate")),
     }
-    println!("sampler           {}", name(arguments.sampler));
+    println!("sampler           {}", name(&arguments.sampler));
     println!("noise multiplier  {}{}", short_up(run.noise_multiplier), mark("noise_multiplier"));
     println!("steps             {}{}", run.steps, mark("steps"));
-    println!("accountant        {} ({elapsed:.1} ms)", name(arguments.accountant));
+    println!("accountant        {} ({elapsed:.1} ms)", name(&arguments.accountant));
     if arguments.accountant == Accountant::Pld && bounds.gap() > arguments.gap {
         println!("note              the bounds are {:.1} % apart: no closer ones are known", 100.0 * bounds.gap());
     }

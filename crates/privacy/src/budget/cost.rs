@@ -84,8 +84,8 @@ impl SubsampledGaussian {
 }
 
 impl Event {
-    /// What it costs a budget under `adjacency`, the budget's own, as a whole: (ε, `delta`)-private at the upper bound on
-    /// ε. As in [`crate::PrivateSteps::epsilon`], a millionth of `delta` is left to pay for the distance of noise from its ideal.
+    /// What it costs a budget of the relation `adjacency` as a whole: (ε, `delta`)-private at the upper bound on ε. As in
+    /// [`crate::PrivateSteps::epsilon`], a millionth of `delta` is left to pay for the distance of noise from its ideal.
     ///
     /// # Errors
     ///

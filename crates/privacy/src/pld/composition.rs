@@ -192,7 +192,8 @@ impl Composition {
             self.0.iter().filter_map(|(leaf, times)| Some((leaf.knot()?, *times))).max_by_key(|(_, times)| *times);
         let width = knot.map_or(width, |(loss, _)| atoms::aligned(loss, width));
         let tail = self.tail(ask, known);
-        let fits = width > 1e-14 && self.highest(tail) / width < 1e7;
+        // A loss alone that is longer than the longest transform does not fit, nor does memory grow with it.
+        let fits = width > 1e-14 && self.highest(tail) / width < 2.0 * fourier::LONGEST as f64;
         fits.then_some(Lattice { width, tail, spread: fineness.spread })
     }
 

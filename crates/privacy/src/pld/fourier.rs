@@ -9,7 +9,7 @@ use rustfft::num_complex::Complex;
 use super::losses::{Losses, Side};
 
 /// Largest transform; a composition that needs a longer one is not worked out.
-const LONGEST: usize = 1 << 21;
+pub(crate) const LONGEST: usize = 1 << 21;
 /// Share of δ that the mass beyond the window may cost.
 const CUT: f64 = 1e-5;
 /// Share of δ that rounding may cost before the losses are tilted more.
