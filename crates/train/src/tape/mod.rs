@@ -167,6 +167,8 @@ impl Tape {
 }
 
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
 mod contract_tests;
 #[cfg(test)]
 mod refusal_tests;

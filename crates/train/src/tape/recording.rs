@@ -60,10 +60,11 @@ impl Recording {
     ///
     /// # Guarantees
     ///
-    /// 1. Each example adds a vector of norm at most `clipping_norm` (`no_example_adds_more_than_the_clipping_norm`).
+    /// 1. Each example adds a vector of norm at most `clipping_norm` (`no_example_adds_more_than_the_clipping_norm`,
+    ///    `no_sequence_adds_more_than_the_clipping_norm`).
     /// 2. The sum over a batch of at most [`Recording::MOST`] examples is off by at most `clipping_norm / 512` in L2,
     ///    conversion to single precision included: blocks of `b` examples contribute `(b + 3) * 2^-24` of
-    ///    `clipping_norm` for each example (`sums_are_exact_enough`).
+    ///    `clipping_norm` for each example (`sums_are_exact_enough`, `sums_of_sequences_are_exact_enough`).
     ///
     /// # Source
     ///
