@@ -176,7 +176,8 @@ impl Scratch {
     }
 }
 
-/// Positions that one task of a weighted sum goes through, and tasks that wait to be summed.
+/// Most positions that one task of a weighted sum goes through, and tasks that wait to be summed; both fixed, so that
+/// sums do not depend on the number of threads.
 const TASK: usize = 1024;
 const WAVE: usize = 8;
 
@@ -205,7 +206,7 @@ impl<F: Factors> ExampleGradients for Factored<F> {
         if !self.examples.is_empty() {
             return add_stored(&self.examples, weights, sum);
         }
-        let task = (TASK / sizes.positions.max(1)).max(1);
+        let task = (TASK / sizes.positions.max(1)).min(weights.len().div_ceil(WAVE)).max(1);
         let total = |(task_of_wave, weights): (usize, &[f32]), from: usize| {
             let mut total = vec![0.0; sizes.gradient()];
             let mut scratch = self.scratch();
