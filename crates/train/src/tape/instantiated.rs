@@ -46,7 +46,7 @@ impl Additive for Instantiated {
 pub(crate) struct Features {
     /// Axes before the feature's, multiplied, without the example's.
     pub(crate) outer: usize,
-    pub(crate) features: usize,
+    pub(crate) count: usize,
     /// Axes after it.
     pub(crate) inner: usize,
 }
@@ -54,12 +54,12 @@ pub(crate) struct Features {
 impl Features {
     /// The gradients of scale (if there is an input) and offset (if it trains), one example after the other.
     pub(crate) fn gradients(self, input: Option<&Values>, gradient: &Values, offset: Offset) -> Instantiated {
-        let Self { outer, features, inner } = self;
+        let Self { outer, count, inner } = self;
         let gradient = gradient.as_slice();
         let mut examples = Vec::new();
-        let plane = (features * inner).max(1);
+        let plane = (count * inner).max(1);
         for (example, own) in gradient.chunks_exact((outer * plane).max(1)).enumerate() {
-            let mut sums = vec![[0.0_f64; 2]; features];
+            let mut sums = vec![[0.0_f64; 2]; count];
             for (at, value) in own.iter().enumerate() {
                 let x = input.map_or(0.0, |input| input.as_slice()[example * own.len() + at]);
                 let [scale, offset] = &mut sums[at % plane / inner.max(1)];
@@ -70,7 +70,7 @@ impl Features {
             extend(&mut examples, (offset == Offset::Trains).then(|| sums.iter().map(|[_, offset]| *offset)));
         }
         let parameters = usize::from(input.is_some()) + usize::from(offset == Offset::Trains);
-        Instantiated::new(parameters * features, examples)
+        Instantiated::new(parameters * count, examples)
     }
 }
 

@@ -40,7 +40,7 @@ impl std::fmt::Debug for Entry {
 /// What there is of a layer besides its parameters.
 pub(crate) enum Kept {
     Uses(Uses),
-    Convolution(Convolved),
+    Convolution(Box<Convolved>),
     Other(Collect),
 }
 

@@ -84,7 +84,7 @@ impl Tape {
         if trained.is_none() {
             let dims = output.dims();
             let outer = dims[1..D - 1].iter().product();
-            self.keep_bias(layer, parameters, Features { outer, features: dims[D - 1], inner: 1 }, examples, slot);
+            self.keep_bias(layer, parameters, Features { outer, count: dims[D - 1], inner: 1 }, examples, slot);
             return output;
         }
         let biases = if biased.is_some() { sizes[1] } else { 0 };
@@ -164,13 +164,13 @@ impl Tape {
         let Some(slot) = slot else { return output };
         let geometry = operation.geometry();
         if trained.is_none() {
-            let features = Features { outer: 1, features: geometry.filters, inner: geometry.positions() };
+            let features = Features { outer: 1, count: geometry.filters, inner: geometry.positions() };
             self.keep_bias(layer, parameters, features, examples, slot);
             return output;
         }
         let bias = if biased.is_some() { geometry.filters } else { 0 };
         let kept = Convolved { geometry, bias, input: input.inner(), slot };
-        self.keep(layer, examples, parameters, Kept::Convolution(kept));
+        self.keep(layer, examples, parameters, Kept::Convolution(Box::new(kept)));
         output
     }
 
@@ -236,7 +236,7 @@ impl Tape {
         let Some(slot) = slot else { return output };
         let dims = output.dims();
         if trained.is_none() {
-            let features = Features { outer: 1, features: dims[1], inner: dims[2..].iter().product() };
+            let features = Features { outer: 1, count: dims[1], inner: dims[2..].iter().product() };
             self.keep_bias(layer, parameters, features, dims[0], slot);
             return output;
         }

@@ -102,7 +102,7 @@ impl Tape {
         let input = scaled.map(|_| input.inner());
         let offset = if offset.is_some() { Offset::Trains } else { Offset::Fixed };
         let outer = dims[1..axis].iter().product();
-        let features = Features { outer, features: dims[axis], inner: dims[axis + 1..].iter().product() };
+        let features = Features { outer, count: dims[axis], inner: dims[axis + 1..].iter().product() };
         let collect = move || {
             let Some(gradient) = slot.take() else { return Ok(None) };
             let input = input.map(Values::of);

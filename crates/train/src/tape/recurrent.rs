@@ -55,6 +55,7 @@ impl Tape {
     /// # Panics
     ///
     /// As the layer's own forward pass, on shapes that do not fit.
+    #[allow(clippy::needless_pass_by_value, reason = "tensors are handles, passed by value as in burn")]
     pub fn gru(&mut self, layer: &Gru, input: Tensor<3>, state: Option<Tensor<2>>) -> Tensor<3> {
         let [examples, steps, _] = input.dims();
         let mut hidden = state.unwrap_or_else(|| Tensor::zeros([examples, layer.d_hidden], &input.device()));
