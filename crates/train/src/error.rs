@@ -87,6 +87,41 @@ pub enum Error {
         /// What the tape does not support in it.
         fault: &'static str,
     },
+    /// A model that no tape can record.
+    #[error("{path}: {fault}")]
+    Module {
+        /// Where in the model.
+        path: String,
+        /// What is wrong, and what to use instead.
+        fault: &'static str,
+    },
+    /// Parameters train, but the forward pass did not run them through the tape.
+    #[error("the tape has not seen {parameters}: run their layers through the tape, or freeze them")]
+    Unrecorded {
+        /// Their paths in the model.
+        parameters: String,
+    },
+    /// Parameters took part in the loss without the tape, so their gradient would be incomplete.
+    #[error("{parameters} took part in the loss outside the tape: run every use of their layers through it")]
+    OutsideTape {
+        /// Their paths in the model.
+        parameters: String,
+    },
+    /// A layer ran on another number of examples than there are losses.
+    #[error(
+        "layer {layer} ({kind}) ran on {found} examples, but there are {losses} losses: \
+         the first axis of a layer's input must be the example"
+    )]
+    Examples {
+        /// Position of the layer on the tape, from 1.
+        layer: usize,
+        /// Kind of the layer.
+        kind: &'static str,
+        /// First axis of the layer's input.
+        found: usize,
+        /// Number of losses.
+        losses: usize,
+    },
     /// Bytes that should be a model are none.
     #[error("not a model: {fault}")]
     Model {

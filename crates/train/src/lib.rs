@@ -21,4 +21,4 @@ pub use error::Error;
 pub use private::Privacy;
 pub use settings::{Optimiser, Regime, Settings};
 pub use sgd::Sgd;
-pub use tape::{Gradient, Recording, Tape};
+pub use tape::{Attend, ExampleRule, Gradient, NormMethod, Recording, Tape};

@@ -1,6 +1,6 @@
 //! The networks of [`Architecture`](crate::Architecture) as a plain burn module of plain burn layers.
 
-use burn::module::{Module, Param, ParamId};
+use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
@@ -113,5 +113,5 @@ impl Network {
 
 /// A parameter on the autodiff device: burn's optimisers ask for one, though the tape never tracks it.
 fn parameter<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
-    Param::initialized(ParamId::new(), host::tensor(values, shape, device).autodiff())
+    Param::from_tensor(host::tensor(values, shape, device).autodiff())
 }

@@ -131,7 +131,7 @@ where
         let mut loss = 0.0;
         let parts = batch.inputs().values().chunks(rows * size).zip(batch.labels().chunks(rows));
         for (inputs, labels) in parts {
-            let mut tape = Tape::recording(&device);
+            let mut tape = Tape::recording(&model.network)?;
             let inputs = host::tensor(inputs.to_vec(), [labels.len(), size], &device);
             let losses = losses(model.network.forward(inputs, &model.shape, &mut tape), labels);
             loss += host::values(losses.clone()).into_iter().map(f64::from).sum::<f64>();

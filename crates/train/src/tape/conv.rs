@@ -9,8 +9,8 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::host::{self, Matrix, Values, add_product, product, squared_norm};
-use super::op::{Operation, Slot};
-use super::record::{ExampleGradients, Parameter};
+use super::op::Operation;
+use super::record::ExampleGradients;
 use super::unfold::Geometry;
 
 /// Examples whose gradients one task sums; fixed, so that sums do not depend on the number of threads.
@@ -29,6 +29,10 @@ pub(crate) struct Convolution {
 }
 
 impl Convolution {
+    pub(crate) fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
     /// The layer as it slides over inputs `[channels, height, width]`.
     ///
     /// # Panics
@@ -137,34 +141,12 @@ fn group_of<'w, 'o>(
     (weight, &mut output[group * filters * positions..][..filters * positions])
 }
 
-/// What the tape keeps of one convolution.
-#[derive(Debug)]
-pub(crate) struct ConvolutionEntry {
-    geometry: Geometry,
-    parameters: Vec<Parameter>,
-    input: Tensor<4>,
-    slot: Slot<4>,
-}
-
-impl ConvolutionEntry {
-    pub(crate) fn new(layer: &Conv2d, operation: &Convolution, input: Tensor<4>, slot: Slot<4>) -> Self {
-        let parameters = Parameter::of_layer(&layer.weight, layer.bias.as_ref());
-        Self { geometry: operation.geometry, parameters, input, slot }
-    }
-
-    /// What the backward pass left; nothing if the layer's output did not reach the loss.
-    pub(crate) fn collect(self) -> Option<ConvolutionGradients> {
-        let gradient = Values::of(self.slot.take()?);
-        let Self { geometry, parameters, input, .. } = self;
-        Some(ConvolutionGradients { geometry, parameters, input: Values::of(input), gradient, examples: Vec::new() })
-    }
-}
-
 /// Per-example gradients of one convolution.
 #[derive(Debug)]
 pub(crate) struct ConvolutionGradients {
     geometry: Geometry,
-    parameters: Vec<Parameter>,
+    /// Values of the bias; 0 without one that trains.
+    biases: usize,
     /// `[example, ...input]`.
     input: Values,
     /// `[example, ...output]`.
@@ -174,9 +156,13 @@ pub(crate) struct ConvolutionGradients {
 }
 
 impl ConvolutionGradients {
+    pub(crate) fn new(geometry: Geometry, biases: usize, input: Values, gradient: Values) -> Self {
+        Self { geometry, biases, input, gradient, examples: Vec::new() }
+    }
+
     /// Values of one example's gradient.
     fn size(&self) -> usize {
-        self.geometry.weights() + self.geometry.filters * (self.parameters.len() - 1)
+        self.geometry.weights() + self.biases
     }
 
     /// Adds one example's gradient, times `factor`, to `target`.

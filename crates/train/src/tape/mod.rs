@@ -1,23 +1,41 @@
 //! One forward pass for every use: it records nothing, sums gradients, or clips them example by example.
 
+mod attention;
+mod audit;
 mod conv;
+mod correlate;
+mod cost;
+mod custom;
+mod factors;
 pub(crate) mod host;
+mod instantiated;
+mod kept;
+mod layers;
 mod linear;
+mod lookup;
+mod norm;
 mod op;
+mod outer;
 mod record;
+mod recording;
+mod recurrent;
 mod tanh;
+mod tied;
 mod unfold;
+mod window;
 
-use burn::nn::Linear;
-use burn::nn::conv::Conv2d;
-use burn::tensor::{Device, Tensor};
+use burn::module::{Module, ParamId};
+use burn::tensor::Tensor;
 
-use self::conv::{Convolution, ConvolutionEntry};
-use self::linear::{Affine, AffineEntry};
-use self::op::{Slot, apply};
-use self::record::ExampleGradients;
+pub use self::attention::Attend;
+use self::audit::Parameters;
+pub use self::cost::NormMethod;
+pub use self::custom::ExampleRule;
+use self::kept::{Entry, Kept};
+use self::op::{Operation, Slot, apply};
 pub use self::record::Gradient;
 pub(crate) use self::record::Parameter;
+pub use self::recording::Recording;
 pub(crate) use self::tanh::tanh;
 use crate::Error;
 
@@ -27,195 +45,132 @@ use crate::Error;
 /// at its output; from these it forms per-example gradients after one backward pass. A silent tape records nothing, so
 /// only the gradient at the input is formed, and only if it is asked for.
 ///
+/// A parameter that burn has frozen ([`Module::no_grad`], [`Module::freeze`], the base under a LoRA adapter) is not
+/// recorded; the gradient still flows through it to the layers before.
+///
+/// # Guarantees
+///
+/// 1. Batch norm is refused before anything runs, by its path in the model (`batch_norm_is_refused_at_construction`).
+/// 2. Every parameter that trains has passed through the tape, and none outside of it
+///    (`a_parameter_that_the_tape_has_not_seen_is_refused`, `a_layer_outside_the_tape_is_refused`).
+/// 3. Every layer ran on as many examples as there are losses (`a_first_axis_that_is_not_the_example_is_refused`).
+/// 4. A frozen parameter gets no gradient, and the layers before it theirs
+///    (`a_frozen_parameter_is_not_recorded_and_passes_the_gradient_on`).
+///
 /// # Limits
 ///
-/// Whatever stands between the layers must treat each example alone; what mixes examples (batch norm) makes
+/// Whatever stands between the layers must treat each example alone. What mixes examples (a mean over the batch) makes
 /// per-example gradients meaningless, and the tape cannot see it.
 #[derive(Debug)]
 pub struct Tape {
     /// A tracked leaf that makes every recorded layer run backward; none on a silent tape.
     anchor: Option<Tensor<1>>,
+    parameters: Parameters,
     layers: usize,
     entries: Vec<Entry>,
     fault: Option<Error>,
-}
-
-/// Takes what the backward pass left at one layer.
-type Collect = Box<dyn FnOnce() -> Option<Box<dyn ExampleGradients>> + Send>;
-
-struct Entry {
-    parameters: Vec<Parameter>,
-    collect: Collect,
-}
-
-impl std::fmt::Debug for Entry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Entry").field("parameters", &self.parameters).finish_non_exhaustive()
-    }
+    norms: Option<NormMethod>,
 }
 
 impl Tape {
     /// A tape that records nothing: for prediction and for gradients at the input.
     pub fn silent() -> Self {
-        Self { anchor: None, layers: 0, entries: Vec::new(), fault: None }
+        let (parameters, entries) = (Parameters::default(), Vec::new());
+        Self { anchor: None, parameters, layers: 0, entries, fault: None, norms: None }
     }
 
-    /// A tape that records, for a model on `device` (the plain one).
-    pub fn recording(device: &Device) -> Self {
-        let anchor = Tensor::zeros([1], &device.clone().autodiff()).require_grad();
-        Self { anchor: Some(anchor), ..Self::silent() }
+    /// A tape that records one forward pass of `model`, on a plain or an autodiff device.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Module`] when the model holds a batch norm that is not frozen, one parameter twice, a reparameterisation
+    /// other than LoRA, or nothing that trains.
+    pub fn recording<M: Module>(model: &M) -> Result<Self, Error> {
+        let (parameters, device) = Parameters::of(model)?;
+        let anchor = Tensor::zeros([1], &device.autodiff()).require_grad();
+        Ok(Self { anchor: Some(anchor), parameters, ..Self::silent() })
     }
 
-    /// Runs a fully connected layer, `[example, ..., input]` to `[example, ..., output]`.
+    /// The same tape with one way of forming norms for all layers that have both; to measure, not to choose.
     ///
-    /// # Panics
-    ///
-    /// As the layer's own forward pass, on shapes that do not fit.
-    pub fn linear<const D: usize>(&mut self, layer: &Linear, input: Tensor<D>) -> Tensor<D> {
-        self.layers += 1;
-        let operation = Affine::<D>::of(layer);
-        let Some(anchor) = &self.anchor else { return apply(&operation, input, None) };
-        let slot = Slot::empty();
-        let output = apply(&operation, input.clone(), Some((anchor, &slot)));
-        let entry = AffineEntry::new(layer, input.inner(), slot);
-        let parameters = Parameter::of_layer(&layer.weight, layer.bias.as_ref());
-        self.keep("linear", parameters, Box::new(move || Some(Box::new(entry.collect()?))));
-        output
-    }
-
-    /// Runs a convolution, `[example, channel, row, column]`.
-    ///
-    /// # Panics
-    ///
-    /// As the layer's own forward pass, on shapes that do not fit.
-    pub fn conv2d(&mut self, layer: &Conv2d, input: Tensor<4>) -> Tensor<4> {
-        self.layers += 1;
-        let [_, channels, height, width] = input.dims();
-        let operation = Convolution::of(layer, [channels, height, width]);
-        let Some(anchor) = &self.anchor else { return apply(&operation, input, None) };
-        let slot = Slot::empty();
-        let output = apply(&operation, input.clone(), Some((anchor, &slot)));
-        let entry = ConvolutionEntry::new(layer, &operation, input.inner(), slot);
-        let parameters = Parameter::of_layer(&layer.weight, layer.bias.as_ref());
-        self.keep("conv2d", parameters, Box::new(move || Some(Box::new(entry.collect()?))));
-        output
-    }
-
-    fn keep(&mut self, kind: &'static str, parameters: Vec<Parameter>, collect: Collect) {
-        let mut seen = self.entries.iter().flat_map(|entry| &entry.parameters);
-        if seen.any(|seen| parameters.iter().any(|parameter| parameter.id == seen.id)) && self.fault.is_none() {
-            let fault = "shares a parameter with an earlier layer; per-example norms of shared weights are not formed";
-            self.fault = Some(Error::Layer { layer: self.layers, kind, fault });
-        }
-        self.entries.push(Entry { parameters, collect });
+    /// Without this, each layer takes what costs less.
+    #[must_use]
+    pub fn with_norms(self, method: NormMethod) -> Self {
+        Self { norms: Some(method), ..self }
     }
 
     /// Runs the one backward pass, from the losses of the examples, `[example]`.
     ///
-    /// Each loss must depend on its own example alone.
+    /// Each loss must depend on its own example alone. Layers that did not reach the loss have a gradient of 0.
     ///
     /// # Errors
     ///
-    /// [`Error::Layer`] for a layer whose per-example gradients the tape cannot form. On a silent tape too: it has
-    /// recorded nothing.
+    /// [`Error::Layer`] for a layer whose per-example gradients the tape cannot form, and on a silent tape;
+    /// [`Error::Unrecorded`], [`Error::OutsideTape`] and [`Error::Examples`] when a guarantee of the tape would not hold.
     pub fn backward(self, losses: Tensor<1>) -> Result<Recording, Error> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        if self.anchor.is_none() || self.entries.is_empty() {
-            return Err(Error::Layer { layer: 0, kind: "none", fault: "the tape has recorded no layer" });
+        if self.anchor.is_none() {
+            return Err(Error::Layer { layer: 0, kind: "none", fault: "a silent tape has recorded nothing" });
         }
+        let seen: Vec<usize> = self.entries.iter().flat_map(|entry| &entry.parameters).copied().collect();
+        self.parameters.all_seen(&seen)?;
         let [examples] = losses.dims();
+        if let Some(Entry { layer: (layer, kind), examples: found, .. }) =
+            self.entries.iter().find(|entry| entry.examples != examples)
+        {
+            return Err(Error::Examples { layer: *layer, kind, found: *found, losses: examples });
+        }
         let total = losses.sum();
         if examples > 0 && total.is_tracked() {
-            total.backward();
+            self.parameters.none_reached(&total.backward())?;
         }
-        let layers = self.entries.into_iter().map(|entry| (entry.parameters, (entry.collect)())).collect();
-        Ok(Recording { examples, layers })
-    }
-}
-
-/// The most examples that are summed in single precision.
-const BLOCK: usize = 64;
-
-/// A layer's parameters and its gradients; none if its output did not reach the loss.
-type Layer = (Vec<Parameter>, Option<Box<dyn ExampleGradients>>);
-
-/// Per-example gradients of every layer on a tape.
-pub struct Recording {
-    examples: usize,
-    layers: Vec<Layer>,
-}
-
-impl std::fmt::Debug for Recording {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Recording").field("examples", &self.examples).finish_non_exhaustive()
-    }
-}
-
-impl Recording {
-    /// Number of examples.
-    pub fn examples(&self) -> usize {
-        self.examples
+        let layers = kept::collect(self.entries, &self.parameters, self.norms)?;
+        Ok(Recording { examples, parameters: self.parameters.trained(), layers })
     }
 
-    /// The L2 norm of each example's gradient over all parameters, `[example]`.
-    pub fn norms(&mut self) -> Vec<f64> {
-        let mut norms = vec![0.0; self.examples];
-        for layer in self.layers.iter_mut().filter_map(|(_, layer)| layer.as_mut()) {
-            layer.add_squared_norms(&mut norms);
-        }
-        norms.into_iter().map(f64::sqrt).collect()
+    /// One more layer.
+    fn begin(&mut self, kind: &'static str) -> (usize, &'static str) {
+        self.layers += 1;
+        (self.layers, kind)
     }
 
-    /// The sum of the examples' gradients.
-    pub fn sum(&self) -> Gradient {
-        self.weighted_sum(&vec![1.0; self.examples], BLOCK)
+    /// Position of a parameter among those that train; none for a frozen one and on a silent tape.
+    fn position(&mut self, (layer, kind): (usize, &'static str), id: ParamId) -> Option<usize> {
+        self.anchor.as_ref()?;
+        self.parameters.position(id).unwrap_or_else(|fault| {
+            self.fault.get_or_insert(Error::Layer { layer, kind, fault });
+            None
+        })
     }
 
-    /// The sum of the examples' gradients, each scaled down to a norm of at most `clipping_norm` (flat clipping).
-    ///
-    /// An example whose gradient is not finite takes no part. `batch` is the number of examples of the whole logical
-    /// batch, of which this recording may be a part: it decides how few examples are summed in single precision.
-    ///
-    /// # Guarantees
-    ///
-    /// 1. Each example adds a vector of norm at most `clipping_norm` (`no_example_adds_more_than_the_clipping_norm`).
-    /// 2. The sum over a batch of at most [`Recording::MOST`] examples is off by at most `clipping_norm / 512` in L2,
-    ///    conversion to single precision included: blocks of `b` examples contribute `(b + 3) * 2^-24` of
-    ///    `clipping_norm` for each example (`sums_are_exact_enough`).
-    ///
-    /// # Source
-    ///
-    /// Abadi et al., CCS 2016, algorithm 1; formed by book-keeping, Bu, Wang, Zha and Karypis 2022.
-    #[allow(clippy::cast_possible_truncation, reason = "the factor is rounded down first")]
-    pub fn clipped_sum(&mut self, clipping_norm: f64, batch: usize) -> Gradient {
-        let factor = |norm: f64| match norm {
-            norm if !norm.is_finite() => 0.0,
-            norm if norm <= clipping_norm => 1.0,
-            norm => (clipping_norm / norm * (1.0 - 1.0 / 4_194_304.0)) as f32,
-        };
-        let factors: Vec<f32> = self.norms().into_iter().map(factor).collect();
-        self.weighted_sum(&factors, (30_000 / batch.max(1)).saturating_sub(4).clamp(1, BLOCK))
-    }
-
-    /// The most examples of a batch whose clipped sum is exact enough for the noise of `underpin-privacy`.
-    pub const MOST: usize = 6_000;
-
-    fn weighted_sum(&self, weights: &[f32], block: usize) -> Gradient {
-        let parameters = self.layers.iter().flat_map(|(parameters, _)| parameters).cloned().collect();
-        let mut gradient = Gradient::zero(parameters);
-        let mut rest = gradient.values_mut();
-        for (parameters, layer) in &self.layers {
-            let (own, after) = rest.split_at_mut(parameters.iter().map(Parameter::size).sum());
-            rest = after;
-            if let Some(layer) = layer {
-                layer.add_weighted(weights, block, own);
+    /// Runs an operation; leaves its output's gradient in a slot if any of its parameters trains.
+    fn run<O: Operation<IN, OUT>, const IN: usize, const OUT: usize>(
+        &self,
+        operation: &O,
+        input: Tensor<IN>,
+        parameters: &[usize],
+    ) -> (Tensor<OUT>, Option<Slot<OUT>>) {
+        match &self.anchor {
+            Some(anchor) if !parameters.is_empty() => {
+                let slot = Slot::empty();
+                (apply(operation, input, Some((anchor, &slot))), Some(slot))
             }
+            _ => (apply(operation, input, None), None),
         }
-        gradient
+    }
+
+    fn keep(&mut self, layer: (usize, &'static str), examples: usize, parameters: Vec<usize>, kept: Kept) {
+        self.entries.push(Entry { layer, examples, parameters, kept });
     }
 }
 
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod contract_tests;
+#[cfg(test)]
+mod refusal_tests;
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,12 @@
 //! What a recording leaves: per-example gradients, layer by layer.
 
-use burn::module::{Param, ParamId};
+use burn::module::{Module, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
+use super::audit::Parameters;
 use super::host;
+use crate::Error;
 
 /// A parameter that a layer has a gradient for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +16,8 @@ pub(crate) struct Parameter {
 }
 
 impl Parameter {
-    fn of<const D: usize>(parameter: &Param<Tensor<D>>) -> Self {
-        Self { id: parameter.id, shape: parameter.val().dims().to_vec() }
+    pub(crate) fn of<const D: usize>(parameter: &Param<Tensor<D>>) -> Self {
+        Self { id: parameter.id, shape: parameter.base().dims().to_vec() }
     }
 
     /// A layer's weight, then its bias if it has one.
@@ -41,7 +43,28 @@ pub(crate) trait ExampleGradients: Send + Sync {
     fn add_weighted(&self, weights: &[f32], block: usize, sum: &mut [f64]);
 }
 
-/// A gradient over all parameters that the tape saw, in the order in which it saw them.
+/// Gradients that can be added to another layer's, example by example.
+pub(crate) trait Additive: ExampleGradients {
+    /// Values of one example's gradient.
+    fn size(&self) -> usize;
+
+    /// Adds one example's gradient to `target`, laid out as in [`ExampleGradients::add_weighted`].
+    ///
+    /// Returns how far, in L2, what that adds with weight 1 may be from it.
+    fn add_example(&self, example: usize, target: &mut [f64]) -> f64;
+}
+
+/// How much is added to a norm that was formed from `positions` terms in double precision, `mass` being the sum of their
+/// norms.
+///
+/// Where the terms cancel, the rounding of their sum is large beside the norm. With this much added, an example's
+/// weight times its mass is at most `C 2^29 / max(positions, 1024)` for a clipping norm `C`, so that sums in double
+/// precision, of which no chain is longer than twice that many terms, are off by less than `2^-23 C` for each example.
+pub(crate) fn slack(positions: usize, mass: f64) -> f64 {
+    mass * positions.max(1024) as f64 / f64::from(1 << 29)
+}
+
+/// A gradient over all parameters of a model that train, in the model's order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gradient {
     parameters: Vec<Parameter>,
@@ -49,6 +72,15 @@ pub struct Gradient {
 }
 
 impl Gradient {
+    /// The gradient of no example: what an empty batch sums to.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tape::recording`](crate::Tape::recording).
+    pub fn none<M: Module>(model: &M) -> Result<Self, Error> {
+        Ok(Self::zero(Parameters::of(model)?.0.trained()))
+    }
+
     pub(crate) fn zero(parameters: Vec<Parameter>) -> Self {
         let size = parameters.iter().map(Parameter::size).sum();
         Self { parameters, values: vec![0.0; size] }

@@ -1,0 +1,158 @@
+//! What the tape keeps of its layers until the backward pass is over.
+
+use burn::tensor::Tensor;
+
+use super::audit::Parameters;
+use super::conv::ConvolutionGradients;
+use super::correlate::{Direction, Windows};
+use super::cost::{NormMethod, cheaper};
+use super::factors::{Factored, Factors};
+use super::host::Values;
+use super::op::Slot;
+use super::outer::Uses;
+use super::record::{Additive, ExampleGradients};
+use super::recording::Layer;
+use super::tied::{Piece, Tied};
+use super::unfold::Geometry;
+use super::window::Window;
+use crate::Error;
+
+/// One layer that was recorded, or all uses of one weight.
+pub(crate) struct Entry {
+    /// Position on the tape, from 1, and kind.
+    pub(crate) layer: (usize, &'static str),
+    /// First axis of its input.
+    pub(crate) examples: usize,
+    /// Positions of its parameters among those of the model that train.
+    pub(crate) parameters: Vec<usize>,
+    pub(crate) kept: Kept,
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entry")
+            .field("layer", &self.layer)
+            .field("parameters", &self.parameters)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What there is of a layer besides its parameters.
+pub(crate) enum Kept {
+    Uses(Uses),
+    Convolution(Box<Convolved>),
+    Other(Collect),
+}
+
+/// Takes what the backward pass left; none if the layer's output did not reach the loss.
+pub(crate) type Collect = Box<dyn FnOnce() -> Result<Option<Box<dyn Additive>>, Error> + Send>;
+
+/// A two-dimensional convolution: its own kernels, or those of any windows.
+pub(crate) struct Convolved {
+    pub(crate) geometry: Geometry,
+    /// Values of the bias; 0 without one that trains.
+    pub(crate) bias: usize,
+    pub(crate) input: Tensor<4>,
+    pub(crate) slot: Slot<4>,
+}
+
+impl Convolved {
+    fn windows(self) -> Option<Windows> {
+        let window = Window::of_plane(&self.geometry);
+        let (input, gradient) = (Values::of(self.input), Values::of(self.slot.take()?));
+        Some(Windows { window, direction: Direction::Convolution, bias: self.bias, input, gradient })
+    }
+}
+
+impl Entry {
+    /// The gradients of a layer that shares no parameter.
+    fn alone(self, method: Option<NormMethod>) -> Result<Option<Box<dyn ExampleGradients>>, Error> {
+        match self.kept {
+            Kept::Uses(uses) => Ok(uses.alone(method, self.examples)),
+            Kept::Convolution(convolved) => {
+                let geometry = convolved.geometry;
+                let Some(windows) = convolved.windows() else { return Ok(None) };
+                Ok(Some(match method.unwrap_or_else(|| cheaper(windows.sizes(), self.examples)) {
+                    NormMethod::Ghost => Box::new(Factored::new(windows, Some(NormMethod::Ghost), self.examples)),
+                    NormMethod::Instantiated => {
+                        let Windows { bias, input, gradient, .. } = windows;
+                        Box::new(ConvolutionGradients::new(geometry, bias, input, gradient))
+                    }
+                }))
+            }
+            Kept::Other(collect) => Ok(collect()?.map(|gradients| gradients as Box<dyn ExampleGradients>)),
+        }
+    }
+
+    /// The gradients of a layer that shares a parameter.
+    fn tied(self) -> Result<Option<Box<dyn Additive>>, Error> {
+        let ghost = Some(NormMethod::Ghost);
+        match self.kept {
+            Kept::Uses(uses) => Ok(uses.tied(self.examples)),
+            Kept::Convolution(convolved) => {
+                let windows = convolved.windows();
+                Ok(windows.map(|windows| Box::new(Factored::new(windows, ghost, self.examples)) as Box<dyn Additive>))
+            }
+            Kept::Other(collect) => collect(),
+        }
+    }
+}
+
+/// The gradients of all layers; those that share a parameter are put together.
+///
+/// # Errors
+///
+/// What collecting one of them refuses.
+pub(crate) fn collect(
+    entries: Vec<Entry>,
+    parameters: &Parameters,
+    method: Option<NormMethod>,
+) -> Result<Vec<Layer>, Error> {
+    let mut groups: Vec<Vec<Entry>> = Vec::new();
+    for entry in entries {
+        let shared = |other: &Entry| other.parameters.iter().any(|parameter| entry.parameters.contains(parameter));
+        let (mut joined, rest): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| group.iter().any(shared));
+        groups = rest;
+        let mut group: Vec<Entry> = joined.drain(..).flatten().collect();
+        group.push(entry);
+        groups.push(group);
+    }
+    let mut layers = Vec::new();
+    for mut group in groups {
+        let layer = match group.pop() {
+            Some(only) if group.is_empty() => {
+                let parameters = only.parameters.clone();
+                only.alone(method)?.map(|gradients| Layer { parameters, gradients })
+            }
+            last => tied(group.into_iter().chain(last), parameters)?,
+        };
+        layers.extend(layer);
+    }
+    Ok(layers)
+}
+
+/// Layers that share parameters as one; none if no output reached the loss.
+fn tied(group: impl Iterator<Item = Entry>, parameters: &Parameters) -> Result<Option<Layer>, Error> {
+    let mut members = Vec::new();
+    let mut all: Vec<usize> = Vec::new();
+    for entry in group {
+        let own = entry.parameters.clone();
+        if let Some(gradients) = entry.tied()? {
+            all.extend(own.iter().filter(|parameter| !all.contains(parameter)).copied().collect::<Vec<_>>());
+            members.push((own, gradients));
+        }
+    }
+    let size = |of: &[usize]| of.iter().map(|parameter| parameters.size(*parameter)).sum::<usize>();
+    let place = |parameter: usize| all.iter().position(|other| *other == parameter).map_or(0, |at| size(&all[..at]));
+    let mut tied = Tied::new(size(&all));
+    let any = !members.is_empty();
+    for (own, gradients) in members {
+        let piece = |(at, parameter): (usize, &usize)| Piece {
+            own: size(&own[..at]),
+            all: place(*parameter),
+            size: parameters.size(*parameter),
+        };
+        tied.push(gradients, own.iter().enumerate().map(piece).collect());
+    }
+    Ok(any.then(|| Layer { parameters: all, gradients: Box::new(tied) }))
+}

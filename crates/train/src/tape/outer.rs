@@ -1,0 +1,132 @@
+//! Uses of one fully connected layer: at one position or at many, once or at every step of a sequence.
+
+use burn::tensor::Tensor;
+
+use super::cost::NormMethod;
+use super::factors::{Factored, Factors, Order, Sizes};
+use super::host::Values;
+use super::linear::AffineGradients;
+use super::op::Slot;
+use super::record::{Additive, ExampleGradients};
+
+/// Which side of the weight `[left, right]` the layer's input is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// `x W`: the weight is `[input, output]`.
+    Left,
+    /// `x Wᵀ`: the weight is `[output, input]`.
+    Right,
+}
+
+/// One use, once the backward pass is over; none if the layer's output did not reach the loss.
+type Take = Box<dyn FnOnce() -> Option<Part> + Send>;
+
+/// What the tape keeps of all uses of one weight.
+pub(crate) struct Uses {
+    side: Side,
+    left: usize,
+    right: usize,
+    /// Values of the bias; 0 without one that trains.
+    bias: usize,
+    takes: Vec<Take>,
+}
+
+impl Uses {
+    /// Of a weight `[left, right]`; `bias` counts the values of a bias that trains.
+    pub(crate) fn of(side: Side, [left, right]: [usize; 2], bias: usize) -> Self {
+        Self { side, left, right, bias, takes: Vec::new() }
+    }
+
+    pub(crate) fn side(&self) -> Side {
+        self.side
+    }
+
+    /// One more use, on `[example, ..., input]`.
+    pub(crate) fn push<const D: usize>(&mut self, input: Tensor<D>, slot: Slot<D>) {
+        let side = self.side;
+        self.takes.push(Box::new(move || {
+            let gradient = slot.take()?;
+            let positions = input.dims()[1..D - 1].iter().product();
+            let (input, gradient) = (Values::of(input), Values::of(gradient));
+            let (left, right) = match side {
+                Side::Left => (input, gradient),
+                Side::Right => (gradient, input),
+            };
+            Some(Part { positions, left, right })
+        }));
+    }
+
+    fn collect(self) -> Option<OuterProducts> {
+        let Self { left, right, bias, takes, .. } = self;
+        let parts: Vec<Part> = takes.into_iter().filter_map(|take| take()).collect();
+        (!parts.is_empty()).then_some(OuterProducts { left, right, bias, parts })
+    }
+
+    /// The gradients of a weight that no other layer shares.
+    pub(crate) fn alone(self, method: Option<NormMethod>, examples: usize) -> Option<Box<dyn ExampleGradients>> {
+        let products = self.collect()?;
+        if products.sizes().positions > 1 {
+            return Some(Box::new(Factored::new(products, method, examples)));
+        }
+        let OuterProducts { left, right, bias, parts } = products;
+        let only = parts.into_iter().find(|part| part.positions == 1)?;
+        Some(Box::new(AffineGradients::new([left, right], usize::from(bias > 0), only.left, only.right)))
+    }
+
+    /// The gradients of a weight that another layer shares.
+    pub(crate) fn tied(self, examples: usize) -> Option<Box<dyn Additive>> {
+        Some(Box::new(Factored::new(self.collect()?, Some(NormMethod::Ghost), examples)))
+    }
+}
+
+/// One use of a layer.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// Inputs of one example that the weights are applied to.
+    pub(crate) positions: usize,
+    /// `[example, position, left]`.
+    pub(crate) left: Values,
+    /// `[example, position, right]`.
+    pub(crate) right: Values,
+}
+
+/// Gradients of a weight: `left ⊗ right`, summed over the positions of all uses.
+#[derive(Debug)]
+pub(crate) struct OuterProducts {
+    pub(crate) left: usize,
+    pub(crate) right: usize,
+    pub(crate) bias: usize,
+    pub(crate) parts: Vec<Part>,
+}
+
+/// One example's rows.
+fn rows(values: &Values, example: usize, size: usize) -> &[f32] {
+    &values.as_slice()[example * size..][..size]
+}
+
+impl Factors for OuterProducts {
+    fn sizes(&self) -> Sizes {
+        let positions = self.parts.iter().map(|part| part.positions).sum();
+        let Self { left, right, bias, .. } = *self;
+        Sizes { groups: 1, positions, left, right, bias, order: Order::PositionsFirst }
+    }
+
+    fn fill(&self, example: usize, _: usize, mut left: &mut [f32], mut right: &mut [f32]) {
+        for part in &self.parts {
+            let (own, rest) = left.split_at_mut(part.positions * self.left);
+            own.copy_from_slice(rows(&part.left, example, own.len()));
+            left = rest;
+            let (own, rest) = right.split_at_mut(part.positions * self.right);
+            own.copy_from_slice(rows(&part.right, example, own.len()));
+            right = rest;
+        }
+    }
+
+    fn add_bias(&self, example: usize, bias: &mut [f32]) {
+        for part in &self.parts {
+            for row in rows(&part.right, example, part.positions * self.right).chunks_exact(self.right) {
+                bias.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+            }
+        }
+    }
+}
