@@ -49,12 +49,15 @@ pub struct Collection {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Privacy {
-    /// Largest ε of the whole training.
+    /// Largest ε of all that is told of the training rows: the model, and the counts of the classes on its card.
     pub epsilon: Epsilon,
     /// The δ at which ε is stated.
     pub delta: Delta,
     /// L2 norm to which each example's gradient is clipped.
     pub clipping_norm: f64,
+    /// The part of ε that the counts of the classes may spend; 0 tells none.
+    #[serde(default)]
+    pub statistics: f64,
 }
 
 /// Adversarial training by projected gradient descent.
@@ -278,6 +281,7 @@ impl Privacy {
             epsilon: Epsilon::new(8.0).expect("invariant: 8 is a positive number"),
             delta: Delta::new(delta).expect("invariant: a power of ten below 1"),
             clipping_norm: 1.0,
+            statistics: 0.1,
         }
     }
 }

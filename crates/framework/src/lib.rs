@@ -2,6 +2,7 @@
 
 mod assess;
 mod calendar;
+mod census;
 mod collect;
 pub mod config;
 mod drift;

@@ -64,11 +64,11 @@ use underpin_privacy::SecretKey;
 
 use crate::assess::{self, Systems};
 use crate::collect::Material;
-use crate::config::{Attacks, Serving};
+use crate::config::{Attacks, Privacy, Serving};
 use crate::model::{Model, Recipe};
 use crate::report::Reconstruction;
 use crate::seal::{self, ClearanceDocument, PolicyName, files};
-use crate::{Error, safety};
+use crate::{Error, census, safety};
 
 /// A policy is fixed: read, complete, and known by the digest of its bytes. Nothing has been measured.
 #[derive(Debug)]
@@ -176,6 +176,17 @@ impl<M: Model> Trained<M> {
     /// The model.
     pub fn model(&self) -> &M {
         &self.model
+    }
+
+    /// Counts the rows of each class privately, for the model card.
+    ///
+    /// # Errors
+    ///
+    /// When the counts would leave no ε to train with.
+    pub(crate) fn count(mut self, privacy: &Privacy, key: &SecretKey, seed: Seed) -> Result<Self, Error> {
+        let data = self.sanitized.material.train.examples();
+        census::count(data, privacy, key, seed, &mut self.record)?;
+        Ok(self)
     }
 
     /// Puts the guard around the model that deployment will put around it; its noise comes from `key`.

@@ -11,13 +11,13 @@ use underpin_metrics::evasion::Pgd;
 use underpin_privacy::SecretKey;
 use underpin_train::{Classifier, DeviceKind, Settings, Sgd};
 
-use crate::Error;
 use crate::collect::{Material, Order, collect};
 use crate::config::{self, Config};
 use crate::lifecycle::{Assessed, Cleared, Declared, Provenance, Refused};
 use crate::model::{Quiet, Recipe};
 use crate::report::{self, Report};
 use crate::seal::{self, Act, RunFolder, SigningKey, files};
+use crate::{Error, census};
 
 /// File of a run that says how it was made, so that it can be made again.
 pub(crate) const JOB: &str = "job.json";
@@ -124,12 +124,12 @@ pub(crate) fn recipe(config: &Config, key: SecretKey) -> Result<Trainers, Error>
     let undefended = Sgd::plain(config.training_undefended().clone());
     let small = Settings { batch_size: config.attacks.extraction.batch_size, ..undefended.settings.clone() };
     let adversary = Sgd::plain(small);
-    let privacy = config.privacy.map(|privacy| underpin_train::Privacy {
-        target: privacy.epsilon,
-        delta: privacy.delta,
-        clipping_norm: privacy.clipping_norm,
-        key: Arc::new(key),
-    });
+    let private = |privacy: config::Privacy| {
+        let (target, _) = census::split(&privacy)?;
+        let (delta, clipping_norm) = (privacy.delta, privacy.clipping_norm);
+        Ok::<_, Error>(underpin_train::Privacy { target, delta, clipping_norm, key: Arc::new(key) })
+    };
+    let privacy = config.privacy.map(private).transpose()?;
     let hardening = config.adversary.as_ref().map(attacker).transpose()?.map(Quiet);
     let defended = Sgd { settings: config.training.clone(), privacy, adversary: hardening };
     Ok(Recipe { defended, undefended, adversary })
@@ -162,7 +162,10 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
     let secret = SecretKey::new(key.secret("underpin training"));
     let serving_key = SecretKey::new(key.secret("underpin serving"));
     let recipe = recipe(&config, secret)?;
-    let trained = declared.collect(material).train(&recipe, job.seed)?;
+    let mut trained = declared.collect(material).train(&recipe, job.seed)?;
+    if let Some(privacy) = &config.privacy {
+        trained = trained.count(privacy, &SecretKey::new(key.secret("underpin statistics")), job.seed)?;
+    }
     folder.record(act("trained the model"), key)?;
 
     let digest = seal::sha256(&crate::Model::artifact(trained.model())?);

@@ -88,6 +88,7 @@ impl NoisyMax {
         permute_and_flip(&gaps(scores)?, self.scale, stream)
     }
 
+    #[cfg(feature = "statistics")]
     pub(crate) fn select_by_gap(&self, gaps: &[u64], stream: &mut SecretStream) -> Result<usize, Error> {
         permute_and_flip(gaps, self.scale, stream)
     }

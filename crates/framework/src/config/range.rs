@@ -21,6 +21,9 @@ impl Config {
         let share = self.collection.planted_share;
         let planted = between("collection.planted_share", share, "(0, 0.5]", share > 0.0 && share <= 0.5);
         let refused = std::iter::once(planted).chain(self.attacks.checks(classes)).find(|check| !check.holds);
+        if let Some(privacy) = &self.privacy {
+            crate::census::split(privacy)?;
+        }
         refused.map_or(Ok(()), |Check { name, value, allowed, .. }| Err(Error::Setting { name, value, range: allowed }))
     }
 }
@@ -83,6 +86,7 @@ mod tests {
         let defaults = Config::fitting(&Shape::new([30]).unwrap(), [500, 100], 3, DeviceKind::Flex, &policy);
         defaults.check(3).unwrap();
         for (change, expected) in [
+            ("privacy.statistics = 9.0", "privacy.statistics = 9 is outside [0, 8): part of privacy.epsilon"),
             ("attacks.keys = 0", "attacks.keys = 0 is outside [1, inf)"),
             ("attacks.extraction.budgets = []", "number of attacks.extraction.budgets = 0 is outside [1, inf)"),
             ("attacks.extraction.budgets = [5, 0]", "attacks.extraction.budgets = 0 is outside [1, inf)"),

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use underpin_core::{About, Subject, Threat};
+use underpin_core::{About, Subject, Threat, Value};
 
-use super::{HEADINGS, Outcome, Report, table, words};
-use crate::calendar;
+use super::{Class, HEADINGS, Outcome, Report, table, words};
+use crate::{calendar, census};
 
 /// A model card in Markdown (`CommonMark` with tables).
 ///
@@ -78,8 +78,25 @@ fn intended_use(report: &Report<'_>) -> Vec<String> {
 }
 
 fn factors(report: &Report<'_>) -> Vec<String> {
-    let classes = report.data.classes.iter().map(|class| vec![class.name.clone(), words::count(class.rows)]);
-    section("Factors", rows(&["Class", "Rows kept"], classes))
+    let parameters = &report.evidence.record.parameters;
+    let told = |label: usize| parameters.get(&format!("{}{label}", census::ROWS)).map(words::value);
+    let classes = report.data.classes.iter().enumerate();
+    match parameters.get(census::DEVIATION) {
+        // A private model's card tells no more of the rows than the model's own ε allows.
+        Some(Value::Number(deviation)) => {
+            let rows_of = |(label, class): (usize, &Class)| vec![class.name.clone(), told(label).unwrap_or_default()];
+            let mut lines = rows(&["Class", "Rows that trained, about"], classes.map(rows_of));
+            lines.extend([
+                String::new(),
+                format!("Counted with noise of standard deviation {deviation:.1}, paid for from ε."),
+            ]);
+            section("Factors", lines)
+        }
+        _ => {
+            let rows_of = |(_, class): (usize, &Class)| vec![class.name.clone(), words::count(class.rows)];
+            section("Factors", rows(&["Class", "Rows kept"], classes.map(rows_of)))
+        }
+    }
 }
 
 fn metrics(report: &Report<'_>) -> Vec<String> {
