@@ -241,7 +241,8 @@ fn what_cannot_be_trained_is_refused() {
     assert!(matches!(train(mlp(), &spoilt), Error::Inputs(Denied::NotFinite { example: 1, position: 1, .. })));
     let fast = Settings { optimiser: Optimiser::Sgd { learning_rate: 1e38, momentum: 0.0 }, ..mlp() };
     assert!(matches!(train(fast, &data), Error::Diverged { .. }));
-    let private = Sgd::<Fgsm> { settings: mlp(), privacy: Some(privacy(1e-9)), adversary: None };
+    let impossible = Privacy { delta: Delta::new(1e-300).unwrap(), ..privacy(1e-9) };
+    let private = Sgd::<Fgsm> { settings: mlp(), privacy: Some(impossible), adversary: None };
     assert!(matches!(private.train(&data, Seed(1)), Err(Error::Privacy(_))));
 }
 
