@@ -49,6 +49,6 @@ pub(crate) fn ci() -> Result<ExitCode> {
     run("documentation", cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
     run("documentation tests", &mut cargo(&["test", "--workspace", "--doc"]))?;
     // As tests, not by `cargo bench`: the same build serves, and each bench runs once.
-    run("benches, one pass each", &mut cargo(&["test", "--workspace", "--bench", "lifecycle"]))?;
+    run("benches, one pass each", &mut cargo(&["test", "--workspace", "--benches"]))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -56,8 +56,8 @@ pub(crate) fn count(
     };
     let budget = Budget::in_memory(&terms)?;
     let mut statistics = Statistics::new(&budget, key.derive("census", &[&counts, &labels]));
-    let column = Column::new(data.labels().iter().map(|label| *label as i64).collect())?;
-    let classes = Categories::new((0..data.classes() as i64).collect())?;
+    let column = Column::new(data.labels().iter().map(|label| *label as u64).collect())?;
+    let classes = Categories::new((0..data.classes() as u64).collect())?;
     // A little less, so that units rounded up still fit.
     let told = statistics.histogram(&column, &classes, Epsilon::new(epsilon.value() * (1.0 - 1e-9))?)?;
     for (label, rows) in told.value.iter().enumerate() {

@@ -81,22 +81,16 @@ fn factors(report: &Report<'_>) -> Vec<String> {
     let parameters = &report.evidence.record.parameters;
     let told = |label: usize| parameters.get(&format!("{}{label}", census::ROWS)).map(words::value);
     let classes = report.data.classes.iter().enumerate();
-    match parameters.get(census::DEVIATION) {
-        // A private model's card tells no more of the rows than the model's own ε allows.
-        Some(Value::Number(deviation)) => {
-            let rows_of = |(label, class): (usize, &Class)| vec![class.name.clone(), told(label).unwrap_or_default()];
-            let mut lines = rows(&["Class", "Rows that trained, about"], classes.map(rows_of));
-            lines.extend([
-                String::new(),
-                format!("Counted with noise of standard deviation {deviation:.1}, paid for from ε."),
-            ]);
-            section("Factors", lines)
-        }
-        _ => {
-            let rows_of = |(_, class): (usize, &Class)| vec![class.name.clone(), words::count(class.rows)];
-            section("Factors", rows(&["Class", "Rows kept"], classes.map(rows_of)))
-        }
-    }
+    let Some(Value::Number(deviation)) = parameters.get(census::DEVIATION) else {
+        let rows_of = |(_, class): (usize, &Class)| vec![class.name.clone(), words::count(class.rows)];
+        return section("Factors", rows(&["Class", "Rows kept"], classes.map(rows_of)));
+    };
+    // A private model's card tells no more of the rows than the model's own ε allows.
+    let rows_of = |(label, class): (usize, &Class)| vec![class.name.clone(), told(label).unwrap_or_default()];
+    let mut lines = rows(&["Class", "Rows that trained, about"], classes.map(rows_of));
+    lines.push(String::new());
+    lines.push(format!("Counted with noise of standard deviation {deviation:.1}, paid for from ε."));
+    section("Factors", lines)
 }
 
 fn metrics(report: &Report<'_>) -> Vec<String> {
