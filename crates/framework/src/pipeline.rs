@@ -124,11 +124,8 @@ pub(crate) fn recipe(config: &Config, key: SecretKey) -> Result<Trainers, Error>
     let undefended = Sgd::plain(config.training_undefended().clone());
     let small = Settings { batch_size: config.attacks.extraction.batch_size, ..undefended.settings.clone() };
     let adversary = Sgd::plain(small);
-    let privacy = config.privacy.map(|privacy| underpin_train::Privacy {
-        target: privacy.epsilon,
-        delta: privacy.delta,
-        clipping_norm: privacy.clipping_norm,
-        key: Arc::new(key),
+    let privacy = config.privacy.map(|privacy| {
+        underpin_train::Privacy::flat(privacy.epsilon, privacy.delta, privacy.clipping_norm, Arc::new(key))
     });
     let hardening = config.adversary.as_ref().map(attacker).transpose()?.map(Quiet);
     let defended = Sgd { settings: config.training.clone(), privacy, adversary: hardening };

@@ -64,7 +64,7 @@ impl CorrelatedGaussian {
     ///
     /// As for [`Event::epsilon`].
     pub fn epsilon(&self, delta: Delta) -> Result<Bounds, Error> {
-        Event::Gaussian { noise_multiplier: self.noise_multiplier }.epsilon(delta)
+        Event::Gaussian { noise_multiplier: self.noise_multiplier }.epsilon(delta, Adjacency::ZeroOut)
     }
 
     /// Starts the run over `rows` rows.

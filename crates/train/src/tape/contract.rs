@@ -126,7 +126,10 @@ pub(super) fn check<M: Module>(
             let found = grouped.clipped_sum(clip, EXAMPLES / ROWS);
             assert!(distance(found.values(), &expected) < 1e-4 * norm(&expected), "{place}: sum of groups");
             let plain = record().1.grouped(ROWS).unwrap().sum();
-            assert!(distance(plain.values(), &sum(f64::INFINITY)) < 1e-4 * norm(plain.values()), "{place}: plain groups");
+            assert!(
+                distance(plain.values(), &sum(f64::INFINITY)) < 1e-4 * norm(plain.values()),
+                "{place}: plain groups"
+            );
             let plain = record().1.sum();
             assert!(distance(plain.values(), &sum(f64::INFINITY)) < 1e-4 * norm(plain.values()), "{place}: sum");
         }

@@ -20,11 +20,6 @@ impl Parameter {
         Self { id: parameter.id, shape: parameter.base().dims().to_vec() }
     }
 
-    /// A layer's weight, then its bias if it has one.
-    pub(crate) fn of_layer<const D: usize>(weight: &Param<Tensor<D>>, bias: Option<&Param<Tensor<1>>>) -> Vec<Self> {
-        std::iter::once(Self::of(weight)).chain(bias.map(Self::of)).collect()
-    }
-
     pub(crate) fn size(&self) -> usize {
         self.shape.iter().product()
     }

@@ -8,7 +8,6 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
 use super::contract::Redraw;
-use super::record::Grouped;
 use super::*;
 use crate::DeviceKind;
 
@@ -208,7 +207,7 @@ fn rows_of_a_group_are_one_example() {
         let single = net.one_by_one(&inputs);
         let groups: Vec<Vec<f64>> =
             single.chunks(3).map(|rows| rows.iter().fold(vec![0.0; rows[0].0.len()], add)).collect();
-        let mut recording = record(&net, inputs.clone(), &device).grouped(3).unwrap();
+        let mut recording = record(&net, inputs.clone()).grouped(3).unwrap();
         assert_eq!(recording.examples(), 2);
         let norms = recording.norms();
         for (found, group) in norms.iter().zip(&groups) {
@@ -220,7 +219,7 @@ fn rows_of_a_group_are_one_example() {
             expected.iter_mut().zip(group).for_each(|(sum, value)| *sum += value * clip / norm(group));
         }
         assert!(distance(found.values(), &expected) < 1e-5 * norm(&expected), "{kind}");
-        assert!(record(&net, inputs, &device).grouped(4).is_err());
+        assert!(record(&net, inputs).grouped(4).is_err());
     }
 }
 
