@@ -17,7 +17,7 @@ use underpin_data::{
 use underpin_metrics::evasion::Pgd;
 use underpin_privacy::{Adjacency, Event, SecretKey, SubsampledGaussian, Target};
 use underpin_serve::{QueryLedger, Quota};
-use underpin_train::{Architecture, Optimiser, Privacy, Settings, Sgd};
+use underpin_train::{Architecture, Averaging, Clipping, Mechanism, Optimiser, Privacy, Schedule, Settings, Sgd};
 
 const DIGITS: &[u8] = include_bytes!("../../crates/framework/data/digits/digits.csv.gz");
 
@@ -36,20 +36,18 @@ fn settings(architecture: Architecture) -> Settings {
         epochs: 1,
         batch_size: 100,
         optimiser,
+        schedule: Schedule::Constant,
+        augmentation: None,
         warm_up: 0.0,
-        averaging: 0.0,
+        averaging: Averaging::Last(0.0),
         device: DeviceKind::Flex,
     }
 }
 
 fn steps(c: &mut Criterion) {
     let data = digits().select(&(0..1000).collect::<Vec<_>>());
-    let privacy = Privacy {
-        target: Epsilon::new(8.0).expect("positive"),
-        delta: Delta::new(1e-4).expect("in range"),
-        clipping_norm: 1.0,
-        key: Arc::new(SecretKey::new([1; 32])),
-    };
+    let (target, delta) = (Epsilon::new(8.0).expect("positive"), Delta::new(1e-4).expect("in range"));
+    let privacy = Privacy::flat(target, delta, 1.0, Arc::new(SecretKey::new([1; 32])));
     let pgd = Pgd::new(Norm::Linf, Radius::new(0.1).expect("positive"), 7, 1);
     let mut group = c.benchmark_group("ten steps of 100 digits");
     for (name, architecture) in
@@ -60,6 +58,17 @@ fn steps(c: &mut Criterion) {
         let adversarial = Sgd { settings: settings(architecture), privacy: None, adversary: Some(pgd) };
         group.bench_function(BenchmarkId::new("plain", name), |b| b.iter(|| plain.train(&data, Seed(1))));
         group.bench_function(BenchmarkId::new("private", name), |b| b.iter(|| private.train(&data, Seed(1))));
+        let adaptive = Clipping::Adaptive { initial: 1.0, quantile: 0.5, rate: 0.2, share: 0.05 };
+        let others = [
+            ("private, clipped per layer", Privacy { clipping: Clipping::PerLayer { norm: 1.0 }, ..privacy.clone() }),
+            ("private, adaptive clipping", Privacy { clipping: adaptive, ..privacy.clone() }),
+            ("private, correlated noise", Privacy { mechanism: Mechanism::Banded { bands: 10 }, ..privacy.clone() }),
+            ("private, 100 canaries", Privacy { canaries: 100, ..privacy.clone() }),
+        ];
+        for (method, privacy) in others {
+            let other = Sgd { privacy: Some(privacy), ..plain.clone() };
+            group.bench_function(BenchmarkId::new(method, name), |b| b.iter(|| other.train(&data, Seed(1))));
+        }
         group.bench_function(BenchmarkId::new("adversarial", name), |b| b.iter(|| adversarial.train(&data, Seed(1))));
     }
     group.finish();

@@ -126,8 +126,8 @@ pub(crate) fn recipe(config: &Config, key: SecretKey) -> Result<Trainers, Error>
     let adversary = Sgd::plain(small);
     let private = |privacy: config::Privacy| {
         let (target, _) = census::split(&privacy)?;
-        let (delta, clipping_norm) = (privacy.delta, privacy.clipping_norm);
-        Ok::<_, Error>(underpin_train::Privacy { target, delta, clipping_norm, key: Arc::new(key) })
+        let (delta, norm) = (privacy.delta, privacy.clipping_norm);
+        Ok::<_, Error>(underpin_train::Privacy::flat(target, delta, norm, Arc::new(key)))
     };
     let privacy = config.privacy.map(private).transpose()?;
     let hardening = config.adversary.as_ref().map(attacker).transpose()?.map(Quiet);

@@ -33,6 +33,15 @@ pub enum Error {
     /// A batch was released into a run that did not draw it.
     #[error("this batch was drawn by another run")]
     ForeignBatch,
+    /// The progress of another run, or of this one under another key.
+    #[error("this progress is of another run, or this run has drawn a batch already")]
+    ForeignRun,
+    /// The last batch drawn is not released, and what comes after it is made from it.
+    #[error("the batch of step {step} is drawn but not released; no further batch is drawn before it is")]
+    StepPending {
+        /// The step, from 1.
+        step: u64,
+    },
     /// A clipped sum, or a row's vector, holds NaN or an infinity.
     #[error("value {value} at position {position} of what is to be released is not finite")]
     NotFinite {

@@ -8,16 +8,19 @@
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare what must be bit for bit the same"))]
 
 mod adjacency;
+mod audit;
 mod bounds;
 mod budget;
 mod calibration;
 mod concentrated;
+mod correlated;
 mod discrete;
 mod error;
 mod event;
 mod fixed;
 mod gdp;
 mod key;
+mod matrix;
 pub mod mistakes;
 mod pld;
 mod rdp;
@@ -30,16 +33,19 @@ mod steps;
 mod subsampled;
 
 pub use adjacency::Adjacency;
+pub use audit::Guesses;
 pub use bounds::Bounds;
 pub use budget::{Act, Budget, Cost, Entry, Head, Reservation, Terms, Trail};
 pub use calibration::Target;
 pub use concentrated::ZeroConcentrated;
+pub use correlated::{CorrelatedGaussian, CorrelatedProgress, CorrelatedSteps};
 pub use discrete::{DiscreteGaussian, DiscreteLaplace};
 pub use error::Error;
 pub use event::Event;
 pub use gdp::GaussianPrivacy;
 pub use key::{SecretKey, SecretStream};
+pub use matrix::{BandedFactor, Participation};
 pub use response::RandomizedResponse;
 pub use selection::{ExponentialMechanism, NoisyMax, ScoreChange};
-pub use steps::{Batch, PrivateSteps};
+pub use steps::{Batch, PrivateSteps, Progress};
 pub use subsampled::SubsampledGaussian;

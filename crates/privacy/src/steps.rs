@@ -9,12 +9,12 @@ use crate::rounded::{DISTANCE, RoundedGaussian, SIGMA_BITS};
 use crate::{Adjacency, Bounds, Error, SecretKey, SubsampledGaussian, error::within};
 
 /// What the sum may be off by, in clipping norms and L2: the single-precision sum of either neighbour by half of it.
-const SUM_ERROR: f64 = 1.0 / 256.0;
+pub(crate) const SUM_ERROR: f64 = 1.0 / 256.0;
 /// What rounding to the grid adds to the distance of two neighbours, in grid units and per square root of coordinate:
 /// ½ for either, and 1/16 for the double-precision quotient of numbers up to 2^48.
-const ROUNDING: f64 = 2.0 * (0.5 + 1.0 / 16.0);
+pub(crate) const ROUNDING: f64 = 2.0 * (0.5 + 1.0 / 16.0);
 /// Share of δ set aside for the distance between the noise drawn and the noise accounted for.
-const NOISE_SHARE: f64 = 1.0 / 1_048_576.0;
+pub(crate) const NOISE_SHARE: f64 = 1.0 / 1_048_576.0;
 
 /// The rows of one step, drawn by Poisson sampling.
 ///
@@ -69,9 +69,27 @@ const NOISE_SHARE: f64 = 1.0 / 1_048_576.0;
 ///
 /// `Debug` does not show the rows: which ones were drawn is secret.
 pub struct Batch {
-    indices: Vec<usize>,
-    step: u64,
-    run: [u8; 32],
+    pub(crate) indices: Vec<usize>,
+    pub(crate) step: u64,
+    pub(crate) run: [u8; 32],
+}
+
+/// How far a run has come: with the key and the mechanism, all that a checkpoint needs to take it up again.
+///
+/// Tells nothing of the key. Each step's sample and noise depend on the key and the step's number alone, so that a run
+/// taken up again continues the same random stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Progress {
+    pub(crate) steps: u64,
+    pub(crate) released: u64,
+    pub(crate) run: [u8; 32],
+}
+
+impl Progress {
+    /// Steps drawn.
+    pub const fn steps(&self) -> u64 {
+        self.steps
+    }
 }
 
 impl fmt::Debug for Batch {
@@ -217,7 +235,7 @@ impl PrivateSteps {
         if batch.run != self.run {
             return Err(Error::ForeignBatch);
         }
-        self.check(batch.indices.len(), clipped_sum)?;
+        check(batch.indices.len(), self.mechanism.clipping_norm(), clipped_sum)?;
         let mut noisy = self.noisy(batch.step, clipped_sum.len())?;
         for value in clipped_sum {
             *value = noisy(f64::from(*value));
@@ -283,19 +301,6 @@ impl PrivateSteps {
         })
     }
 
-    fn check(&self, rows: usize, sum: &[f32]) -> Result<(), Error> {
-        if let Some(position) = sum.iter().position(|value| !value.is_finite()) {
-            return Err(Error::NotFinite { position, value: sum[position].to_string() });
-        }
-        let norm = sum.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
-        let clipping_norm = self.mechanism.clipping_norm();
-        let at_most = (rows as f64 + SUM_ERROR) * clipping_norm;
-        if norm > at_most * (1.0 + 1e-6) {
-            return Err(Error::NotClipped { rows, norm, clipping_norm, at_most });
-        }
-        Ok(())
-    }
-
     /// The ε spent by the steps drawn so far, at `delta`.
     ///
     /// The upper bound is infinite when the millionth of `delta` set aside does not pay for the noise's distance from
@@ -305,12 +310,61 @@ impl PrivateSteps {
     ///
     /// As for [`SubsampledGaussian::epsilon`].
     pub fn epsilon(&self, delta: Delta) -> Result<Bounds, Error> {
+        self.epsilon_after(self.steps, delta)
+    }
+
+    /// As [`epsilon`](Self::epsilon), of the run's first `steps` steps.
+    ///
+    /// # Errors
+    ///
+    /// As for [`SubsampledGaussian::epsilon`].
+    pub fn epsilon_after(&self, steps: u64, delta: Delta) -> Result<Bounds, Error> {
         let ideal = Delta::new(delta.value() * (1.0 - NOISE_SHARE)).unwrap_or(delta);
-        let bounds = self.mechanism.epsilon(self.steps, ideal)?;
+        let bounds = self.mechanism.epsilon(steps, ideal)?;
+        // What is released in steps to come, as wide as in those so far.
+        let released = if self.steps == 0 { 0.0 } else { self.released as f64 / self.steps as f64 };
+        let released = (released * steps as f64).max(self.released as f64);
         // Distance τ makes δ(ε) at most δ + (1 + exp ε) τ.
-        let distance = self.released as f64 * DISTANCE;
-        let paid = (1.0 + bounds.upper.exp()) * distance <= delta.value() * NOISE_SHARE * 0.999;
-        Ok(Bounds { upper: if paid || self.released == 0 { bounds.upper } else { f64::INFINITY }, ..bounds })
+        let paid = (1.0 + bounds.upper.exp()) * released * DISTANCE <= delta.value() * NOISE_SHARE * 0.999;
+        Ok(Bounds { upper: if paid || released == 0.0 { bounds.upper } else { f64::INFINITY }, ..bounds })
+    }
+
+    /// How far the run has come.
+    pub const fn progress(&self) -> Progress {
+        Progress { steps: self.steps, released: self.released, run: self.run }
+    }
+
+    /// Takes up a run where an earlier process left it: the steps until then stay counted.
+    ///
+    /// # Limits
+    ///
+    /// A step that was released after `progress` was taken is drawn again, with the same noise. Released again on the same
+    /// sum, it is the same release; on another sum it would tell the difference. Whoever takes up runs must know which
+    /// steps were released, and on what: write [`seal`](Self::seal) down before each release.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ForeignRun`] for the progress of a run with another key, or when this run has drawn a batch already;
+    /// [`Error::StepsExhausted`] for more steps than this run has.
+    pub fn resume(self, progress: Progress) -> Result<Self, Error> {
+        if progress.run != self.run || self.steps > 0 {
+            return Err(Error::ForeignRun);
+        }
+        if progress.steps > self.max_steps {
+            return Err(Error::StepsExhausted { max_steps: self.max_steps });
+        }
+        Ok(Self { steps: progress.steps, released: progress.released, ..self })
+    }
+
+    /// What says, to who holds the key, that this very sum was about to be released at this step; it tells nobody else
+    /// anything.
+    pub fn seal(&self, batch: &Batch, clipped_sum: &[f32]) -> [u8; 32] {
+        seal(&self.key, batch, clipped_sum)
+    }
+
+    /// Number of rows.
+    pub const fn rows(&self) -> usize {
+        self.rows
     }
 
     /// Steps drawn so far.
@@ -371,7 +425,25 @@ fn grid(mechanism: &SubsampledGaussian, coordinates: usize) -> Result<f64, Error
     Ok(noise * mechanism.clipping_norm() * (1.0 + SUM_ERROR) / (sigma - rounding) * (1.0 + 1e-12))
 }
 
-fn exp2(exponent: u32) -> f64 {
+/// Refuses a sum that clipped vectors cannot add up to.
+pub(crate) fn check(rows: usize, clipping_norm: f64, sum: &[f32]) -> Result<(), Error> {
+    if let Some(position) = sum.iter().position(|value| !value.is_finite()) {
+        return Err(Error::NotFinite { position, value: sum[position].to_string() });
+    }
+    let norm = sum.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+    let at_most = (rows as f64 + SUM_ERROR) * clipping_norm;
+    if norm > at_most * (1.0 + 1e-6) {
+        return Err(Error::NotClipped { rows, norm, clipping_norm, at_most });
+    }
+    Ok(())
+}
+
+pub(crate) fn seal(key: &SecretKey, batch: &Batch, sum: &[f32]) -> [u8; 32] {
+    let values: Vec<u8> = sum.iter().flat_map(|value| value.to_le_bytes()).collect();
+    key.derive("seal", &[&batch.step.to_le_bytes(), &values]).fingerprint()
+}
+
+pub(crate) fn exp2(exponent: u32) -> f64 {
     2f64.powi(exponent.cast_signed())
 }
 

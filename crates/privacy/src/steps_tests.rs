@@ -43,6 +43,49 @@ fn foreign_batches_are_refused() {
 }
 
 #[test]
+fn a_run_taken_up_again_goes_on_as_it_would_have() {
+    let delta = Delta::new(1e-5).unwrap();
+    let step = |run: &mut PrivateSteps| {
+        let batch = run.draw().unwrap();
+        let (rows, mut sum) = (batch.indices().to_vec(), [0.0; 3]);
+        run.release(batch, &mut sum).unwrap();
+        (rows, sum)
+    };
+    let mut whole = run(0.5, 1.0, 16, 3);
+    step(&mut whole);
+    let progress = whole.progress();
+    let expected = [step(&mut whole), step(&mut whole)];
+    let mut again = run(0.5, 1.0, 16, 3).resume(progress).unwrap();
+    assert_eq!(again.epsilon(delta).unwrap(), run_of(1).epsilon(delta).unwrap());
+    assert_eq!([step(&mut again), step(&mut again)], expected);
+    assert_eq!(again.epsilon(delta).unwrap(), whole.epsilon(delta).unwrap());
+    assert_eq!(again.progress(), whole.progress());
+    assert_eq!(run(0.5, 1.0, 16, 4).resume(progress).unwrap_err(), Error::ForeignRun);
+    assert_eq!(again.resume(progress).unwrap_err(), Error::ForeignRun);
+    let short = SubsampledGaussian::new(0.5, 1.0, 1.0).unwrap().start(16, 2, SecretKey::new([3; 32])).unwrap();
+    assert_eq!(short.resume(whole.progress()).unwrap_err(), Error::StepsExhausted { max_steps: 2 });
+}
+
+/// A run of which so many steps are drawn and released.
+fn run_of(steps: u64) -> PrivateSteps {
+    let mut run = run(0.5, 1.0, 16, 3);
+    for _ in 0..steps {
+        let batch = run.draw().unwrap();
+        run.release(batch, &mut [0.0; 3]).unwrap();
+    }
+    run
+}
+
+#[test]
+fn a_seal_is_of_one_sum_and_step() {
+    let mut run = run(0.5, 1.0, 8, 1);
+    let (one, two) = (run.draw().unwrap(), run.draw().unwrap());
+    assert_eq!(run.seal(&one, &[1.0, 2.0]), run.seal(&one, &[1.0, 2.0]));
+    assert_ne!(run.seal(&one, &[1.0, 2.0]), run.seal(&one, &[1.0, 2.0f32.next_up()]));
+    assert_ne!(run.seal(&one, &[1.0, 2.0]), run.seal(&two, &[1.0, 2.0]));
+}
+
+#[test]
 fn what_was_not_clipped_is_refused() {
     let mut run = run(1.0, 1.0, 3, 1);
     let mut refused = |sum: &mut [f32]| {

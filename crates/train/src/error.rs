@@ -128,6 +128,41 @@ pub enum Error {
         /// The first thing that is wrong.
         fault: String,
     },
+    /// A step's closure gave another number of losses than its units have rows.
+    #[error("{found} losses for {expected} rows")]
+    Losses {
+        /// Losses given.
+        found: usize,
+        /// Units times the rows of one.
+        expected: usize,
+    },
+    /// A run cannot be kept on disk, or taken up from it.
+    #[error("the run kept at {}: {fault}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        fault: String,
+    },
+    /// A step was released before, on another sum: its noise must not be used again.
+    #[error("step {step} was begun before on another sum; data, model and code must be those of the run taken up")]
+    Replay {
+        /// The step, from 1.
+        step: u64,
+    },
+    /// The run's own audit refutes its accountant: the implementation is broken.
+    #[error("the run's canaries prove epsilon > {lower}, the accountant says {upper}; nothing of it may be released")]
+    Refuted {
+        /// ε proven by the audit.
+        lower: f64,
+        /// ε by the accountant.
+        upper: f64,
+    },
+    /// An optimiser that takes noise's variance out of moments has no one variance to take out.
+    #[error(
+        "corrected Adam needs noise of one deviation: private training, Poisson sampling, a clipping norm that stays"
+    )]
+    NoisyOptimiser,
     /// A word names no device.
     #[error("unknown device {word:?}; allowed: flex, ndarray")]
     Device {

@@ -2,23 +2,46 @@
 
 mod adversary;
 mod architecture;
+mod augment;
+mod canary;
+mod checkpoint;
 mod classifier;
+mod clipping;
+mod corrected;
 mod device;
+#[cfg(test)]
+mod digits_tests;
+mod engine;
 mod error;
+mod journal;
 mod network;
 mod private;
 mod record;
+mod resume;
+mod schedule;
 mod settings;
 mod sgd;
+mod steps;
 mod store;
 mod tape;
+mod users;
+mod weights;
 
 pub use adversary::NoAdversary;
 pub use architecture::Architecture;
+pub use augment::{Augmentation, Mirror};
+pub use canary::SelfAudit;
+pub use checkpoint::Checkpoints;
 pub use classifier::Classifier;
+pub use clipping::{ClippedSum, Clipper, Clipping};
+pub use corrected::{CorrectedAdam, Moments};
 pub use device::DeviceKind;
+pub use engine::{Drawn, Engine, Method, Part, Summed};
 pub use error::Error;
-pub use private::Privacy;
+pub use private::{Mechanism, Privacy};
+pub use schedule::{Averaging, Schedule};
 pub use settings::{Optimiser, Regime, Settings};
 pub use sgd::Sgd;
+pub use steps::{Cyclic, Shuffled, Steps};
 pub use tape::{Attend, ExampleRule, Gradient, NormMethod, Recording, Tape};
+pub use users::Users;

@@ -11,7 +11,7 @@ use underpin_core::{Seed, Shape};
 
 use crate::Tape;
 use crate::architecture::Layer;
-use crate::tape::{Parameter, host, tanh};
+use crate::tape::{host, tanh};
 
 /// Convolutions, then fully connected layers.
 #[derive(Module, Debug)]
@@ -75,14 +75,6 @@ impl Network {
         let both = convolutions.chain(linears);
         both.flat_map(|(weight, bias)| weight.into_iter().chain(bias.iter().flat_map(|bias| host::values(bias.val()))))
             .collect()
-    }
-
-    /// All parameters, in the order of [`Network::values`] and of the tape.
-    pub(crate) fn parameters(&self) -> Vec<Parameter> {
-        let convolutions = self.convolutions.iter();
-        let convolutions = convolutions.flat_map(|layer| Parameter::of_layer(&layer.weight, layer.bias.as_ref()));
-        let linears = self.linears.iter().flat_map(|layer| Parameter::of_layer(&layer.weight, layer.bias.as_ref()));
-        convolutions.chain(linears).collect()
     }
 
     /// Activations before the last layer, `[example, feature]`, from inputs `[example, value]`.

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use underpin_core::{Delta, Epsilon, Examples, Seed};
-use underpin_privacy::{PrivateSteps, SecretKey, SubsampledGaussian};
+use underpin_privacy::{BandedFactor, CorrelatedGaussian, Participation, SecretKey, SubsampledGaussian};
 
-use crate::{Error, Settings};
+use crate::{Clipping, Cyclic, Error, Settings, Steps};
 
 /// How private the model must be.
 ///
@@ -23,6 +24,9 @@ use crate::{Error, Settings};
 /// 3. An adversary gets a secret seed, so that its random starts, too, are unknown and drawn alike for every example
 ///    (`runs_that_differ_share_no_noise`).
 ///
+/// 4. With canaries, a run whose own audit refutes its accountant at 99.9 % confidence fails
+///    (`a_run_with_canaries_reports_both_bounds`).
+///
 /// # Limits
 ///
 /// Losses are not private: they go to progress events for the operator, never into the record. An error that stops
@@ -35,10 +39,28 @@ pub struct Privacy {
     pub target: Epsilon,
     /// Probability with which it may be exceeded.
     pub delta: Delta,
-    /// L2 norm to which each example's gradient is clipped.
-    pub clipping_norm: f64,
+    /// How each example's gradient is bounded.
+    pub clipping: Clipping,
+    /// Where batches and noise come from.
+    pub mechanism: Mechanism,
+    /// Canaries by which the run audits itself: 0, or 6 at least. They thin out the data's part of each batch a little.
+    pub canaries: u32,
     /// Where noise and batches come from; secret.
     pub key: Arc<SecretKey>,
+}
+
+/// Where the batches and the noise of private training come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Mechanism {
+    /// DP-SGD: Poisson sampling, independent noise (Abadi et al. 2016).
+    Poisson,
+    /// DP-FTRL: every row once an epoch, in a public order; noise that cancels between steps by an optimised banded matrix
+    /// (Choquette-Choo et al. 2023). The account rests on no secret sampling.
+    Banded {
+        /// Steps over which noise is correlated, from 1 to the steps of an epoch.
+        bands: usize,
+    },
 }
 
 /// Values of rows that enter the key at a time.
@@ -48,16 +70,35 @@ impl Privacy {
     /// A clipping norm that served with [`Settings::fitting`](crate::Settings::fitting).
     pub const CLIPPING_NORM: f64 = 2.0;
 
+    /// Flat clipping, Poisson sampling, no canaries.
+    pub fn flat(target: Epsilon, delta: Delta, clipping_norm: f64, key: Arc<SecretKey>) -> Self {
+        let clipping = Clipping::Flat { norm: clipping_norm };
+        Self { target, delta, clipping, mechanism: Mechanism::Poisson, canaries: 0, key }
+    }
+
     /// Calibrates the noise and starts the run.
     pub(crate) fn start(&self, data: &Examples, settings: &Settings, seed: Seed) -> Result<PrivateRun, Error> {
-        let steps = settings.steps(data.len());
-        let rate = settings.batch_size as f64 / data.len() as f64;
+        let count = settings.steps(data.len());
         // The run sets a millionth of delta aside for its noise's distance from its ideal: twice that is left out here.
         let delta = Delta::new(self.delta.value() * (1.0 - 2e-6))?;
-        let mechanism = SubsampledGaussian::calibrated(self.target, delta, rate, steps, self.clipping_norm)?;
+        let (norm, rows) = (self.clipping.norm(), data.len() + self.canaries as usize);
         let key = self.run_key(data, settings, seed);
-        let adversary = key.derive("adversary", &[]);
-        Ok(PrivateRun { steps: mechanism.start(data.len(), steps, key.derive("steps", &[]))?, adversary })
+        let (adversary, own) = (key.derive("adversary", &[]), key.derive("steps", &[]));
+        let steps = match self.mechanism {
+            Mechanism::Poisson => {
+                let rate = settings.batch_size as f64 / data.len() as f64;
+                let mechanism = SubsampledGaussian::calibrated(self.target, delta, rate, count, norm)?;
+                Steps::Poisson(mechanism.start(rows, count, own)?)
+            }
+            Mechanism::Banded { bands } => {
+                let steps = usize::try_from(count).unwrap_or(usize::MAX);
+                let participation = Participation::new(steps, data.len().div_ceil(settings.batch_size))?;
+                let factor = BandedFactor::optimised(bands, participation)?;
+                let mechanism = CorrelatedGaussian::calibrated(self.target, delta, factor, participation, norm)?;
+                Steps::Correlated(Cyclic::new(mechanism.start(rows, own)?, seed))
+            }
+        };
+        Ok(PrivateRun { steps, adversary, canaries: key })
     }
 
     fn run_key(&self, data: &Examples, settings: &Settings, seed: Seed) -> SecretKey {
@@ -78,19 +119,19 @@ impl Privacy {
     }
 }
 
-/// A private training under way.
+/// A private training about to begin.
 #[derive(Debug)]
 pub(crate) struct PrivateRun {
-    pub(crate) steps: PrivateSteps,
-    adversary: SecretKey,
+    pub(crate) steps: Steps,
+    /// Key of the adversary's seeds.
+    pub(crate) adversary: SecretKey,
+    /// Key of the canaries' coins.
+    pub(crate) canaries: SecretKey,
 }
 
-impl PrivateRun {
-    /// A secret, uniform seed for the adversary at one step: 64 fair coins under the run's key.
-    pub(crate) fn adversary_seed(&self, step: u64) -> Result<Seed, Error> {
-        let coins = SubsampledGaussian::new(0.5, 1.0, 1.0)?;
-        let key = self.adversary.derive("seed", &[&step.to_le_bytes()]);
-        let heads = coins.start(64, 1, key)?.draw()?;
-        Ok(Seed(heads.indices().iter().fold(0, |seed, coin| seed | 1 << coin)))
-    }
+/// A secret, uniform seed for the adversary at one step: 64 fair coins under the run's key.
+pub(crate) fn adversary_seed(key: &SecretKey, step: u64) -> Result<Seed, Error> {
+    let coins = SubsampledGaussian::new(0.5, 1.0, 1.0)?;
+    let heads = coins.start(64, 1, key.derive("seed", &[&step.to_le_bytes()]))?.draw()?;
+    Ok(Seed(heads.indices().iter().fold(0, |seed, coin| seed | 1 << coin)))
 }

@@ -3,8 +3,8 @@
 use underpin_core::{About, Confidence, Interval, Measurement, Phase, Point, Quantity, Record, Series, System};
 use underpin_privacy::Bounds;
 
-use crate::sgd::{Sampler, Sgd};
-use crate::{Error, Privacy};
+use crate::sgd::Sgd;
+use crate::{Checkpoints, Engine, Error, Mechanism, Privacy, Steps};
 
 /// Points of a series, and progress events of a training.
 const POINTS: u64 = 20;
@@ -51,7 +51,7 @@ impl Log {
     }
 
     /// Notes one step; every so often, tells of it.
-    pub(crate) fn step(&mut self, step: u64, loss: Option<f64>, sampler: &Sampler) -> Result<(), Error> {
+    pub(crate) fn step(&mut self, step: u64, loss: Option<f64>, engine: &Engine) -> Result<(), Error> {
         if let Some(loss) = loss {
             self.recent = (self.recent.0 + loss, self.recent.1 + 1);
         }
@@ -60,7 +60,11 @@ impl Log {
         }
         let loss = self.recent.0 / self.recent.1 as f64;
         self.recent = (0.0, 0);
-        let epsilon = self.spent(sampler)?.map(|spent| spent.upper);
+        // Of this step, also when it is worked out again.
+        let epsilon = match &self.privacy {
+            Some(privacy) => engine.steps().epsilon(0, privacy.delta)?.map(|spent| spent.upper),
+            None => None,
+        };
         match epsilon {
             Some(epsilon) => self.epsilon.push(Point(step as f64, epsilon)),
             None => self.loss.push(Point(step as f64, loss)),
@@ -69,14 +73,28 @@ impl Log {
         Ok(())
     }
 
-    fn spent(&self, sampler: &Sampler) -> Result<Option<Bounds>, Error> {
-        match (sampler, &self.privacy) {
-            (Sampler::Poisson(run), Some(privacy)) => Ok(Some(run.steps.epsilon(privacy.delta)?)),
-            _ => Ok(None),
-        }
+    fn spent(&self, engine: &Engine) -> Result<Option<Bounds>, Error> {
+        self.privacy.as_ref().map_or(Ok(None), |privacy| engine.epsilon(privacy.delta))
     }
 
-    pub(crate) fn finish(mut self, sampler: &Sampler) -> Result<Record, Error> {
+    /// What a checkpoint keeps of it.
+    pub(crate) fn note(&self, checkpoints: &Checkpoints, identity: &str) -> Result<String, Error> {
+        let note = (identity, self.recent, &self.loss, &self.epsilon);
+        serde_json::to_string(&note).map_err(|error| fault(checkpoints, &error))
+    }
+
+    /// Goes on from the note of a checkpoint, which must be of the run with this identity.
+    pub(crate) fn resume(&mut self, note: &str, checkpoints: &Checkpoints, identity: &str) -> Result<(), Error> {
+        let (found, recent, loss, epsilon): (String, _, _, _) =
+            serde_json::from_str(note).map_err(|error| fault(checkpoints, &error))?;
+        if found != identity {
+            return Err(fault(checkpoints, &"it is of other settings, rows or another seed"));
+        }
+        (self.recent, self.loss, self.epsilon) = (recent, loss, epsilon);
+        Ok(())
+    }
+
+    pub(crate) fn finish(mut self, engine: &Engine) -> Result<Record, Error> {
         let series = |name: &str, y: &str, points| Series {
             name: name.into(),
             label: self.task.into(),
@@ -84,28 +102,62 @@ impl Log {
             y: y.into(),
             points,
         };
-        if let (Sampler::Poisson(run), Some(privacy), Some(spent)) = (sampler, &self.privacy, self.spent(sampler)?) {
-            let mechanism = run.steps.mechanism();
+        if let (Some(privacy), Some(spent)) = (self.privacy.clone(), self.spent(engine)?) {
             let set = [
-                ("clipping_norm", privacy.clipping_norm),
-                ("noise_multiplier", mechanism.noise_multiplier()),
-                ("sampling_rate", mechanism.sampling_rate()),
+                ("clipping_norm", privacy.clipping.norm()),
                 ("target_epsilon", privacy.target.value()),
                 ("delta", privacy.delta.value()),
             ];
             for (name, value) in set {
                 self.record.set(format!("training.{name}"), value);
             }
+            self.record.set("training.clipping", format!("{:?}", privacy.clipping));
             self.record.set("training.adjacency", "zero_out");
             self.record.set("training.accountant", ACCOUNTANT);
-            self.record.set("training.sampling", "poisson");
-            self.record.measurements.push(measurement(spent, self.rows, privacy)?);
+            self.mechanism(engine.steps(), privacy.mechanism);
+            self.audit(engine, &privacy, spent)?;
+            self.record.measurements.push(measurement(spent, self.rows, &privacy)?);
             self.record.series.push(series("epsilon", "epsilon at delta, nats", self.epsilon));
         } else {
             self.record.series.push(series("loss", "mean cross-entropy, nats", self.loss));
         }
         Ok(self.record)
     }
+
+    fn mechanism(&mut self, steps: &Steps, mechanism: Mechanism) {
+        match steps {
+            Steps::Shuffled(_) => {}
+            Steps::Poisson(run) => {
+                self.record.set("training.noise_multiplier", run.mechanism().noise_multiplier());
+                self.record.set("training.sampling_rate", run.mechanism().sampling_rate());
+                self.record.set("training.sampling", "poisson");
+            }
+            Steps::Correlated(cyclic) => {
+                self.record.set("training.noise_multiplier", cyclic.mechanism().noise_multiplier());
+                self.record.set("training.sampling", format!("cyclic, {mechanism:?}"));
+            }
+        }
+    }
+
+    /// Notes what the canaries prove; refuses a run that they refute.
+    fn audit(&mut self, engine: &Engine, privacy: &Privacy, spent: Bounds) -> Result<(), Error> {
+        let Some(strict) = engine.audit(privacy.delta, 0.999)? else { return Ok(()) };
+        if strict.epsilon_lower > spent.upper {
+            return Err(Error::Refuted { lower: strict.epsilon_lower, upper: spent.upper });
+        }
+        let Some(audit) = engine.audit(privacy.delta, 0.95)? else { return Ok(()) };
+        self.record.set("training.audit", "one_run");
+        self.record.set("training.audit.epsilon_lower", audit.epsilon_lower);
+        self.record.set("training.audit.confidence", audit.confidence);
+        self.record.set("training.audit.canaries", u64::from(audit.guesses.canaries));
+        self.record.set("training.audit.guesses", u64::from(audit.guesses.made));
+        self.record.set("training.audit.right", u64::from(audit.guesses.right));
+        Ok(())
+    }
+}
+
+fn fault(checkpoints: &Checkpoints, error: &dyn std::fmt::Display) -> Error {
+    Error::Checkpoint { path: checkpoints.path.clone(), fault: format!("its note: {error}") }
 }
 
 /// How ε is bounded: `SubsampledGaussian::epsilon` in `underpin-privacy`.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use underpin_core::{Record, Shape, Value};
 
-use crate::{Architecture, DeviceKind, Error};
+use crate::{Architecture, Augmentation, Averaging, DeviceKind, Error, Schedule};
 
 /// The rule that turns gradients into steps.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,25 @@ pub enum Optimiser {
         /// Step size; finite, above 0.
         learning_rate: f64,
     },
+    /// Adam with the noise's variance taken out of the second moment ([`crate::CorrectedAdam`]); only for private training
+    /// with Poisson sampling and a clipping norm that stays.
+    CorrectedAdam {
+        /// Step size; finite, above 0.
+        learning_rate: f64,
+        /// The least second moment, γ' in the paper; finite, above 0.
+        floor: f64,
+    },
+}
+
+impl Optimiser {
+    /// Its step size.
+    pub const fn learning_rate(&self) -> f64 {
+        match self {
+            Self::Sgd { learning_rate, .. }
+            | Self::Adam { learning_rate }
+            | Self::CorrectedAdam { learning_rate, .. } => *learning_rate,
+        }
+    }
 }
 
 /// What is trained, and how; the same settings, data, seed and key give the same model on the same device.
@@ -35,15 +54,16 @@ pub struct Settings {
     pub batch_size: usize,
     /// The optimiser.
     pub optimiser: Optimiser,
+    /// How the step size moves.
+    pub schedule: Schedule,
+    /// Random versions of each image in a step; none takes each row as it is.
+    pub augmentation: Option<Augmentation>,
     /// Share of the steps, in `[0, 1]`, over which an adversary's perturbations grow from nothing to their full size.
     ///
     /// Without an adversary it has no effect.
     pub warm_up: f64,
-    /// Share of the steps, in `[0, 1]`, over whose weights the model is averaged: the last ones (Polyak and Juditsky
-    /// 1992). 0 takes the last step's weights alone.
-    ///
-    /// Averages away part of the noise of private training, at no cost in privacy.
-    pub averaging: f64,
+    /// Which weights the model has.
+    pub averaging: Averaging,
     /// Where it runs.
     pub device: DeviceKind,
 }
@@ -70,12 +90,22 @@ impl Settings {
         let few = rows.max(1);
         // Passes so that small data sees enough steps and large data does not take minutes.
         let epochs = |most: u32, passes: usize| u32::try_from(passes / few).unwrap_or(most).clamp(3, most);
-        let (epochs, batch_size, learning_rate, averaging) = match regime {
+        let (epochs, batch_size, learning_rate, last) = match regime {
             Regime::Plain | Regime::Adversarial => (epochs(40, 400_000), 64, 0.005, 0.0),
             Regime::Private => (epochs(60, 600_000), (rows / 4).clamp(32, 1024), 0.02, 0.3),
         };
         let optimiser = Optimiser::Adam { learning_rate };
-        Self { architecture, epochs, batch_size: batch_size.min(few), optimiser, warm_up: 0.3, averaging, device }
+        Self {
+            architecture,
+            epochs,
+            batch_size: batch_size.min(few),
+            optimiser,
+            schedule: Schedule::Constant,
+            augmentation: None,
+            warm_up: 0.3,
+            averaging: Averaging::Last(last),
+            device,
+        }
     }
 
     /// Number of steps for `rows` rows: each epoch takes `rows / batch_size`, rounded up.
@@ -86,21 +116,19 @@ impl Settings {
     /// Refuses settings out of range, and too few rows.
     pub(crate) fn check(&self, rows: usize) -> Result<(), Error> {
         let refuse = |name, value, allowed| Err(Error::Setting { name, value, allowed });
-        let (rate, momentum) = match self.optimiser {
-            Optimiser::Sgd { learning_rate, momentum } => (learning_rate, momentum),
-            Optimiser::Adam { learning_rate } => (learning_rate, 0.0),
-        };
+        let rate = self.optimiser.learning_rate();
+        let momentum = if let Optimiser::Sgd { momentum, .. } = self.optimiser { momentum } else { 0.0 };
         if !(rate.is_finite() && rate > 0.0) {
             return refuse("learning_rate", rate, "(0, inf)");
         }
         if !(0.0..1.0).contains(&momentum) {
             return refuse("momentum", momentum, "[0, 1)");
         }
-        for (name, share) in [("warm_up", self.warm_up), ("averaging", self.averaging)] {
-            if !(0.0..=1.0).contains(&share) {
-                return refuse(name, share, "[0, 1]");
-            }
+        if !(0.0..=1.0).contains(&self.warm_up) {
+            return refuse("warm_up", self.warm_up, "[0, 1]");
         }
+        self.schedule.check()?;
+        self.averaging.check()?;
         if self.epochs == 0 {
             return refuse("epochs", 0.0, "[1, inf)");
         }
@@ -120,17 +148,30 @@ impl Settings {
         set("epochs", u64::from(self.epochs).into());
         set("batch_size", self.batch_size.into());
         set("steps", self.steps(rows).into());
-        set("averaging", self.averaging.into());
+        match self.averaging {
+            Averaging::Last(share) => set("averaging", share.into()),
+            Averaging::Exponential(decay) => set("averaging_decay", decay.into()),
+        }
+        if self.schedule != Schedule::Constant {
+            set("schedule", format!("{:?}", self.schedule).into());
+        }
+        if let Some(augmentation) = self.augmentation {
+            set("augmentation", format!("{augmentation:?}").into());
+        }
         set("device", self.device.word().into());
-        let (name, rate, momentum) = match self.optimiser {
-            Optimiser::Sgd { learning_rate, momentum } => ("sgd", learning_rate, Some(momentum)),
-            Optimiser::Adam { learning_rate } => ("adam", learning_rate, None),
+        set("learning_rate", self.optimiser.learning_rate().into());
+        let name = match self.optimiser {
+            Optimiser::Sgd { momentum, .. } => {
+                set("momentum", momentum.into());
+                "sgd"
+            }
+            Optimiser::Adam { .. } => "adam",
+            Optimiser::CorrectedAdam { floor, .. } => {
+                set("floor", floor.into());
+                "corrected_adam"
+            }
         };
         set("optimiser", name.into());
-        set("learning_rate", rate.into());
-        if let Some(momentum) = momentum {
-            set("momentum", momentum.into());
-        }
     }
 }
 

@@ -2,19 +2,18 @@
 
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, ModuleOptimizer, SgdConfig};
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha12Rng;
 use underpin_core::{Attack, Audited, Denied, Examples, Perturbed, Seed, Trainer};
-use underpin_privacy::Batch;
+use underpin_privacy::SecretKey;
 
 use crate::adversary::{NoAdversary, perturbed};
 use crate::classifier::losses;
-use crate::network::Network;
-use crate::private::PrivateRun;
+use crate::private::adversary_seed;
 use crate::record::Log;
-use crate::tape::{Gradient, host};
-use crate::{Classifier, Error, Optimiser, Privacy, Recording, Settings, Tape};
+use crate::tape::host;
+use crate::{
+    Checkpoints, Classifier, Clipping, CorrectedAdam, Engine, Error, Method, Optimiser, Privacy, Settings, Shuffled,
+    Steps,
+};
 
 /// Values of per-example gradients, and of inputs, held at a time; a larger batch goes through in parts.
 const MEMORY: usize = 1 << 25;
@@ -26,7 +25,7 @@ const MEMORY: usize = 1 << 25;
 /// 1. The same settings, data, seed and key give bit-identical weights on the same device
 ///    (`the_same_seed_gives_the_same_model`).
 ///
-/// With privacy, those of [`Privacy`] hold as well.
+/// With privacy, those of [`Privacy`] and [`Engine`] hold as well.
 ///
 /// # Source
 ///
@@ -59,40 +58,7 @@ where
     type Error = Error;
 
     fn train(&self, data: &Examples, seed: Seed) -> Result<Audited<Classifier>, Error> {
-        let Settings { architecture, device, .. } = &self.settings;
-        self.settings.check(data.len())?;
-        Denied::unless_valid(data.inputs(), data.inputs().shape())?;
-        if data.labels().iter().all(|label| *label == data.labels()[0]) {
-            return Err(Error::OneClass { rows: data.len(), class: data.labels()[0] });
-        }
-        let shape = data.inputs().shape();
-        let mut model =
-            Classifier::initial(architecture.clone(), shape, data.classes(), *device, seed.derive("initial"))?;
-        let mut sampler = match &self.privacy {
-            Some(privacy) => Sampler::Poisson(privacy.start(data, &self.settings, seed)?),
-            None => Sampler::Shuffled(Shuffled::new(data.len(), self.settings.batch_size, seed)),
-        };
-        let mut optimiser = optimiser(self.settings.optimiser);
-        let rate = match self.settings.optimiser {
-            Optimiser::Sgd { learning_rate, .. } | Optimiser::Adam { learning_rate } => learning_rate,
-        };
-        let mut log = Log::new(self, data.len());
-        let mut average = Average::of_last(self.settings.averaging);
-        for step in 1..=log.steps {
-            let (indices, ticket) = sampler.draw()?;
-            let batch = self.attacked(&model, data.select(&indices), &sampler, seed, step, log.steps)?;
-            let (loss, gradient) = self.gradient(&model, &batch)?;
-            if loss.is_some_and(|loss| !loss.is_finite()) {
-                return Err(Error::Diverged { step, steps: log.steps, loss: loss.unwrap_or(f64::NAN) });
-            }
-            let gradient = sampler.average(ticket, &gradient, batch.len())?;
-            let gradient = gradient.into_params(&device.device());
-            model.network = optimiser.step(rate, model.network, gradient);
-            average.add(step, log.steps, &model);
-            log.step(step, loss, &sampler)?;
-        }
-        let model = average.finish(model)?;
-        Ok(Audited { value: model, record: log.finish(&sampler)? })
+        self.run(data, seed, None)
     }
 }
 
@@ -100,84 +66,148 @@ impl<A> Sgd<A>
 where
     A: Attack<Classifier, Outcome = Perturbed> + Sync,
 {
+    /// As [`Trainer::train`], kept on disk: killed at any moment and called again, it goes on where it was, and ends with
+    /// the same weights ([`Engine::keep`]). The file stays when training ends.
+    ///
+    /// # Errors
+    ///
+    /// Those of training; [`Error::Checkpoint`] and [`Error::Replay`].
+    pub fn train_kept(
+        &self,
+        data: &Examples,
+        seed: Seed,
+        checkpoints: &Checkpoints,
+    ) -> Result<Audited<Classifier>, Error> {
+        self.run(data, seed, Some(checkpoints))
+    }
+
+    fn run(&self, data: &Examples, seed: Seed, kept: Option<&Checkpoints>) -> Result<Audited<Classifier>, Error> {
+        let Settings { architecture, device, .. } = &self.settings;
+        self.settings.check(data.len())?;
+        Denied::unless_valid(data.inputs(), data.inputs().shape())?;
+        if data.labels().iter().all(|label| *label == data.labels()[0]) {
+            return Err(Error::OneClass { rows: data.len(), class: data.labels()[0] });
+        }
+        if let Some(augmentation) = &self.settings.augmentation {
+            augmentation.check(data.inputs())?;
+        }
+        let shape = data.inputs().shape();
+        let mut model =
+            Classifier::initial(architecture.clone(), shape, data.classes(), *device, seed.derive("initial"))?;
+        let (mut engine, adversary) = self.engine(data, seed, &model)?;
+        let mut log = Log::new(self, data.len());
+        let identity = if kept.is_some() { self.identity(data, seed) } else { String::new() };
+        if let Some(checkpoints) = kept {
+            let (resumed, network, note) = engine.keep(model.network, checkpoints)?;
+            (engine, model.network) = (resumed, network);
+            if let Some(note) = note {
+                log.resume(&note, checkpoints, &identity)?;
+            }
+        }
+        while engine.taken() < log.steps {
+            let drawn = engine.draw()?;
+            let step = drawn.step();
+            let batch = data.select(drawn.units());
+            let batch = match &self.settings.augmentation {
+                Some(augmentation) => {
+                    augmentation.versions(&batch, drawn.units(), seed.derive("augmentation").nth(step))?
+                }
+                None => batch,
+            };
+            let batch = self.attacked(&model, batch, adversary.as_ref(), seed, step, log.steps)?;
+            let (copies, size) = (self.copies(), shape.size());
+            let summed = engine.sum(&model.network, drawn, |network, part, tape| {
+                let rows = part.places.start * copies..part.places.end * copies;
+                let values = batch.inputs().values()[rows.start * size..rows.end * size].to_vec();
+                let inputs = host::tensor(values, [rows.len(), size], part.device);
+                let losses = losses(network.forward(inputs, shape, tape), &batch.labels()[rows]);
+                if copies > 1 { losses / copies as f64 } else { losses }
+            })?;
+            let loss = summed.loss();
+            if loss.is_some_and(|loss| !loss.is_finite()) {
+                return Err(Error::Diverged { step, steps: log.steps, loss: loss.unwrap_or(f64::NAN) });
+            }
+            model.network = engine.apply(model.network, summed)?;
+            log.step(step, loss, &engine)?;
+            if let Some(checkpoints) = kept.filter(|kept| step.is_multiple_of(kept.every) || step == log.steps) {
+                let note = log.note(checkpoints, &identity)?;
+                engine.save(&model.network, checkpoints, &note)?;
+            }
+        }
+        model.network = engine.averaged(model.network)?;
+        Ok(Audited { value: model, record: log.finish(&engine)? })
+    }
+
+    /// What makes two trainings one: settings, seed and rows.
+    fn identity(&self, data: &Examples, seed: Seed) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher
+            .update(format!("{:?} {seed:?} {:?} {}", self.settings, data.inputs().shape(), data.classes()).as_bytes());
+        data.inputs().values().iter().for_each(|value| {
+            hasher.update(&value.to_le_bytes());
+        });
+        data.labels().iter().for_each(|label| {
+            hasher.update(&(*label as u64).to_le_bytes());
+        });
+        hasher.finalize().to_hex().to_string()
+    }
+
+    /// Rows of a unit.
+    fn copies(&self) -> usize {
+        self.settings.augmentation.map_or(1, |augmentation| augmentation.copies)
+    }
+
+    /// The engine of a run, and the key of its adversary's seeds if they are secret.
+    fn engine(&self, data: &Examples, seed: Seed, model: &Classifier) -> Result<(Engine, Option<SecretKey>), Error> {
+        let Settings { batch_size, device, schedule, averaging, .. } = self.settings;
+        let (parameters, size) = (model.parameters(), data.inputs().shape().size());
+        let method = Method {
+            clipping: self.privacy.as_ref().map_or(Clipping::Flat { norm: 1.0 }, |privacy| privacy.clipping),
+            steps: self.settings.steps(data.len()),
+            learning_rate: self.settings.optimiser.learning_rate(),
+            schedule,
+            averaging,
+            rows_per_unit: self.copies(),
+            physical_batch: (MEMORY / parameters.max(size * self.copies())).clamp(1, 512),
+        };
+        let Some(privacy) = &self.privacy else {
+            let steps = Steps::Shuffled(Shuffled::new(data.len(), batch_size, seed)?);
+            let optimiser = self.optimiser(&steps, data.len())?;
+            return Ok((Engine::new(steps, method, optimiser, vec![device.device()])?, None));
+        };
+        let run = privacy.start(data, &self.settings, seed)?;
+        let optimiser = self.optimiser(&run.steps, data.len())?;
+        let engine = Engine::new(run.steps, method, optimiser, vec![device.device()])?;
+        let engine = if privacy.canaries > 0 { engine.with_canaries(privacy.canaries, &run.canaries)? } else { engine };
+        Ok((engine, Some(run.adversary)))
+    }
+
+    fn optimiser(&self, steps: &Steps, rows: usize) -> Result<ModuleOptimizer, Error> {
+        let Optimiser::CorrectedAdam { floor, .. } = self.settings.optimiser else {
+            return Ok(optimiser(self.settings.optimiser));
+        };
+        let fixed = self.privacy.as_ref().is_some_and(|run| !matches!(run.clipping, Clipping::Adaptive { .. }));
+        let deviation = steps.noise_deviation(rows).filter(|_| fixed).ok_or(Error::NoisyOptimiser)?;
+        Ok(ModuleOptimizer::from(CorrectedAdam::new(deviation, floor)?))
+    }
+
     fn attacked(
         &self,
         model: &Classifier,
         batch: Examples,
-        sampler: &Sampler,
+        key: Option<&SecretKey>,
         seed: Seed,
         step: u64,
         steps: u64,
     ) -> Result<Examples, Error> {
         let Some(adversary) = &self.adversary else { return Ok(batch) };
-        let seed = match sampler {
-            Sampler::Poisson(run) => run.adversary_seed(step)?,
-            Sampler::Shuffled(_) => seed.derive("adversary").nth(step),
+        let seed = match key {
+            Some(key) => adversary_seed(key, step)?,
+            None => seed.derive("adversary").nth(step),
         };
         let warm_up = self.settings.warm_up * steps as f64;
         let share = if warm_up > 0.0 { (step as f64 / warm_up).min(1.0) } else { 1.0 };
         perturbed(adversary, model, batch, seed, share, step)
-    }
-
-    /// Mean loss (none for an empty batch) and the sum of the gradients, clipped if training is private.
-    fn gradient(&self, model: &Classifier, batch: &Examples) -> Result<(Option<f64>, Gradient), Error> {
-        let parameters = model.network.parameters();
-        let mut total = Gradient::zero(parameters);
-        if self.privacy.is_some() && batch.len() > Recording::MOST {
-            return Err(Error::BatchTooLarge { rows: batch.len(), allowed: Recording::MOST });
-        }
-        let (size, device) = (model.shape.size(), model.device.device());
-        let rows = (MEMORY / total.values().len().max(size)).clamp(1, 512);
-        let mut loss = 0.0;
-        let parts = batch.inputs().values().chunks(rows * size).zip(batch.labels().chunks(rows));
-        for (inputs, labels) in parts {
-            let mut tape = Tape::recording(&model.network)?;
-            let inputs = host::tensor(inputs.to_vec(), [labels.len(), size], &device);
-            let losses = losses(model.network.forward(inputs, &model.shape, &mut tape), labels);
-            loss += host::values(losses.clone()).into_iter().map(f64::from).sum::<f64>();
-            let mut recording = tape.backward(losses)?;
-            total.add(&match &self.privacy {
-                Some(privacy) => recording.clipped_sum(privacy.clipping_norm, batch.len()),
-                None => recording.sum(),
-            })?;
-        }
-        Ok(((!batch.is_empty()).then(|| loss / batch.len() as f64), total))
-    }
-}
-
-/// The mean of the weights over the last steps.
-#[derive(Debug)]
-struct Average {
-    share: f64,
-    sum: Vec<f64>,
-    steps: u64,
-}
-
-impl Average {
-    fn of_last(share: f64) -> Self {
-        Self { share, sum: Vec::new(), steps: 0 }
-    }
-
-    fn add(&mut self, step: u64, of: u64, model: &Classifier) {
-        if (of - step) as f64 >= self.share * of as f64 {
-            return;
-        }
-        let values = model.network.values();
-        self.sum.resize(values.len(), 0.0);
-        self.sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(value));
-        self.steps += 1;
-    }
-
-    /// The model with the mean; as it is when no step was to be averaged.
-    #[allow(clippy::cast_possible_truncation, reason = "weights are in single precision")]
-    fn finish(self, model: Classifier) -> Result<Classifier, Error> {
-        if self.steps == 0 {
-            return Ok(model);
-        }
-        let values: Vec<f32> = self.sum.iter().map(|sum| (sum / self.steps as f64) as f32).collect();
-        let layers = model.architecture.layers(&model.shape, model.classes)?;
-        let network = Network::with_values(&layers, &values, &model.device.device());
-        Ok(Classifier { network, ..model })
     }
 }
 
@@ -188,68 +218,7 @@ fn optimiser(optimiser: Optimiser) -> ModuleOptimizer {
             let momentum = MomentumConfig::new().with_momentum(momentum).with_dampening(0.0);
             SgdConfig::new().with_momentum(Some(momentum)).init()
         }
-        Optimiser::Adam { .. } => AdamConfig::new().with_epsilon(1e-8).init(),
-    }
-}
-
-/// Where batches come from.
-#[derive(Debug)]
-pub(crate) enum Sampler {
-    /// Every row with the same probability, on its own; what the accountant counts.
-    Poisson(PrivateRun),
-    /// Every row once an epoch.
-    Shuffled(Shuffled),
-}
-
-impl Sampler {
-    /// The rows of the next batch, and in private training the ticket for its release.
-    fn draw(&mut self) -> Result<(Vec<usize>, Option<Batch>), Error> {
-        match self {
-            Self::Poisson(run) => {
-                let batch = run.steps.draw()?;
-                Ok((batch.indices().to_vec(), Some(batch)))
-            }
-            Self::Shuffled(shuffled) => Ok((shuffled.next(), None)),
-        }
-    }
-
-    /// The sum divided by the rows drawn; in private training, noised and divided by the rows expected.
-    #[allow(clippy::cast_possible_truncation, reason = "the rounding is in the noise's slack")]
-    fn average(&mut self, ticket: Option<Batch>, sum: &Gradient, rows: usize) -> Result<Gradient, Error> {
-        match (self, ticket) {
-            (Self::Poisson(run), Some(batch)) => {
-                let mut values: Vec<f32> = sum.values().iter().map(|value| *value as f32).collect();
-                run.steps.release(batch, &mut values)?;
-                Ok(sum.with_values(values.into_iter().map(f64::from).collect())?)
-            }
-            _ => Ok(sum.with_values(sum.values().iter().map(|value| value / rows as f64).collect())?),
-        }
-    }
-}
-
-/// A new order of the rows every epoch.
-#[derive(Debug)]
-pub(crate) struct Shuffled {
-    order: Vec<usize>,
-    at: usize,
-    batch_size: usize,
-    rng: ChaCha12Rng,
-}
-
-impl Shuffled {
-    fn new(rows: usize, batch_size: usize, seed: Seed) -> Self {
-        let rng = ChaCha12Rng::seed_from_u64(seed.derive("order").0);
-        Self { order: (0..rows).collect(), at: 0, batch_size, rng }
-    }
-
-    fn next(&mut self) -> Vec<usize> {
-        if self.at == 0 {
-            self.order.shuffle(&mut self.rng);
-        }
-        let end = (self.at + self.batch_size).min(self.order.len());
-        let batch = self.order[self.at..end].to_vec();
-        self.at = if end == self.order.len() { 0 } else { end };
-        batch
+        Optimiser::Adam { .. } | Optimiser::CorrectedAdam { .. } => AdamConfig::new().with_epsilon(1e-8).init(),
     }
 }
 

@@ -8,7 +8,11 @@ use underpin_core::{
 };
 use underpin_privacy::SecretKey;
 
-use crate::{Architecture, Classifier, DeviceKind, Error, Optimiser, Privacy, Settings, Sgd};
+use crate::private::adversary_seed;
+use crate::{
+    Architecture, Augmentation, Averaging, Checkpoints, Classifier, Clipping, DeviceKind, Error, Mechanism, Mirror,
+    Optimiser, Privacy, Schedule, Settings, Sgd,
+};
 
 /// Three classes around three corners of the unit square, in images of 4×4 whose halves repeat the two coordinates.
 fn corners(rows: usize, seed: u64) -> Examples {
@@ -31,8 +35,10 @@ fn settings(architecture: Architecture) -> Settings {
         epochs: 8,
         batch_size: 16,
         optimiser,
+        schedule: Schedule::Constant,
+        augmentation: None,
         warm_up: 0.25,
-        averaging: 0.5,
+        averaging: Averaging::Last(0.5),
         device: DeviceKind::Flex,
     }
 }
@@ -46,12 +52,8 @@ fn cnn() -> Settings {
 }
 
 fn privacy(epsilon: f64) -> Privacy {
-    Privacy {
-        target: Epsilon::new(epsilon).unwrap(),
-        delta: Delta::new(1e-5).unwrap(),
-        clipping_norm: 1.0,
-        key: Arc::new(SecretKey::new([7; 32])),
-    }
+    let (target, delta) = (Epsilon::new(epsilon).unwrap(), Delta::new(1e-5).unwrap());
+    Privacy::flat(target, delta, 1.0, Arc::new(SecretKey::new([7; 32])))
 }
 
 fn accuracy(model: &Classifier, data: &Examples) -> f64 {
@@ -157,9 +159,19 @@ fn epsilon_never_exceeds_the_target() {
 fn the_accounted_noise_reaches_the_weights() {
     let data = corners(90, 1);
     let optimiser = Optimiser::Sgd { learning_rate: 1.0, momentum: 0.0 };
-    let once = Settings { epochs: 1, batch_size: 90, optimiser, averaging: 0.0, ..settings(Architecture::Linear) };
+    let once = Settings {
+        epochs: 1,
+        batch_size: 90,
+        optimiser,
+        averaging: Averaging::Last(0.0),
+        ..settings(Architecture::Linear)
+    };
     let train = |key: u8| {
-        let privacy = Privacy { key: Arc::new(SecretKey::new([key; 32])), clipping_norm: 0.5, ..privacy(2.0) };
+        let privacy = Privacy {
+            key: Arc::new(SecretKey::new([key; 32])),
+            clipping: Clipping::Flat { norm: 0.5 },
+            ..privacy(2.0)
+        };
         let sgd = Sgd::<Fgsm> { settings: once.clone(), privacy: Some(privacy), adversary: None };
         let trained = sgd.train(&data, Seed(5)).unwrap();
         let Value::Number(noise) = trained.record.parameters["training.noise_multiplier"] else { panic!("a number") };
@@ -182,7 +194,7 @@ fn runs_that_differ_share_no_noise() {
     let relabelled = data.with_labels(labels).unwrap();
     let moved = data.with_inputs(inputs).unwrap();
     let other_key = Privacy { key: Arc::new(SecretKey::new([8; 32])), ..privacy(3.0) };
-    let other_clip = Privacy { clipping_norm: 2.0, ..privacy(3.0) };
+    let other_clip = Privacy { clipping: Clipping::Flat { norm: 2.0 }, ..privacy(3.0) };
     let runs = [
         privacy(3.0).start(&data, &mlp(), Seed(1)),
         privacy(3.0).start(&data, &mlp(), Seed(2)),
@@ -193,13 +205,13 @@ fn runs_that_differ_share_no_noise() {
         other_key.start(&data, &mlp(), Seed(1)),
         other_clip.start(&data, &mlp(), Seed(1)),
     ];
-    let seeds: Vec<_> = runs.into_iter().map(|run| run.unwrap().adversary_seed(1).unwrap()).collect();
+    let seeds: Vec<_> = runs.into_iter().map(|run| adversary_seed(&run.unwrap().adversary, 1).unwrap()).collect();
     for (at, seed) in seeds.iter().enumerate() {
         assert!(!seeds[..at].contains(seed), "{at}");
     }
     let again = privacy(3.0).start(&data, &mlp(), Seed(1)).unwrap();
-    assert_eq!(again.adversary_seed(1).unwrap(), seeds[0]);
-    assert_ne!(again.adversary_seed(2).unwrap(), seeds[0]);
+    assert_eq!(adversary_seed(&again.adversary, 1).unwrap(), seeds[0]);
+    assert_ne!(adversary_seed(&again.adversary, 2).unwrap(), seeds[0]);
 }
 
 /// With one row expected per batch, more than a third of the batches are empty.
@@ -229,7 +241,7 @@ fn what_cannot_be_trained_is_refused() {
         Settings { batch_size: 0, ..mlp() },
         Settings { epochs: 0, ..mlp() },
         Settings { warm_up: 1.5, ..mlp() },
-        Settings { averaging: f64::NAN, ..mlp() },
+        Settings { averaging: Averaging::Last(f64::NAN), ..mlp() },
         Settings { optimiser: Optimiser::Adam { learning_rate: f64::NAN }, ..mlp() },
         Settings { optimiser: Optimiser::Sgd { learning_rate: 0.1, momentum: 1.0 }, ..mlp() },
     ] {
@@ -289,4 +301,111 @@ fn models_train_in_parallel_as_alone() {
     let train = |seed| Sgd::plain(cnn()).train(&data, Seed(seed)).unwrap().value.to_safetensors().unwrap();
     let together: Vec<_> = (0_u64..8).into_par_iter().map(train).collect();
     assert_eq!(together, (0..8).map(train).collect::<Vec<_>>());
+}
+
+/// Every way to bound gradients, to make noise, to step, to average and to augment, privately.
+#[test]
+fn every_private_method_learns() {
+    let (data, test) = (corners(240, 1), corners(90, 2));
+    let longer = Settings { epochs: 16, ..mlp() };
+    let adaptive = Clipping::Adaptive { initial: 0.1, quantile: 0.5, rate: 0.2, share: 0.1 };
+    let corrected = Optimiser::CorrectedAdam { learning_rate: 0.02, floor: 1e-5 };
+    let versions = Augmentation { copies: 3, shift: 0, mirror: Mirror::Sideways };
+    for (settings, privacy) in [
+        (longer.clone(), Privacy { clipping: Clipping::PerLayer { norm: 1.0 }, ..privacy(8.0) }),
+        (longer.clone(), Privacy { clipping: Clipping::Automatic { norm: 1.0, stability: 0.01 }, ..privacy(8.0) }),
+        (longer.clone(), Privacy { clipping: adaptive, ..privacy(8.0) }),
+        (longer.clone(), Privacy { mechanism: Mechanism::Banded { bands: 15 }, ..privacy(8.0) }),
+        (longer.clone(), Privacy { canaries: 30, ..privacy(8.0) }),
+        (Settings { optimiser: corrected, ..longer.clone() }, privacy(8.0)),
+        (Settings { schedule: Schedule::Cosine { warm_up: 0.1, last: 0.1 }, ..longer.clone() }, privacy(8.0)),
+        (Settings { averaging: Averaging::Exponential(0.95), ..longer.clone() }, privacy(8.0)),
+        (Settings { augmentation: Some(versions), ..longer.clone() }, privacy(8.0)),
+    ] {
+        let sgd = Sgd::<Fgsm> { settings, privacy: Some(privacy), adversary: None };
+        let trained = sgd.train(&data, Seed(3)).unwrap();
+        let found = accuracy(&trained.value, &test);
+        assert!(found > 0.85, "{sgd:?}: {found}");
+        let [spent] = trained.record.measurements.as_slice() else { panic!("one measurement") };
+        assert!(spent.interval.upper <= 8.0 && spent.interval.upper > 7.6, "{spent}");
+    }
+}
+
+/// Guarantee 4 of `Privacy`.
+#[test]
+fn a_run_with_canaries_reports_both_bounds() {
+    let data = corners(150, 1);
+    let private = |canaries| Sgd::<Fgsm> {
+        settings: mlp(),
+        privacy: Some(Privacy { canaries, ..privacy(8.0) }),
+        adversary: None,
+    };
+    let record = private(300).train(&data, Seed(5)).unwrap().record;
+    let number = |name: &str| match &record.parameters[&format!("training.audit.{name}")] {
+        Value::Number(value) => *value,
+        Value::Count(value) => *value as f64,
+        other => panic!("{other:?}"),
+    };
+    let upper = record.measurements[0].interval.upper;
+    assert!(number("epsilon_lower") >= 0.0 && number("epsilon_lower") <= upper && upper <= 8.0);
+    assert_eq!((number("canaries"), number("guesses"), number("confidence")), (300.0, 100.0, 0.95));
+    assert!(number("right") > 60.0, "{}", number("right"));
+    assert!(matches!(private(5).train(&data, Seed(5)), Err(Error::Setting { name: "canaries", .. })));
+}
+
+/// Two versions of every row alike are the row itself: the same private model as without them.
+#[test]
+fn augmentation_averages_within_a_unit() {
+    let data = corners(60, 1);
+    let inputs = data.inputs().clone();
+    // Mirrored, these images are themselves.
+    assert!(inputs.values().len() == 60 * 16);
+    let plain = |augmentation| {
+        let settings = Settings { augmentation, ..mlp() };
+        Sgd::plain(settings).train(&data, Seed(5)).unwrap().value.network.values()
+    };
+    let same = Augmentation { copies: 2, shift: 0, mirror: Mirror::Never };
+    let moved = Augmentation { copies: 2, shift: 2, mirror: Mirror::Never };
+    let gap = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(gap(&plain(None), &plain(Some(same))) < 1e-3);
+    assert!(gap(&plain(None), &plain(Some(moved))) > 1e-2);
+    let table = Sgd::plain(Settings { augmentation: Some(Augmentation { shift: 4, ..same }), ..mlp() });
+    assert!(matches!(table.train(&data, Seed(5)), Err(Error::Setting { .. })));
+}
+
+#[test]
+fn corrected_adam_needs_noise_of_one_deviation() {
+    let corrected = Optimiser::CorrectedAdam { learning_rate: 0.02, floor: 1e-5 };
+    let settings = Settings { optimiser: corrected, ..mlp() };
+    let adaptive = Clipping::Adaptive { initial: 0.1, quantile: 0.5, rate: 0.2, share: 0.1 };
+    for privacy in [
+        None,
+        Some(Privacy { clipping: adaptive, ..privacy(3.0) }),
+        Some(Privacy { mechanism: Mechanism::Banded { bands: 2 }, ..privacy(3.0) }),
+    ] {
+        let sgd = Sgd::<Fgsm> { settings: settings.clone(), privacy, adversary: None };
+        assert!(matches!(sgd.train(&corners(60, 1), Seed(5)), Err(Error::NoisyOptimiser)));
+    }
+}
+
+/// Plain training, too, is kept and taken up again.
+#[test]
+fn kept_training_is_the_same_training() {
+    let data = corners(60, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let kept = Checkpoints { path: folder.path().join("run"), every: 7 };
+    for privacy in [None, Some(privacy(4.0))] {
+        let sgd = Sgd { settings: mlp(), privacy, adversary: Some(Fgsm(0.05)) };
+        let expected = sgd.train(&data, Seed(5)).unwrap();
+        let kept = Checkpoints { path: kept.path.with_extension(sgd.privacy.is_some().to_string()), ..kept.clone() };
+        for _ in 0..2 {
+            let found = sgd.train_kept(&data, Seed(5), &kept).unwrap();
+            assert_eq!(found.value.network.values(), expected.value.network.values());
+            assert_eq!(found.record, expected.record);
+        }
+        let moved = data.select(&(0..60).rev().collect::<Vec<_>>());
+        for (data, seed) in [(&data, 6), (&moved, 5)] {
+            assert!(matches!(sgd.train_kept(data, Seed(seed), &kept), Err(Error::Checkpoint { .. })));
+        }
+    }
 }

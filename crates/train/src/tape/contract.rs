@@ -12,7 +12,10 @@ use super::{NormMethod, Tape, host};
 use crate::DeviceKind;
 
 /// Number of examples in every case.
-pub(super) const EXAMPLES: usize = 5;
+pub(super) const EXAMPLES: usize = 6;
+
+/// Number of examples that are taken as one; a divisor.
+const ROWS: usize = 3;
 
 /// A forward pass: through burn's own layers on one example as it is, or through the tape on all, padded.
 pub(super) enum Pass<'t> {
@@ -49,6 +52,11 @@ impl ModuleMapper for Redraw {
             if values.is_autodiff() { drawn.autodiff().set_require_grad(trains) } else { drawn }
         })
     }
+}
+
+fn total(gradients: &[Vec<f64>]) -> Vec<f64> {
+    let width = gradients.first().map_or(0, Vec::len);
+    (0..width).map(|at| gradients.iter().map(|gradient| gradient[at]).sum()).collect()
 }
 
 fn close(found: f64, expected: f64) -> bool {
@@ -107,6 +115,21 @@ pub(super) fn check<M: Module>(
                 let (found, expected) = (recording.clipped_sum(clip, EXAMPLES), sum(clip));
                 assert!(distance(found.values(), &expected) < 1e-4 * norm(&expected), "{place}: clipping norm {clip}");
             }
+            let mut grouped = record().1.grouped(ROWS).unwrap();
+            let groups: Vec<Vec<f64>> = expected.chunks(ROWS).map(total).collect();
+            for (found, gradient) in grouped.norms().iter().zip(&groups) {
+                assert!(close(*found, norm(gradient)), "{place}: norm of a group {found}, not {}", norm(gradient));
+            }
+            let clip = norm(&groups[0]).min(norm(&groups[1])) / 2.0;
+            let scaled = |gradient: &Vec<f64>| gradient.iter().map(|value| value * clip / norm(gradient)).collect();
+            let expected = total(&groups.iter().map(scaled).collect::<Vec<_>>());
+            let found = grouped.clipped_sum(clip, EXAMPLES / ROWS);
+            assert!(distance(found.values(), &expected) < 1e-4 * norm(&expected), "{place}: sum of groups");
+            let plain = record().1.grouped(ROWS).unwrap().sum();
+            assert!(
+                distance(plain.values(), &sum(f64::INFINITY)) < 1e-4 * norm(plain.values()),
+                "{place}: plain groups"
+            );
             let plain = record().1.sum();
             assert!(distance(plain.values(), &sum(f64::INFINITY)) < 1e-4 * norm(plain.values()), "{place}: sum");
         }

@@ -151,13 +151,15 @@ pub(crate) struct ConvolutionGradients {
     input: Values,
     /// `[example, ...output]`.
     gradient: Values,
+    /// Rows of input and gradient that make one example.
+    members: usize,
     /// `[example, weight then bias]`, once the norms were asked for.
     examples: Vec<f32>,
 }
 
 impl ConvolutionGradients {
     pub(crate) fn new(geometry: Geometry, biases: usize, input: Values, gradient: Values) -> Self {
-        Self { geometry, biases, input, gradient, examples: Vec::new() }
+        Self { geometry, biases, input, gradient, members: 1, examples: Vec::new() }
     }
 
     /// Values of one example's gradient.
@@ -167,6 +169,12 @@ impl ConvolutionGradients {
 
     /// Adds one example's gradient, times `factor`, to `target`.
     fn add_example(&self, example: usize, factor: f32, scratch: &mut Scratch, target: &mut [f32]) {
+        for row in example * self.members..(example + 1) * self.members {
+            self.add_row(row, factor, scratch, target);
+        }
+    }
+
+    fn add_row(&self, example: usize, factor: f32, scratch: &mut Scratch, target: &mut [f32]) {
         let geometry = &self.geometry;
         let (filters, window, positions) = (geometry.group_filters(), geometry.window(), geometry.positions());
         let input = &self.input.as_slice()[example * geometry.inputs()..][..geometry.inputs()];
@@ -197,6 +205,11 @@ struct Scratch {
 }
 
 impl ExampleGradients for ConvolutionGradients {
+    fn grouped(mut self: Box<Self>, rows: usize, _: usize) -> Box<dyn ExampleGradients> {
+        self.members *= rows;
+        self
+    }
+
     fn add_squared_norms(&mut self, norms: &mut [f64]) {
         let size = self.size();
         let mut examples = vec![0.0; norms.len() * size];

@@ -5,7 +5,7 @@ use burn::nn::conv::{Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::factors::{Factors, Order, Sizes};
+use super::factors::{Factors, Grouping, Order, Sizes};
 use super::host::{self, Matrix, Values, product};
 use super::op::Operation;
 use super::window::{Window, lifted};
@@ -215,6 +215,11 @@ pub(crate) struct Windows {
 }
 
 impl Factors for Windows {
+    /// Positions are the last axis: those of several rows do not follow one another.
+    fn group(&mut self, _: usize) -> Grouping {
+        Grouping::Unfit
+    }
+
     fn sizes(&self) -> Sizes {
         let (groups, positions) = (self.window.groups, self.window.positions());
         let (left, right) = (self.window.group(), self.window.weights());

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::cost::{NormMethod, cheaper};
 use super::host::{Matrix, product, squared_norm};
-use super::record::{Additive, ExampleGradients, slack};
+use super::record::{Additive, ExampleGradients, Grouped, slack};
 
 /// How a factor lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +39,20 @@ impl Sizes {
     }
 }
 
+/// Whether factors could be put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grouping {
+    Done,
+    /// Nothing has changed.
+    Unfit,
+}
+
 /// One layer's factors, example by example.
 pub(crate) trait Factors: Send + Sync {
     fn sizes(&self) -> Sizes;
+
+    /// Takes each `rows` consecutive examples as one with that many times the positions, if the layout allows it.
+    fn group(&mut self, rows: usize) -> Grouping;
 
     /// Writes one example's factors in one group.
     fn fill(&self, example: usize, group: usize, left: &mut [f32], right: &mut [f32]);
@@ -54,7 +65,10 @@ pub(crate) trait Factors: Send + Sync {
 #[derive(Debug)]
 pub(crate) struct Factored<F> {
     factors: F,
-    method: NormMethod,
+    /// The method that was asked for; else the cheaper one is taken.
+    asked: Option<NormMethod>,
+    /// Number of examples.
+    count: usize,
     /// `[example, weight then bias]`, once the norms were asked for and if they are instantiated.
     examples: Vec<f32>,
 }
@@ -62,8 +76,11 @@ pub(crate) struct Factored<F> {
 impl<F: Factors> Factored<F> {
     /// With the cheaper method unless one is asked for.
     pub(crate) fn new(factors: F, method: Option<NormMethod>, examples: usize) -> Self {
-        let method = method.unwrap_or_else(|| cheaper(factors.sizes(), examples));
-        Self { factors, method, examples: Vec::new() }
+        Self { factors, asked: method, count: examples, examples: Vec::new() }
+    }
+
+    fn method(&self) -> NormMethod {
+        self.asked.unwrap_or_else(|| cheaper(self.factors.sizes(), self.count))
     }
 
     fn scratch(&self) -> Scratch {
@@ -181,9 +198,19 @@ impl Scratch {
 const TASK: usize = 1024;
 const WAVE: usize = 8;
 
-impl<F: Factors> ExampleGradients for Factored<F> {
+impl<F: Factors + 'static> ExampleGradients for Factored<F> {
+    fn grouped(mut self: Box<Self>, rows: usize, size: usize) -> Box<dyn ExampleGradients> {
+        match self.factors.group(rows) {
+            Grouping::Done => {
+                self.count /= rows;
+                self
+            }
+            Grouping::Unfit => Box::new(Grouped::new(self, rows, size)),
+        }
+    }
+
     fn add_squared_norms(&mut self, norms: &mut [f64]) {
-        if self.method == NormMethod::Ghost {
+        if self.method() == NormMethod::Ghost {
             let norms = norms.par_iter_mut().enumerate();
             norms.for_each_init(|| self.scratch(), |scratch, (example, norm)| *norm += self.ghost(example, scratch));
             return;
@@ -206,13 +233,14 @@ impl<F: Factors> ExampleGradients for Factored<F> {
         if !self.examples.is_empty() {
             return add_stored(&self.examples, weights, sum);
         }
+        let method = self.method();
         let task = (TASK / sizes.positions.max(1)).min(weights.len().div_ceil(WAVE)).max(1);
         let total = |(task_of_wave, weights): (usize, &[f32]), from: usize| {
             let mut total = vec![0.0; sizes.gradient()];
             let mut scratch = self.scratch();
-            let mut one = vec![0.0; if self.method == NormMethod::Ghost { 0 } else { sizes.gradient() }];
+            let mut one = vec![0.0; if method == NormMethod::Ghost { 0 } else { sizes.gradient() }];
             for (example, weight) in (from + task_of_wave * task..).zip(weights).filter(|(_, weight)| **weight != 0.0) {
-                if self.method == NormMethod::Ghost {
+                if method == NormMethod::Ghost {
                     self.add(example, f64::from(*weight), &mut scratch, &mut total);
                 } else {
                     self.write(example, &mut scratch, &mut one);
@@ -231,7 +259,7 @@ impl<F: Factors> ExampleGradients for Factored<F> {
     }
 }
 
-impl<F: Factors> Additive for Factored<F> {
+impl<F: Factors + 'static> Additive for Factored<F> {
     fn size(&self) -> usize {
         self.factors.sizes().gradient()
     }

@@ -110,3 +110,9 @@ pub(crate) fn squared_norm(values: &[f32]) -> f64 {
     }
     lanes.iter().sum::<f64>() + rest
 }
+
+/// To single precision.
+#[allow(clippy::cast_possible_truncation, reason = "what is computed in double is applied in the model's precision")]
+pub(crate) fn rounded(value: f64) -> f32 {
+    value as f32
+}

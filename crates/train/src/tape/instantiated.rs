@@ -2,7 +2,7 @@
 
 use super::factors::add_stored;
 use super::host::{Values, squared_norm};
-use super::record::{Additive, ExampleGradients, slack};
+use super::record::{Additive, ExampleGradients, Grouped, slack};
 
 /// Per-example gradients, `[example, value]`.
 #[derive(Debug)]
@@ -18,6 +18,10 @@ impl Instantiated {
 }
 
 impl ExampleGradients for Instantiated {
+    fn grouped(self: Box<Self>, rows: usize, size: usize) -> Box<dyn ExampleGradients> {
+        Box::new(Grouped::new(self, rows, size))
+    }
+
     fn add_squared_norms(&mut self, norms: &mut [f64]) {
         for (norm, gradient) in norms.iter_mut().zip(self.examples.chunks_exact(self.size)) {
             *norm += squared_norm(gradient);

@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
+use super::factors::Factored;
 use super::host::{Matrix, Values, product, squared_norm};
 use super::op::Operation;
+use super::outer::OuterProducts;
 use super::record::ExampleGradients;
 
 /// Rows of the weight whose gradient one task sums.
@@ -72,6 +74,14 @@ fn masked<'v>(values: &'v [f32], weights: &[f32], width: usize) -> Cow<'v, [f32]
 }
 
 impl ExampleGradients for AffineGradients {
+    /// Rows of one group are positions that the same weights are applied to.
+    fn grouped(self: Box<Self>, rows: usize, _: usize) -> Box<dyn ExampleGradients> {
+        let Self { inputs, outputs, biases, input, gradient } = *self;
+        let examples = input.as_slice().len() / (inputs * rows).max(1);
+        let products = OuterProducts::of_rows([inputs, outputs], biases * outputs, rows, input, gradient);
+        Box::new(Factored::new(products, None, examples))
+    }
+
     fn add_squared_norms(&mut self, norms: &mut [f64]) {
         let rows =
             self.input.as_slice().chunks_exact(self.inputs).zip(self.gradient.as_slice().chunks_exact(self.outputs));

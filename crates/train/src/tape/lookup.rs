@@ -50,6 +50,12 @@ impl LookupGradients {
 }
 
 impl ExampleGradients for LookupGradients {
+    /// Rows of one group follow one another: one example that looks up as many times the positions.
+    fn grouped(mut self: Box<Self>, rows: usize, _: usize) -> Box<dyn ExampleGradients> {
+        self.positions *= rows;
+        self
+    }
+
     fn add_squared_norms(&mut self, norms: &mut [f64]) {
         let this = &*self;
         norms.par_iter_mut().enumerate().for_each(|(example, norm)| {

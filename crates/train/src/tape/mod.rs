@@ -34,8 +34,9 @@ pub use self::custom::ExampleRule;
 use self::kept::{Entry, Kept};
 use self::op::{Operation, Slot, apply};
 pub use self::record::Gradient;
-pub(crate) use self::record::Parameter;
+pub(crate) use self::record::{ExampleGradients, Grouped, Parameter};
 pub use self::recording::Recording;
+pub(crate) use self::recording::{factor, rounded_down};
 pub(crate) use self::tanh::tanh;
 use crate::Error;
 

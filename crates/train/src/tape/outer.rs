@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::cost::NormMethod;
-use super::factors::{Factored, Factors, Order, Sizes};
+use super::factors::{Factored, Factors, Grouping, Order, Sizes};
 use super::host::Values;
 use super::linear::AffineGradients;
 use super::op::Slot;
@@ -99,12 +99,32 @@ pub(crate) struct OuterProducts {
     pub(crate) parts: Vec<Part>,
 }
 
+impl OuterProducts {
+    /// Of one use on vectors, each `rows` of which make one example.
+    pub(crate) fn of_rows(
+        [left, right]: [usize; 2],
+        bias: usize,
+        rows: usize,
+        input: Values,
+        gradient: Values,
+    ) -> Self {
+        let part = Part { positions: rows, left: input, right: gradient };
+        Self { left, right, bias, parts: vec![part] }
+    }
+}
+
 /// One example's rows.
 fn rows(values: &Values, example: usize, size: usize) -> &[f32] {
     &values.as_slice()[example * size..][..size]
 }
 
 impl Factors for OuterProducts {
+    /// Rows of one group follow one another: they are positions that the same weights are applied to.
+    fn group(&mut self, rows: usize) -> Grouping {
+        self.parts.iter_mut().for_each(|part| part.positions *= rows);
+        Grouping::Done
+    }
+
     fn sizes(&self) -> Sizes {
         let positions = self.parts.iter().map(|part| part.positions).sum();
         let Self { left, right, bias, .. } = *self;

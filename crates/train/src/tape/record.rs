@@ -20,11 +20,6 @@ impl Parameter {
         Self { id: parameter.id, shape: parameter.base().dims().to_vec() }
     }
 
-    /// A layer's weight, then its bias if it has one.
-    pub(crate) fn of_layer<const D: usize>(weight: &Param<Tensor<D>>, bias: Option<&Param<Tensor<1>>>) -> Vec<Self> {
-        std::iter::once(Self::of(weight)).chain(bias.map(Self::of)).collect()
-    }
-
     pub(crate) fn size(&self) -> usize {
         self.shape.iter().product()
     }
@@ -41,6 +36,55 @@ pub(crate) trait ExampleGradients: Send + Sync {
     ///
     /// No more than `block` examples are summed in single precision; their totals are summed in double.
     fn add_weighted(&self, weights: &[f32], block: usize, sum: &mut [f64]);
+
+    /// Takes each `rows` consecutive examples as one, whose gradient, of `size` values, is the sum of theirs; with
+    /// [`Grouped`] for a layer without a form of its own for it. Called before the norms are asked for.
+    fn grouped(self: Box<Self>, rows: usize, size: usize) -> Box<dyn ExampleGradients>;
+}
+
+/// Consecutive examples of any layer as one, their gradients added up one group after the other.
+pub(crate) struct Grouped {
+    members: Box<dyn ExampleGradients>,
+    rows: usize,
+    /// Values of one gradient.
+    size: usize,
+    /// `[group, value]`, once the norms were asked for.
+    groups: Vec<f64>,
+}
+
+impl Grouped {
+    pub(crate) fn new(members: Box<dyn ExampleGradients>, rows: usize, size: usize) -> Self {
+        Self { members, rows, size, groups: Vec::new() }
+    }
+}
+
+impl ExampleGradients for Grouped {
+    fn grouped(self: Box<Self>, rows: usize, size: usize) -> Box<dyn ExampleGradients> {
+        Box::new(Self::new(self.members, self.rows * rows, size))
+    }
+
+    fn add_squared_norms(&mut self, norms: &mut [f64]) {
+        self.groups = vec![0.0; norms.len() * self.size];
+        let mut weights = vec![0.0; norms.len() * self.rows];
+        for (group, (target, norm)) in self.groups.chunks_exact_mut(self.size).zip(norms).enumerate() {
+            let own = group * self.rows..(group + 1) * self.rows;
+            weights[own.clone()].fill(1.0);
+            self.members.add_weighted(&weights, self.rows, target);
+            weights[own].fill(0.0);
+            *norm += target.iter().map(|value| value * value).sum::<f64>();
+        }
+    }
+
+    fn add_weighted(&self, weights: &[f32], block: usize, sum: &mut [f64]) {
+        if self.groups.is_empty() {
+            let weights: Vec<f32> = weights.iter().flat_map(|weight| std::iter::repeat_n(*weight, self.rows)).collect();
+            return self.members.add_weighted(&weights, block, sum);
+        }
+        for (gradient, weight) in self.groups.chunks_exact(self.size).zip(weights).filter(|(_, weight)| **weight != 0.0)
+        {
+            sum.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += f64::from(*weight) * value);
+        }
+    }
 }
 
 /// Gradients that can be added to another layer's, example by example.

@@ -194,6 +194,66 @@ fn an_example_that_is_not_finite_takes_no_part() {
     }
 }
 
+/// Groups of three: norms and clipped sums are those of the added-up gradients of one-by-one backward passes.
+#[test]
+fn rows_of_a_group_are_one_example() {
+    for kind in DeviceKind::ALL {
+        let device = kind.device();
+        let (net, inputs) = (Net::new(&device.clone().autodiff()), inputs(6, &device));
+        let add = |mut total: Vec<f64>, (gradient, _): &(Vec<f64>, Vec<f64>)| {
+            total.iter_mut().zip(gradient).for_each(|(total, value)| *total += value);
+            total
+        };
+        let single = net.one_by_one(&inputs);
+        let groups: Vec<Vec<f64>> =
+            single.chunks(3).map(|rows| rows.iter().fold(vec![0.0; rows[0].0.len()], add)).collect();
+        let mut recording = record(&net, inputs.clone()).grouped(3).unwrap();
+        assert_eq!(recording.examples(), 2);
+        let norms = recording.norms();
+        for (found, group) in norms.iter().zip(&groups) {
+            assert!((found / norm(group) - 1.0).abs() < 1e-5, "{kind}: {found} is not {}", norm(group));
+        }
+        let clip = norms[0].min(norms[1]) / 3.0;
+        let (found, mut expected) = (recording.clipped_sum(clip, 2), vec![0.0; groups[0].len()]);
+        for group in &groups {
+            expected.iter_mut().zip(group).for_each(|(sum, value)| *sum += value * clip / norm(group));
+        }
+        assert!(distance(found.values(), &expected) < 1e-5 * norm(&expected), "{kind}");
+        assert!(record(&net, inputs).grouped(4).is_err());
+    }
+}
+
+/// A layer without a form of its own for groups gives the same, group by group.
+#[test]
+fn any_layer_can_be_grouped() {
+    struct Rows(Vec<[f32; 2]>);
+    impl ExampleGradients for Rows {
+        fn grouped(self: Box<Self>, rows: usize, size: usize) -> Box<dyn ExampleGradients> {
+            Box::new(Grouped::new(self, rows, size))
+        }
+
+        fn add_squared_norms(&mut self, _: &mut [f64]) {
+            unreachable!("only sums are asked of the members")
+        }
+
+        fn add_weighted(&self, weights: &[f32], _: usize, sum: &mut [f64]) {
+            for (row, weight) in self.0.iter().zip(weights) {
+                sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(value * weight));
+            }
+        }
+    }
+    let rows = || Box::new(Rows(vec![[1.0, 0.0], [2.0, 4.0], [0.0, 1.0], [0.0, -1.0]]));
+    let mut grouped = rows().grouped(2, 2);
+    let mut sum = [0.0; 2];
+    grouped.add_weighted(&[1.0, 2.0], 64, &mut sum);
+    assert_eq!(sum.as_slice(), [3.0, 4.0]);
+    let mut norms = [0.0; 2];
+    grouped.add_squared_norms(&mut norms);
+    assert_eq!(norms.as_slice(), [25.0, 0.0]);
+    grouped.add_weighted(&[2.0, 1.0], 64, &mut sum);
+    assert_eq!(sum.as_slice(), [9.0, 12.0]);
+}
+
 #[test]
 fn a_layer_that_does_not_reach_the_loss_has_no_gradient() {
     let device = DeviceKind::Flex.device();

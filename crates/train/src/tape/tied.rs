@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::record::{Additive, ExampleGradients};
+use super::record::{Additive, ExampleGradients, Grouped};
 
 /// Layers that share parameters, directly or through one another.
 pub(crate) struct Tied {
@@ -44,6 +44,10 @@ impl Member {
 }
 
 impl ExampleGradients for Tied {
+    fn grouped(self: Box<Self>, rows: usize, size: usize) -> Box<dyn ExampleGradients> {
+        Box::new(Grouped::new(self, rows, size))
+    }
+
     fn add_squared_norms(&mut self, norms: &mut [f64]) {
         let this = &*self;
         norms.par_iter_mut().enumerate().for_each(|(example, norm)| {

@@ -1,0 +1,156 @@
+//! A run on disk: written whole or not at all.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::journal::sync_folder;
+use crate::steps::Reached;
+
+/// What the file starts with.
+const MAGIC: &[u8; 16] = b"underpin run 01\n";
+
+/// Where a run is kept, and how often.
+///
+/// The file is secret: it holds what only the released weights may tell, and, under correlated noise, sums without
+/// noise. Beside it, `PATH.steps` lists the steps begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoints {
+    /// The file; its folder exists.
+    pub path: PathBuf,
+    /// Steps from one writing to the next; at least 1.
+    pub every: u64,
+}
+
+/// Everything but long vectors.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Head {
+    /// Settings and mechanism, as text: those of the run that takes it up must be the same.
+    pub(crate) card: String,
+    pub(crate) reached: Reached,
+    pub(crate) threshold: f64,
+    pub(crate) scores: Vec<f64>,
+    pub(crate) averaged_steps: u64,
+    /// Identities by which the optimiser knows the parameters.
+    pub(crate) ids: Vec<u64>,
+    /// What the caller keeps beside it.
+    pub(crate) note: String,
+    pub(crate) weights: usize,
+    pub(crate) average: usize,
+}
+
+/// A run's whole state.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Saved {
+    pub(crate) head: Head,
+    pub(crate) weights: Vec<f32>,
+    pub(crate) average: Vec<f64>,
+    /// burn's own format.
+    pub(crate) optimiser: Vec<u8>,
+}
+
+impl Saved {
+    /// Writes the file: a new one beside it, made durable, then renamed over it.
+    pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
+        let fault = |error: &dyn std::fmt::Display| Error::Checkpoint { path: path.into(), fault: error.to_string() };
+        let head = serde_json::to_vec(&self.head).map_err(|error| fault(&error))?;
+        let mut bytes = [MAGIC.as_slice(), &(head.len() as u64).to_le_bytes(), &head].concat();
+        bytes.extend(self.weights.iter().flat_map(|value| value.to_le_bytes()));
+        bytes.extend(self.average.iter().flat_map(|value| value.to_le_bytes()));
+        bytes.extend(&self.optimiser);
+        bytes.extend(blake3::hash(&bytes).as_bytes());
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".new");
+        let beside = PathBuf::from(beside);
+        let written = File::create(&beside).and_then(|mut file| {
+            file.write_all(&bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&beside, path)?;
+            sync_folder(path)
+        });
+        written.map_err(|error| fault(&error))
+    }
+
+    /// Reads the file; none if there is none.
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>, Error> {
+        let fault = |fault: &dyn std::fmt::Display| Error::Checkpoint { path: path.into(), fault: fault.to_string() };
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(fault(&error)),
+        };
+        Self::parse(&bytes).map(Some).map_err(|error| fault(&error))
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let (body, digest) = bytes.split_last_chunk::<32>().ok_or("shorter than 32 bytes")?;
+        if blake3::hash(body).as_bytes() != digest {
+            return Err("its digest is not that of its bytes".into());
+        }
+        let rest = body.strip_prefix(MAGIC).ok_or("no run of this version")?;
+        let (length, rest) = rest.split_first_chunk::<8>().ok_or("no header")?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| "header beyond memory")?;
+        let (head, rest) = rest.split_at_checked(length).ok_or("header beyond its end")?;
+        let head: Head = serde_json::from_slice(head).map_err(|error| error.to_string())?;
+        let size = |count: usize, width: usize| count.checked_mul(width).ok_or("vectors beyond memory");
+        let (weights, rest) = rest.split_at_checked(size(head.weights, 4)?).ok_or("weights beyond its end")?;
+        let (average, rest) = rest.split_at_checked(size(head.average, 8)?).ok_or("average beyond its end")?;
+        let weights = weights.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect();
+        let average = average.as_chunks().0.iter().map(|value| f64::from_le_bytes(*value)).collect();
+        Ok(Self { head, weights, average, optimiser: rest.to_vec() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn saved() -> Saved {
+        let head = Head {
+            card: "card".into(),
+            reached: Reached::Shuffled(3),
+            threshold: 0.1,
+            scores: vec![0.5],
+            averaged_steps: 2,
+            ids: vec![7],
+            note: "note".into(),
+            weights: 2,
+            average: 1,
+        };
+        Saved { head, weights: vec![1.5, -0.0], average: vec![1e-300], optimiser: vec![1, 2, 3] }
+    }
+
+    #[test]
+    fn a_run_survives_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        assert_eq!(Saved::read(&path).unwrap(), None);
+        saved().write(&path).unwrap();
+        saved().write(&path).unwrap();
+        assert_eq!(Saved::read(&path).unwrap().unwrap(), saved());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+        assert!(saved().write(&folder.path().join("none/run")).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_file_is_refused(at in 0_usize..200, flip in 1_u8..=255) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("run");
+            saved().write(&path).unwrap();
+            let mut bytes = std::fs::read(&path).unwrap();
+            let at = at % bytes.len();
+            bytes[at] ^= flip;
+            std::fs::write(&path, &bytes).unwrap();
+            prop_assert!(Saved::read(&path).is_err(), "flipped");
+            std::fs::write(&path, &bytes[..at]).unwrap();
+            prop_assert!(Saved::read(&path).is_err(), "cut");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Which steps of a run were about to be released, on disk before they are.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+
+/// Bytes of one entry: the step, and the seal of its sum.
+const ENTRY: usize = 40;
+
+/// The steps begun, in order from 1, each with the seal of the sum that its noise was for.
+///
+/// An entry is on the disk before the step's noise is added. After a crash the same step is worked out again: on the
+/// same sum it is the same release, and costs nothing more; on another sum it is refused.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    path: PathBuf,
+    file: File,
+    seals: Vec<[u8; 32]>,
+}
+
+impl Journal {
+    /// Opens or creates the journal beside a checkpoint; no other process has it open.
+    pub(crate) fn open(checkpoint: &Path) -> Result<Self, Error> {
+        let mut path = checkpoint.as_os_str().to_owned();
+        path.push(".steps");
+        let path = PathBuf::from(path);
+        let fault = |fault: &dyn std::fmt::Display| Error::Checkpoint { path: path.clone(), fault: fault.to_string() };
+        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = options.map_err(|error| fault(&error))?;
+        file.try_lock().map_err(|error| fault(&format_args!("another process trains into it ({error})")))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|error| fault(&error))?;
+        let mut seals = Vec::new();
+        let (entries, torn) = bytes.as_chunks::<ENTRY>();
+        for (at, entry) in entries.iter().enumerate() {
+            let (step, seal) = entry.split_first_chunk::<8>().expect("invariant: 40 bytes hold 8");
+            if u64::from_le_bytes(*step) != at as u64 + 1 {
+                // The last entry may be torn: its step's noise was never drawn.
+                if at + 1 == entries.len() && torn.is_empty() {
+                    break;
+                }
+                return Err(fault(&format_args!("entry {} is of another step", at + 1)));
+            }
+            seals.push(seal.try_into().expect("invariant: 40 bytes less 8"));
+        }
+        let whole = (seals.len() * ENTRY) as u64;
+        let cut = file.set_len(whole).and_then(|()| file.seek(SeekFrom::Start(whole)));
+        cut.and_then(|_| file.sync_all()).map_err(|error| fault(&error))?;
+        sync_folder(&path).map_err(|error| fault(&error))?;
+        Ok(Self { path, file, seals })
+    }
+
+    /// Number of steps begun.
+    pub(crate) fn begun(&self) -> u64 {
+        self.seals.len() as u64
+    }
+
+    /// Writes down that `step`, from 1, is about to be released on the sum with this seal.
+    ///
+    /// [`Error::Replay`] when it was released on another sum; the sums of steps must be the same in every process.
+    pub(crate) fn begin(&mut self, step: u64, seal: [u8; 32]) -> Result<(), Error> {
+        let at = usize::try_from(step - 1).unwrap_or(usize::MAX);
+        match self.seals.get(at) {
+            Some(known) if *known == seal => return Ok(()),
+            None if at == self.seals.len() => {}
+            _ => return Err(Error::Replay { step }),
+        }
+        let entry = [step.to_le_bytes().as_slice(), &seal].concat();
+        let written = self.file.write_all(&entry).and_then(|()| self.file.sync_data());
+        written.map_err(|error| Error::Checkpoint { path: self.path.clone(), fault: error.to_string() })?;
+        self.seals.push(seal);
+        Ok(())
+    }
+}
+
+/// Makes a new name in a folder last.
+pub(crate) fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_begun_once_and_on_one_sum() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        let mut journal = Journal::open(&path).unwrap();
+        assert!(matches!(Journal::open(&path), Err(Error::Checkpoint { .. })), "one process at a time");
+        journal.begin(1, [1; 32]).unwrap();
+        journal.begin(2, [2; 32]).unwrap();
+        assert!(matches!(journal.begin(4, [4; 32]), Err(Error::Replay { step: 4 })));
+        drop(journal);
+        let mut journal = Journal::open(&path).unwrap();
+        assert_eq!(journal.begun(), 2);
+        journal.begin(1, [1; 32]).unwrap();
+        assert!(matches!(journal.begin(2, [3; 32]), Err(Error::Replay { step: 2 })));
+        journal.begin(3, [3; 32]).unwrap();
+        assert_eq!(journal.begun(), 3);
+    }
+
+    #[test]
+    fn a_torn_entry_was_never_begun() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, file) = (folder.path().join("run"), folder.path().join("run.steps"));
+        Journal::open(&path).unwrap().begin(1, [1; 32]).unwrap();
+        let whole = std::fs::read(&file).unwrap();
+        for tail in [&[2][..], &[2; 39], &[0; ENTRY]] {
+            std::fs::write(&file, [&whole, tail].concat()).unwrap();
+            let mut journal = Journal::open(&path).unwrap();
+            assert_eq!(journal.begun(), 1);
+            journal.begin(2, [9; 32]).unwrap();
+            assert_eq!(std::fs::read(&file).unwrap().len(), 2 * ENTRY);
+        }
+        std::fs::write(&file, [&[7; ENTRY], whole.as_slice()].concat()).unwrap();
+        assert!(matches!(Journal::open(&path), Err(Error::Checkpoint { .. })));
+    }
+}

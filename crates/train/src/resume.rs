@@ -1,0 +1,114 @@
+//! Runs that outlive their process.
+
+use burn::module::Module;
+use burn::tensor::Bytes;
+
+use crate::canary::Canaries;
+use crate::checkpoint::{Head, Saved};
+use crate::engine::{Engine, Optimiser};
+use crate::journal::Journal;
+use crate::weights::Weights;
+use crate::{Checkpoints, Error};
+
+impl Engine {
+    /// Keeps the run at `checkpoints`, and takes it up from there if it has been kept: engine, model, and the note of the
+    /// last [`save`](Self::save). The engine is made, and the model built, as for a new run.
+    ///
+    /// # Guarantees
+    ///
+    /// 1. A run killed at any moment and taken up again ends with the weights, bit for bit, and the steps, of one that was
+    ///    not: steps after the last save are worked out again with the same sample and noise
+    ///    (`a_killed_run_ends_as_if_it_had_not_been`).
+    /// 2. A step is on the disk, with a seal of its sum, before its noise is added; the same step on another sum is
+    ///    refused, so that no noise is used twice (`another_sum_is_never_released_under_the_same_noise`).
+    /// 3. [`epsilon`](Self::epsilon) counts every step begun, saved or not (`a_step_begun_is_counted`).
+    ///
+    /// # Limits
+    ///
+    /// Who deletes the list of steps, or restores an old one, takes the second guarantee away.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] for a file that is damaged, of another run, in use by another process, or newer than its list
+    /// of steps.
+    pub fn keep<M: Module>(mut self, model: M, checkpoints: &Checkpoints) -> Result<(Self, M, Option<String>), Error> {
+        let path = &checkpoints.path;
+        let fault = |fault: &dyn std::fmt::Display| Error::Checkpoint { path: path.clone(), fault: fault.to_string() };
+        if self.taken > 0 {
+            return Err(fault(&"the run has begun"));
+        }
+        if checkpoints.every == 0 {
+            return Err(Error::Setting { name: "steps between checkpoints", value: 0.0, allowed: "[1, inf)" });
+        }
+        let journal = Journal::open(path)?;
+        let Some(saved) = Saved::read(path)? else {
+            return Ok((Self { journal: Some(journal), ..self }, model, None));
+        };
+        let Saved { head, weights, average, optimiser } = saved;
+        let own = self.card();
+        if head.card != own {
+            return Err(fault(&format_args!("it is of the run {}, not {own}", head.card)));
+        }
+        let reached = head.reached.steps();
+        if self.steps.clipping_norm().is_some() && journal.begun() < reached {
+            return Err(fault(&format_args!("it has {reached} steps, its list of steps {}", journal.begun())));
+        }
+        let weights = Weights { values: weights, ids: head.ids };
+        let model = weights.put_into(model).map_err(|error| fault(&error))?;
+        (self.taken, self.applied) = (reached, reached);
+        let steps = self.steps.resume(head.reached).map_err(|error| fault(&error))?;
+        self.steps = steps.ok_or_else(|| fault(&"it is of another kind of steps"))?;
+        self.clipper = self.clipper.at(head.threshold);
+        match &mut self.canaries {
+            Some(canaries) if canaries.count() == head.scores.len() => canaries.scores = head.scores,
+            None if head.scores.is_empty() => {}
+            _ => return Err(fault(&"it has other canaries")),
+        }
+        self.average.sum = average;
+        self.average.steps = head.averaged_steps;
+        let Optimiser(own) = self.optimiser;
+        let optimiser = own.from_bytes(Bytes::from_bytes_vec(optimiser)).map_err(|error| fault(&error))?;
+        let engine = Self { optimiser: Optimiser(optimiser), journal: Some(journal), ..self };
+        Ok((engine, model, Some(head.note)))
+    }
+
+    /// Writes engine and model to `checkpoints`, whole or not at all, with a note of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] when it cannot be written, and while a step is drawn and not applied: the file would count
+    /// it and lack what it did.
+    pub fn save<M: Module>(&self, model: &M, checkpoints: &Checkpoints, note: &str) -> Result<(), Error> {
+        let fault = |error: &dyn std::fmt::Display| Error::Checkpoint {
+            path: checkpoints.path.clone(),
+            fault: error.to_string(),
+        };
+        if self.applied != self.taken {
+            return Err(fault(&format_args!("step {} is drawn and not applied", self.taken)));
+        }
+        let Weights { values, ids } = Weights::of(model);
+        let optimiser = self.optimiser.0.into_bytes().map_err(|error| fault(&error))?;
+        let head = Head {
+            card: self.card(),
+            reached: self.steps.reached(),
+            threshold: self.clipper.threshold(),
+            scores: self.canaries.as_ref().map_or_else(Vec::new, |canaries| canaries.scores.clone()),
+            averaged_steps: self.average.steps,
+            ids,
+            note: note.to_owned(),
+            weights: values.len(),
+            average: self.average.sum.len(),
+        };
+        let average = self.average.sum.clone();
+        Saved { head, weights: values, average, optimiser: optimiser.to_vec() }.write(&checkpoints.path)
+    }
+
+    fn card(&self) -> String {
+        let canaries = self.canaries.as_ref().map_or(0, Canaries::count);
+        format!("{:?} {} canaries {canaries}", self.method, self.steps.card())
+    }
+}
+
+#[cfg(test)]
+#[path = "resume_tests.rs"]
+mod tests;
