@@ -254,7 +254,8 @@ fn what_cannot_be_trained_is_refused() {
     let fast = Settings { optimiser: Optimiser::Sgd { learning_rate: 1e38, momentum: 0.0 }, ..mlp() };
     assert!(matches!(train(fast, &data), Error::Diverged { .. }));
     let private = Sgd::<Fgsm> { settings: mlp(), privacy: Some(privacy(1e-9)), adversary: None };
-    assert!(matches!(private.train(&data, Seed(1)), Err(Error::Privacy(_))));
+    let refused = private.train(&data, Seed(1));
+    assert!(matches!(refused, Err(Error::Privacy(_))), "{refused:?}");
 }
 
 /// Hands back what no batch can be made of.
