@@ -289,7 +289,7 @@ impl Engine {
         };
         let found: Vec<Result<Vec<(usize, Piece)>, Error>> = std::thread::scope(|scope| {
             let start = |(place, device): (usize, &'a Device)| {
-                let own = if place == 0 { model.clone() } else { model.clone().to_device(&device.clone().autodiff()) };
+                let own = if place == 0 { model.clone() } else { model.clone().fork(&device.clone().autodiff()) };
                 scope.spawn(move || one(place, &own, device))
             };
             let threads: Vec<_> = self.devices.iter().enumerate().map(start).collect();

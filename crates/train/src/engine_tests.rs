@@ -22,8 +22,12 @@ fn net() -> Net {
     let layer = |from: usize, to: usize| {
         let values = (0..from * to).map(|at| ((at * 7 % 13) as f32 - 6.0) / 20.0).collect();
         let layer = LinearConfig::new(from, to).init(&device.clone().autodiff());
-        let bias = layer.bias.map(|bias| bias.map(|_| host::tensor(vec![0.1; to], [to], &device).autodiff()));
-        Linear { weight: layer.weight.map(|_| host::tensor(values, [from, to], &device).autodiff()), bias }
+        let bias =
+            layer.bias.map(|bias| bias.map(|_| host::tensor(vec![0.1; to], [to], &device).autodiff().require_grad()));
+        Linear {
+            weight: layer.weight.map(|_| host::tensor(values, [from, to], &device).autodiff().require_grad()),
+            bias,
+        }
     };
     Net { first: layer(INPUTS, 30), last: layer(30, 2) }
 }

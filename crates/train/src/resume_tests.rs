@@ -53,7 +53,10 @@ fn engine(kind: usize, key: u8) -> Engine {
 fn net() -> Linear {
     let device = DeviceKind::Flex.device();
     let layer = LinearConfig::new(3, 2).with_bias(false).init(&device.clone().autodiff());
-    Linear { weight: layer.weight.map(|_| host::tensor(vec![0.1; 6], [3, 2], &device).autodiff()), bias: None }
+    Linear {
+        weight: layer.weight.map(|_| host::tensor(vec![0.1; 6], [3, 2], &device).autodiff().require_grad()),
+        bias: None,
+    }
 }
 
 fn losses(scale: f32) -> impl Fn(&Linear, Part<'_>, &mut Tape) -> Tensor<1> + Sync {
