@@ -9,6 +9,28 @@ use crate::{Error, Privacy};
 /// Points of a series, and progress events of a training.
 const POINTS: u64 = 20;
 
+/// How well batches were told, before the steps that they made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Score {
+    /// Sum of the losses, nats.
+    pub(crate) loss: f64,
+    pub(crate) right: usize,
+    pub(crate) rows: usize,
+}
+
+impl Score {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.loss += other.loss;
+        self.right += other.right;
+        self.rows += other.rows;
+    }
+
+    /// NaN without a row.
+    pub(crate) fn mean_loss(&self) -> f64 {
+        self.loss / self.rows as f64
+    }
+}
+
 /// Follows one training.
 #[derive(Debug)]
 pub(crate) struct Log {
@@ -17,8 +39,8 @@ pub(crate) struct Log {
     rows: usize,
     record: Record,
     task: &'static str,
-    /// Sum and number of the losses since the last point.
-    recent: (f64, u64),
+    /// Losses and right answers since the last point.
+    recent: Score,
     loss: Vec<Point>,
     epsilon: Vec<Point>,
 }
@@ -44,28 +66,26 @@ impl Log {
             rows,
             record,
             task,
-            recent: (0.0, 0),
+            recent: Score::default(),
             loss: Vec::new(),
             epsilon: Vec::new(),
         }
     }
 
     /// Notes one step; every so often, tells of it.
-    pub(crate) fn step(&mut self, step: u64, loss: Option<f64>, sampler: &Sampler) -> Result<(), Error> {
-        if let Some(loss) = loss {
-            self.recent = (self.recent.0 + loss, self.recent.1 + 1);
-        }
+    pub(crate) fn step(&mut self, step: u64, score: Score, sampler: &Sampler) -> Result<(), Error> {
+        self.recent.add(score);
         if !step.is_multiple_of(self.steps.div_ceil(POINTS)) && step != self.steps {
             return Ok(());
         }
-        let loss = self.recent.0 / self.recent.1 as f64;
-        self.recent = (0.0, 0);
+        let score = std::mem::take(&mut self.recent);
+        let (loss, accuracy) = (score.mean_loss(), score.right as f64 / score.rows as f64);
         let epsilon = self.spent(sampler)?.map(|spent| spent.upper);
         match epsilon {
             Some(epsilon) => self.epsilon.push(Point(step as f64, epsilon)),
             None => self.loss.push(Point(step as f64, loss)),
         }
-        tracing::info!(target: "progress", task = self.task, step, of = self.steps, loss, epsilon);
+        tracing::info!(target: "progress", task = self.task, step, of = self.steps, loss, accuracy, epsilon);
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use crate::adversary::{NoAdversary, perturbed};
 use crate::classifier::losses;
 use crate::network::Network;
 use crate::private::PrivateRun;
-use crate::record::Log;
+use crate::record::{Log, Score};
 use crate::tape::{Gradient, host};
 use crate::{Classifier, Error, Optimiser, Privacy, Recording, Settings, Tape};
 
@@ -81,15 +81,15 @@ where
         for step in 1..=log.steps {
             let (indices, ticket) = sampler.draw()?;
             let batch = self.attacked(&model, data.select(&indices), &sampler, seed, step, log.steps)?;
-            let (loss, gradient) = self.gradient(&model, &batch)?;
-            if loss.is_some_and(|loss| !loss.is_finite()) {
-                return Err(Error::Diverged { step, steps: log.steps, loss: loss.unwrap_or(f64::NAN) });
+            let (score, gradient) = self.gradient(&model, &batch)?;
+            if score.rows > 0 && !score.loss.is_finite() {
+                return Err(Error::Diverged { step, steps: log.steps, loss: score.mean_loss() });
             }
             let gradient = sampler.average(ticket, &gradient, batch.len())?;
             let gradient = gradient.into_params(&device.device());
             model.network = optimiser.step(rate, model.network, gradient);
             average.add(step, log.steps, &model);
-            log.step(step, loss, &sampler)?;
+            log.step(step, score, &sampler)?;
         }
         let model = average.finish(model)?;
         Ok(Audited { value: model, record: log.finish(&sampler)? })
@@ -119,8 +119,8 @@ where
         perturbed(adversary, model, batch, seed, share, step)
     }
 
-    /// Mean loss (none for an empty batch) and the sum of the gradients, clipped if training is private.
-    fn gradient(&self, model: &Classifier, batch: &Examples) -> Result<(Option<f64>, Gradient), Error> {
+    /// How well the batch is told, and the sum of the gradients, clipped if training is private.
+    fn gradient(&self, model: &Classifier, batch: &Examples) -> Result<(Score, Gradient), Error> {
         let parameters = model.network.parameters();
         let mut total = Gradient::zero(parameters);
         if self.privacy.is_some() && batch.len() > Recording::MOST {
@@ -128,21 +128,31 @@ where
         }
         let (size, device) = (model.shape.size(), model.device.device());
         let rows = (MEMORY / total.values().len().max(size)).clamp(1, 512);
-        let mut loss = 0.0;
+        let mut score = Score::default();
         let parts = batch.inputs().values().chunks(rows * size).zip(batch.labels().chunks(rows));
         for (inputs, labels) in parts {
             let mut tape = Tape::recording(&model.network)?;
             let inputs = host::tensor(inputs.to_vec(), [labels.len(), size], &device);
-            let losses = losses(model.network.forward(inputs, &model.shape, &mut tape), labels);
-            loss += host::values(losses.clone()).into_iter().map(f64::from).sum::<f64>();
+            let logits = model.network.forward(inputs, &model.shape, &mut tape);
+            let right = right(&host::values(logits.clone()), labels);
+            let losses = losses(logits, labels);
+            let loss = host::values(losses.clone()).into_iter().map(f64::from).sum();
+            score.add(Score { loss, right, rows: labels.len() });
             let mut recording = tape.backward(losses)?;
             total.add(&match &self.privacy {
                 Some(privacy) => recording.clipped_sum(privacy.clipping_norm, batch.len()),
                 None => recording.sum(),
             })?;
         }
-        Ok(((!batch.is_empty()).then(|| loss / batch.len() as f64), total))
+        Ok((score, total))
     }
+}
+
+/// Examples whose label has the greatest logit.
+fn right(logits: &[f32], labels: &[usize]) -> usize {
+    let classes = logits.len() / labels.len().max(1);
+    let told = logits.chunks_exact(classes.max(1)).zip(labels);
+    told.filter(|(logits, label)| logits.iter().all(|logit| *logit <= logits[**label])).count()
 }
 
 /// The mean of the weights over the last steps.
