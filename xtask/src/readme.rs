@@ -147,8 +147,15 @@ pub(crate) fn differences() -> Result<Vec<String>> {
     }
     let readme = std::fs::read_to_string(root().join(recipes::README))?;
     if with_table(&readme, recipes::BEGIN, &recipes::table()?)? != readme {
+<<<<<<< HEAD
         faults.push(format!("{}: the table of recipes is not that of the kept results: run `cargo xtask readme --recipes`", recipes::README));
 >>>>>>> 5a79ba9 (xtask: write the table of recipes from kept results)
+=======
+        faults.push(format!(
+            "{}: the table of recipes is not that of the kept results: run `cargo xtask readme --recipes`",
+            recipes::README
+        ));
+>>>>>>> 0cb858b (framework, xtask: test the recipes from the command line)
     }
     Ok(faults)
 }

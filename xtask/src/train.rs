@@ -116,7 +116,10 @@ fn print(ran: &Ran, known: bool) {
     if let Some(twin) = ran.twin_accuracy {
         println!("twin      {:.2} % without privacy", 100.0 * twin);
     }
-    println!("epsilon   at most {:.4}, at least {:.4} by the accountant, at delta {:e}", ran.epsilon_upper, ran.epsilon_lower, ran.delta);
+    println!(
+        "epsilon   at most {:.4}, at least {:.4} by the accountant, at delta {:e}",
+        ran.epsilon_upper, ran.epsilon_lower, ran.delta
+    );
     println!("training  {} steps on {} parameters, {:.0} s in all", ran.steps, ran.parameters, ran.seconds);
     if !known {
         println!("no result is stated for these data");

@@ -191,7 +191,8 @@ impl Plan {
         let trained = sgd.train(&train, seed)?;
         let spent = trained.record.measurements.first().map(|spent| spent.interval);
         let spent = spent.expect("invariant: a private training tells its ε");
-        let twin = self.twin.as_ref().map(|twin| Sgd::plain(self.scaled(twin, rows)).train(&train, seed)).transpose()?;
+        let twin =
+            self.twin.as_ref().map(|twin| Sgd::plain(self.scaled(twin, rows)).train(&train, seed)).transpose()?;
         Ok(Achieved {
             data,
             rows,

@@ -71,7 +71,7 @@ fn a_recipe_runs_on_other_data_of_its_layout() {
     let folder = folder(600, 100);
     for name in ["mnist-scatter-eps3", "fashion-cnn-eps3"] {
         let mut plan = quick(name);
-        plan.privacy.epsilon = underpin_core::Epsilon::new(50.0).unwrap();
+        plan.privacy.epsilon = underpin_core::Epsilon::new(20.0).unwrap();
         let achieved = plan.run(folder.path(), Seed(1), key()).unwrap();
         assert_eq!((achieved.rows, achieved.test_rows), (600, 100));
         // Batches shrink with the rows, so that there are as many steps as with 60,000.

@@ -98,8 +98,10 @@ fn spectrum_of(values: &[Complex<f64>], [rows, columns]: [usize; 2]) -> Vec<f64>
     let mut planner = FftPlanner::new();
     let mut values = values.to_vec();
     planner.plan_fft_forward(columns).process(&mut values);
-    let mut turned: Vec<Complex<f64>> =
-        (0..columns).flat_map(|column| (0..rows).map(move |row| (row, column))).map(|(row, column)| values[row * columns + column]).collect();
+    let mut turned: Vec<Complex<f64>> = (0..columns)
+        .flat_map(|column| (0..rows).map(move |row| (row, column)))
+        .map(|(row, column)| values[row * columns + column])
+        .collect();
     planner.plan_fft_forward(rows).process(&mut turned);
     (0..rows * columns).map(|at| turned[at % columns * rows + at / columns].re).collect()
 }

@@ -242,7 +242,13 @@ impl Grid {
     }
 
     /// `[row, column]` to `[column, row]` of the frequency.
-    fn spectrum(&self, values: &[f32], turned: &mut Vec<Complex<f32>>, spectrum: &mut Vec<Complex<f32>>, fft: &mut [Complex<f32>]) {
+    fn spectrum(
+        &self,
+        values: &[f32],
+        turned: &mut Vec<Complex<f32>>,
+        spectrum: &mut Vec<Complex<f32>>,
+        fft: &mut [Complex<f32>],
+    ) {
         let [rows, columns] = self.size;
         turned.clear();
         turned.extend(values.iter().map(|value| Complex::new(*value, 0.0)));
@@ -252,7 +258,13 @@ impl Grid {
     }
 
     /// The modulus, `[row, column]`, of what has this spectrum (`[column, row]`, changed on the way).
-    fn modulus(&self, spectrum: &mut [Complex<f32>], turned: &mut Vec<Complex<f32>>, modulus: &mut Vec<f32>, fft: &mut [Complex<f32>]) {
+    fn modulus(
+        &self,
+        spectrum: &mut [Complex<f32>],
+        turned: &mut Vec<Complex<f32>>,
+        modulus: &mut Vec<f32>,
+        fft: &mut [Complex<f32>],
+    ) {
         let [rows, columns] = self.size;
         self.inverse[0].process_with_scratch(spectrum, fft);
         transpose(spectrum, [columns, rows], turned);
