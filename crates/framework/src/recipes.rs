@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use underpin_core::{Delta, Digest, Examples, Predict, Seed, Trainer};
+use underpin_core::{Delta, Digest, Examples, Interval, Predict, Quantity, Record, Seed, Trainer};
 use underpin_data::{Contract, Floor, Limits, Source, admit, open};
 use underpin_privacy::{Bounds, SecretKey};
 use underpin_train::{Classifier, Preprocessing, Settings, Sgd};
@@ -189,8 +189,7 @@ impl Plan {
         let sgd = Sgd { settings: self.scaled(&self.training, rows), ..Sgd::plain(self.training.clone()) };
         let sgd = Sgd { privacy: Some(privacy), ..sgd };
         let trained = sgd.train(&train, seed)?;
-        let spent = trained.record.measurements.first().map(|spent| spent.interval);
-        let spent = spent.expect("invariant: a private training tells its ε");
+        let spent = spent(&trained.record);
         let twin =
             self.twin.as_ref().map(|twin| Sgd::plain(self.scaled(twin, rows)).train(&train, seed)).transpose()?;
         Ok(Achieved {
@@ -260,6 +259,12 @@ fn file(folder: &Path, name: &str) -> Result<PathBuf, Error> {
         let fault = format!("no such file, and no {name}.gz either: the recipe needs it");
         Error::File { file: plain.display().to_string(), fault }
     })
+}
+
+/// ε of a private training, from both sides.
+fn spent(record: &Record) -> Interval {
+    let spent = record.measurements.iter().find(|measurement| measurement.quantity == Quantity::Epsilon);
+    spent.expect("invariant: a private training tells its ε").interval
 }
 
 fn digest(examples: &Examples) -> Digest {

@@ -70,7 +70,9 @@ fn normalise(group: &mut [f32]) {
     let mean = group.iter().sum::<f32>() / size;
     let variance = group.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / size;
     let scale = 1.0 / (variance + SLACK).sqrt();
-    group.iter_mut().for_each(|value| *value = (*value - mean) * scale);
+    for value in group {
+        *value = (*value - mean) * scale;
+    }
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ fn row(name: &str, plan: &Plan, runs: &[Ran]) -> Result<String> {
     ensure!(other.is_none(), "{RESULTS}: {name} has a result on other data than the recipe is for");
     let percent = |value: fn(&Ran) -> Option<f64>| {
         let values: Option<Vec<f64>> = runs.iter().map(|ran| value(ran).map(|share| 100.0 * share)).collect();
-        values.map_or("".to_owned(), |values| {
+        values.map_or(String::new(), |values| {
             let (mean, sd) = mean_and_sd(&values);
             if values.len() > 1 { format!("{mean:.2} ± {sd:.2}") } else { format!("{mean:.2}") }
         })
@@ -56,7 +56,7 @@ fn row(name: &str, plan: &Plan, runs: &[Ran]) -> Result<String> {
     let most = |value: fn(&Ran) -> f64| runs.iter().map(value).fold(0.0, f64::max);
     let minutes = |value: fn(&Ran) -> Option<f64>| {
         let values: Option<Vec<f64>> = runs.iter().map(value).collect();
-        values.map_or("".to_owned(), |values| format!("{:.1}", mean_and_sd(&values).0 / 60.0))
+        values.map_or(String::new(), |values| format!("{:.1}", mean_and_sd(&values).0 / 60.0))
     };
     Ok(format!(
         "| `{name}` | {} | {} | {} | {} | {:.3} | {:e} | {} | {} | {} |\n",

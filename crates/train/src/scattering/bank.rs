@@ -44,7 +44,7 @@ impl Bank {
             for column in (0..size[1]).filter(|column| row + column > 0) {
                 let mirrored = (size[0] - row) % size[0] * size[1] + (size[1] - column) % size[1];
                 let here = row * size[1] + column;
-                let energy = |wavelet: &Vec<f64>| (wavelet[here].powi(2) + wavelet[mirrored].powi(2)) / 2.0;
+                let energy = |wavelet: &Vec<f64>| f64::midpoint(wavelet[here].powi(2), wavelet[mirrored].powi(2));
                 let passed: f64 = wavelets.iter().map(energy).sum();
                 room = room.min((1.0 - (transfer[0][row] * transfer[1][column]).powi(2)) / passed);
             }

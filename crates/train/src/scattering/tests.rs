@@ -83,7 +83,7 @@ fn by_definition(transform: &Scattering, image: &[f32]) -> Vec<f64> {
     let image = complex(grid(transform, image));
     let mut paths = average(&image, 1);
     let fine: Vec<_> = (0..8).map(|angle| modulus(&image, &wavelet(0, angle))).collect();
-    fine.iter().for_each(|values| paths.extend(average(values, 1)));
+    paths.extend(fine.iter().flat_map(|values| average(values, 1)));
     (0..8).for_each(|angle| paths.extend(average(&modulus(&image, &wavelet(1, angle)), 2)));
     for values in &fine {
         (0..8).for_each(|angle| paths.extend(average(&modulus(values, &wavelet(1, angle)), 2)));
@@ -128,7 +128,7 @@ fn a_constant_is_its_own_average() {
 /// and `|a - b| / 2`.
 #[test]
 fn a_cosine_shows_the_wavelets_response() {
-    let images = inputs([1, 9, 9], |at| (PI / 2.0 * (at / 9) as f64).cos() as f32, 1);
+    let images = inputs([1, 9, 9], |at| single((PI / 2.0 * (at / 9) as f64).cos()), 1);
     let transform = Scattering::new(images.shape()).unwrap();
     let features = transform.transform(&images).unwrap();
     let (rows, pixels) = (transform.full.size[0], 400.0);
@@ -145,7 +145,7 @@ fn a_cosine_shows_the_wavelets_response() {
 fn a_shift_by_one_pixel_changes_little() {
     let blob = |at: usize, shift: f64| {
         let (row, column) = ((at / 28) as f64 - 13.0, (at % 28) as f64 - 14.0 - shift);
-        (-(row * row / 40.0 + (column - 0.3 * row).powi(2) / 3.0)).exp() as f32
+        single((-(row * row / 40.0 + (column - 0.3 * row).powi(2) / 3.0)).exp())
     };
     let (still, moved) = (inputs([1, 28, 28], |at| blob(at, 0.0), 1), inputs([1, 28, 28], |at| blob(at, 1.0), 1));
     let change = |a: &Inputs, b: &Inputs| {
@@ -173,7 +173,10 @@ proptest! {
 
     #[test]
     fn no_energy_is_gained(seed in any::<u64>(), height in 8_usize..20, width in 8_usize..20, sign in any::<bool>(), wave in 0_usize..64) {
-        let wavy = |at: usize| ((wave % 8) as f64 * (at / width) as f64 * PI / 8.0 + (wave / 8) as f64 * (at % width) as f64 * PI / 8.0).cos() as f32;
+        let wavy = |at: usize| {
+            let (down, right) = ((wave % 8) as f64, (wave / 8) as f64);
+            single((PI / 8.0 * (down * (at / width) as f64 + right * (at % width) as f64)).cos())
+        };
         let value = |at: usize| if sign { noise(at, seed) - 0.5 } else { wavy(at) };
         let images = inputs([1, height, width], |at| if at < height * width { value(at) } else { noise(at, seed ^ 1) }, 2);
         let transform = Scattering::new(images.shape()).unwrap();
