@@ -27,10 +27,10 @@ impl Stopwatch {
 
 /// Time that all threads of this process have computed, where the system tells (Linux).
 pub(crate) fn cpu_seconds() -> Option<f64> {
-    // Nanoseconds of each thread that still runs would miss the ended ones: the process's own count is in ticks.
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     // After the name, which may hold anything, in brackets: state, then numbers; user and system time are the 12th and 13th.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    // In hundredths of a second (USER_HZ), threads that have ended included.
     let ticks: f64 = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
     Some(ticks / 100.0)
 }
