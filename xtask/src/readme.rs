@@ -1,11 +1,11 @@
-//! What is written from code and from runs: JSON schemas and the READMEs' tables of results.
+//! What is written from code and from runs: JSON schemas and the README's table of results.
 
 mod recipes;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use underpin::report;
 use underpin_core::{Evidence, Policy};
@@ -19,15 +19,12 @@ pub(crate) struct Arguments {
     /// A cleared run of the digits, whose results the README shall show; without it only the schemas are written.
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
-<<<<<<< HEAD
     /// Time the accountants over the vectors and write the table of the privacy crate's README.
     #[arg(long)]
     privacy: bool,
-=======
     /// Write the table of the recipes from the results kept in docs/recipes.
     #[arg(long)]
     recipes: bool,
->>>>>>> 5a79ba9 (xtask: write the table of recipes from kept results)
 }
 
 /// Where the results that the README shows are kept, so that the table can be checked against them.
@@ -46,21 +43,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         write(&root().join(RESULTS), &format!("{results:#}\n"))?;
         let path = root().join("README.md");
         let readme = std::fs::read_to_string(&path)?;
-<<<<<<< HEAD
         write(&path, &between(&readme, [BEGIN, END], &table()?)?)?;
     }
     if arguments.privacy {
         let path = root().join(speed::README);
         let readme = std::fs::read_to_string(&path)?;
         write(&path, &between(&readme, [speed::BEGIN, speed::END], &speed::table()?)?)?;
-=======
-        write(&path, &with_table(&readme, BEGIN, &table()?)?)?;
     }
     if arguments.recipes {
         let path = root().join(recipes::README);
         let readme = std::fs::read_to_string(&path)?;
-        write(&path, &with_table(&readme, recipes::BEGIN, &recipes::table()?)?)?;
->>>>>>> 5a79ba9 (xtask: write the table of recipes from kept results)
+        write(&path, &between(&readme, [recipes::BEGIN, END], &recipes::table()?)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -106,19 +99,11 @@ fn table() -> Result<String> {
     Ok(table)
 }
 
-<<<<<<< HEAD
 /// `readme` with what stands between the two marks replaced by `table`.
 fn between(readme: &str, [begin, end]: [&str; 2], table: &str) -> Result<String> {
     let (before, rest) = readme.split_once(begin).with_context(|| format!("README.md has no line {begin}"))?;
     let (_, after) = rest.split_once(end).with_context(|| format!("README.md has no line {end}"))?;
     Ok(format!("{before}{begin}\n\n{table}\n{end}{after}"))
-=======
-/// `readme` with `table` between the line `begin` and the next end of results.
-fn with_table(readme: &str, begin: &str, table: &str) -> Result<String> {
-    let (before, rest) = readme.split_once(begin).with_context(|| format!("the README has no line {begin}"))?;
-    let (_, after) = rest.split_once(END).with_context(|| format!("the README has no line {END}"))?;
-    Ok(format!("{before}{begin}\n\n{table}\n{END}{after}"))
->>>>>>> 5a79ba9 (xtask: write the table of recipes from kept results)
 }
 
 /// What differs from what would be written now.
@@ -130,7 +115,6 @@ pub(crate) fn differences() -> Result<Vec<String>> {
         }
     }
     let readme = std::fs::read_to_string(root().join("README.md"))?;
-<<<<<<< HEAD
     ensure!(readme.contains(BEGIN), "README.md has no line {BEGIN}");
     if between(&readme, [BEGIN, END], &table()?)? != readme {
         faults
@@ -140,22 +124,11 @@ pub(crate) fn differences() -> Result<Vec<String>> {
     let privacy = std::fs::read_to_string(root().join(speed::README))?;
     if between(&privacy, [speed::BEGIN, speed::END], "").is_err() {
         faults.push(format!("{} has no place for the accountants' speed: {}", speed::README, speed::BEGIN));
-=======
-    if with_table(&readme, BEGIN, &table()?)? != readme {
-        faults
-            .push(format!("README.md's table of results is not that of {RESULTS}: run `cargo xtask readme --run DIR`"));
     }
     let readme = std::fs::read_to_string(root().join(recipes::README))?;
-    if with_table(&readme, recipes::BEGIN, &recipes::table()?)? != readme {
-<<<<<<< HEAD
-        faults.push(format!("{}: the table of recipes is not that of the kept results: run `cargo xtask readme --recipes`", recipes::README));
->>>>>>> 5a79ba9 (xtask: write the table of recipes from kept results)
-=======
-        faults.push(format!(
-            "{}: the table of recipes is not that of the kept results: run `cargo xtask readme --recipes`",
-            recipes::README
-        ));
->>>>>>> 0cb858b (framework, xtask: test the recipes from the command line)
+    if between(&readme, [recipes::BEGIN, END], &recipes::table()?)? != readme {
+        let path = recipes::README;
+        faults.push(format!("{path}: not the table of the kept results: run `cargo xtask readme --recipes`"));
     }
     Ok(faults)
 }
