@@ -14,6 +14,7 @@ mod reassess;
 mod serve;
 mod speed;
 mod tidy;
+mod train;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,8 @@ enum Command {
     Reassess(reassess::Arguments),
     /// What private training costs, or the noise, steps or sampling rate that keep it within a target.
     Account(account::Arguments),
+    /// Run a recipe: a private training whose result is known.
+    Train(train::Arguments),
     /// Run every test.
     Test(check::TestArguments),
     /// What CI runs after the tests: format, lints, tidy, documentation, benches.
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Client(arguments) => serve::client::run(arguments, &console),
         Command::Reassess(arguments) => reassess::run(&arguments, &console),
         Command::Account(arguments) => account::run(&arguments, &console),
+        Command::Train(arguments) => train::run(&arguments, &console),
         Command::Test(arguments) => check::test(&arguments),
         Command::Ci => check::ci(),
         Command::Tidy => tidy::run(),

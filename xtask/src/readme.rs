@@ -1,5 +1,7 @@
 //! What is written from code and from runs: JSON schemas and the README's table of results.
 
+mod recipes;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -20,6 +22,9 @@ pub(crate) struct Arguments {
     /// Time the accountants over the vectors and write the table of the privacy crate's README.
     #[arg(long)]
     privacy: bool,
+    /// Write the table of the recipes from the results kept in docs/recipes.
+    #[arg(long)]
+    recipes: bool,
 }
 
 /// Where the results that the README shows are kept, so that the table can be checked against them.
@@ -44,6 +49,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let path = root().join(speed::README);
         let readme = std::fs::read_to_string(&path)?;
         write(&path, &between(&readme, [speed::BEGIN, speed::END], &speed::table()?)?)?;
+    }
+    if arguments.recipes {
+        let path = root().join(recipes::README);
+        let readme = std::fs::read_to_string(&path)?;
+        write(&path, &between(&readme, [recipes::BEGIN, END], &recipes::table()?)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -114,6 +124,11 @@ pub(crate) fn differences() -> Result<Vec<String>> {
     let privacy = std::fs::read_to_string(root().join(speed::README))?;
     if between(&privacy, [speed::BEGIN, speed::END], "").is_err() {
         faults.push(format!("{} has no place for the accountants' speed: {}", speed::README, speed::BEGIN));
+    }
+    let readme = std::fs::read_to_string(root().join(recipes::README))?;
+    if between(&readme, [recipes::BEGIN, END], &recipes::table()?)? != readme {
+        let path = recipes::README;
+        faults.push(format!("{path}: not the table of the kept results: run `cargo xtask readme --recipes`"));
     }
     Ok(faults)
 }

@@ -47,6 +47,14 @@ pub enum Error {
         /// What is wrong, and where.
         fault: String,
     },
+    /// No recipe has that name.
+    #[error("unknown recipe {name:?}; known: {}; or give a file", .known.join(", "))]
+    UnknownRecipe {
+        /// Rejected name.
+        name: String,
+        /// Names of the recipes that come with the program.
+        known: Vec<&'static str>,
+    },
     /// A setting is out of range.
     #[error("{name} = {value} is outside {range}")]
     Setting {

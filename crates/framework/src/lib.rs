@@ -11,6 +11,7 @@ pub mod lifecycle;
 mod model;
 mod pipeline;
 mod reassess;
+pub mod recipes;
 mod redteam;
 pub mod report;
 mod safety;

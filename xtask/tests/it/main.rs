@@ -9,4 +9,5 @@
 
 mod interrupt;
 mod outcomes;
+mod recipes;
 mod support;

@@ -1,0 +1,281 @@
+//! Recipes: private trainings whose result is known, each a file.
+//!
+//! A recipe says how the rows lie in a folder, what is made of them, how the model is trained, how private it is, and
+//! what is to be expected. It runs on any data of the same layout; what is to be expected is said of one data set alone.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use underpin_core::{Delta, Digest, Examples, Interval, Predict, Quantity, Record, Seed, Trainer};
+use underpin_data::{Contract, Floor, Limits, Source, admit, open};
+use underpin_privacy::{Bounds, SecretKey};
+use underpin_train::{Classifier, Preprocessing, Settings, Sgd};
+
+use crate::Error;
+use crate::config::Privacy;
+
+/// The recipes that come with the program, by name.
+const NAMED: &[(&str, &str)] = &[
+    ("mnist-scatter-eps3", include_str!("../recipes/mnist-scatter-eps3.toml")),
+    ("fashion-scatter-eps3", include_str!("../recipes/fashion-scatter-eps3.toml")),
+    ("adult-eps1", include_str!("../recipes/adult-eps1.toml")),
+];
+
+/// The greatest share of rows that may break the contract.
+const MAX_REJECTED: f64 = 0.1;
+
+/// One recipe.
+///
+/// # Guarantees
+///
+/// 1. The ε that is told is the upper bound, by the accountant of `underpin-privacy`, of the sampler, clipping and noise
+///    that ran, and at most that of the recipe (`the_epsilon_told_is_that_of_the_run`).
+/// 2. Contract and preprocessing come from the file alone: no training row has a say in how another one is encoded
+///    (`rows_have_no_say_in_each_others_encoding`).
+///
+/// # Limits
+///
+/// What was chosen by looking at data of the same kind is told in `tuned`; no ε counts it. Accuracy on the test rows is
+/// not private, and neither is the twin.
+///
+/// # Examples
+///
+/// ```
+/// use underpin::recipes::Plan;
+///
+/// let plan = Plan::named("mnist-scatter-eps3")?;
+/// assert_eq!(plan.privacy.epsilon.value(), 3.0);
+/// # Ok::<(), underpin::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Where public randomness starts, unless another seed is asked for.
+    pub seed: u64,
+    /// What was chosen by looking at which data.
+    pub tuned: String,
+    /// The rows that the batch size is meant for. With fewer, batches are smaller in proportion, so that sampling rate,
+    /// number of steps and noise stay the same.
+    pub rows: usize,
+    /// What is made of each example.
+    pub preprocessing: Preprocessing,
+    /// How the rows lie in the folder.
+    pub data: Layout,
+    /// How the model is trained.
+    pub training: Settings,
+    /// How its twin without privacy is trained; none is trained if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub twin: Option<Settings>,
+    /// How private the model is.
+    pub privacy: Privacy,
+    /// What is to be expected.
+    pub expected: Expected,
+}
+
+/// How rows lie in a folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layout {
+    /// Name of the file of training rows; `.gz` may follow. Of IDX the images; the labels lie beside them.
+    pub train: String,
+    /// Name of the file of test rows.
+    pub test: String,
+    /// What a row must be.
+    pub contract: Contract,
+}
+
+/// What a recipe comes to on the data that it was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// SHA-256 of those test rows, as [`Achieved::data`] has it; other data meet no expectation and miss none.
+    pub data: Digest,
+    /// Share of the test rows told right, the mean over seeds.
+    pub accuracy: f64,
+    /// How far a single seed may fall below it.
+    pub tolerance: f64,
+    /// How much better the twin may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind_twin: Option<f64>,
+}
+
+/// What a run of a recipe came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Achieved {
+    /// SHA-256 over the test rows: values as 32-bit floats, then labels as 64-bit integers, little endian.
+    pub data: Digest,
+    /// Rows trained on.
+    pub rows: usize,
+    /// Rows tested on.
+    pub test_rows: usize,
+    /// Share of the test rows told right.
+    pub accuracy: f64,
+    /// The same of the twin without privacy.
+    pub twin_accuracy: Option<f64>,
+    /// ε of the training at `delta`, from both sides.
+    pub epsilon: Bounds,
+    /// The δ at which ε is told.
+    pub delta: Delta,
+    /// Steps taken.
+    pub steps: u64,
+    /// Parameters of the model.
+    pub parameters: usize,
+}
+
+impl Plan {
+    /// Names of the recipes that come with the program.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMED.iter().map(|(name, _)| *name)
+    }
+
+    /// The recipe of that name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownRecipe`].
+    pub fn named(name: &str) -> Result<Self, Error> {
+        match NAMED.iter().find(|(known, _)| *known == name) {
+            Some((_, text)) => Self::read(text),
+            None => Err(Error::UnknownRecipe { name: name.to_owned(), known: Self::names().collect() }),
+        }
+    }
+
+    /// Reads a recipe in TOML.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] naming the place and what is wrong: an unknown or missing key, a value of another kind, a
+    /// contract whose parts disagree, a twin of another architecture, 0 rows.
+    pub fn read(text: &str) -> Result<Self, Error> {
+        let refuse = |fault: String| Error::Config { fault: fault.trim().to_owned() };
+        let plan: Self = toml::from_str(text).map_err(|error| refuse(error.to_string()))?;
+        if plan.rows == 0 {
+            return Err(refuse("rows = 0 is outside [1, inf)".to_owned()));
+        }
+        match &plan.twin {
+            Some(twin) if twin.architecture != plan.training.architecture => Err(refuse(format!(
+                "twin.architecture is {:?}; a twin has that of training, {:?}",
+                twin.architecture, plan.training.architecture
+            ))),
+            _ => Ok(plan),
+        }
+    }
+
+    /// Trains on the rows in `folder` and tests; noise and samples come from `key`.
+    ///
+    /// # Errors
+    ///
+    /// When a file is missing or of no use, more than a tenth of its rows break the contract, or the model cannot be
+    /// trained on them.
+    pub fn run(&self, folder: &Path, seed: Seed, key: SecretKey) -> Result<Achieved, Error> {
+        let train = self.rows_of(folder, &self.data.train)?;
+        let test = self.rows_of(folder, &self.data.test)?;
+        let (data, rows) = (digest(&test), train.len());
+        let (train, test) = (self.prepared(&train)?, self.prepared(&test)?);
+        let Privacy { epsilon, delta, clipping_norm, .. } = self.privacy;
+        let privacy = underpin_train::Privacy::flat(epsilon, delta, clipping_norm, Arc::new(key));
+        if self.privacy.delta.value() * rows as f64 >= 1.0 {
+            let delta = self.privacy.delta.value();
+            tracing::warn!(delta, rows, "delta is not below 1 / rows: at such a delta ε promises little");
+        }
+        let sgd = Sgd { settings: self.scaled(&self.training, rows), ..Sgd::plain(self.training.clone()) };
+        let sgd = Sgd { privacy: Some(privacy), ..sgd };
+        let trained = sgd.train(&train, seed)?;
+        let spent = spent(&trained.record);
+        let twin =
+            self.twin.as_ref().map(|twin| Sgd::plain(self.scaled(twin, rows)).train(&train, seed)).transpose()?;
+        Ok(Achieved {
+            data,
+            rows,
+            test_rows: test.len(),
+            accuracy: accuracy(&trained.value, &test)?,
+            twin_accuracy: twin.map(|twin| accuracy(&twin.value, &test)).transpose()?,
+            epsilon: Bounds { lower: spent.lower, upper: spent.upper },
+            delta: self.privacy.delta,
+            steps: sgd.settings.steps(rows),
+            parameters: trained.value.parameters(),
+        })
+    }
+
+    /// What of the expected result was missed; nothing is expected of other data.
+    pub fn missed(&self, achieved: &Achieved) -> Vec<String> {
+        let mut missed = Vec::new();
+        let target = self.privacy.epsilon.value();
+        if achieved.epsilon.upper > target {
+            missed.push(format!("ε ≤ {} is above {target}", achieved.epsilon.upper));
+        }
+        if achieved.data != self.expected.data {
+            return missed;
+        }
+        let Expected { accuracy, tolerance, behind_twin, .. } = self.expected;
+        if achieved.accuracy < accuracy - tolerance {
+            missed.push(format!("accuracy {} is below {accuracy} - {tolerance}", achieved.accuracy));
+        }
+        if let (Some(allowed), Some(twin)) = (behind_twin, achieved.twin_accuracy)
+            && twin - achieved.accuracy > allowed
+        {
+            missed.push(format!("accuracy {} is more than {allowed} behind the twin's {twin}", achieved.accuracy));
+        }
+        missed
+    }
+
+    /// Batches as large for `rows` rows as the settings' are for the recipe's own.
+    fn scaled(&self, settings: &Settings, rows: usize) -> Settings {
+        let share = (rows as f64 / self.rows as f64).min(1.0);
+        let batch_size = (settings.batch_size as f64 * share).round();
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most the batch size it was")]
+        Settings { batch_size: (batch_size as usize).max(1), ..settings.clone() }
+    }
+
+    fn rows_of(&self, folder: &Path, name: &str) -> Result<Examples, Error> {
+        let path = file(folder, name)?;
+        let mut source = Source::new(&path);
+        if name.contains("images-idx3") {
+            source.labels = Some(file(folder, &name.replace("images-idx3", "labels-idx1"))?);
+        }
+        let admitted = admit(open(&source, &Limits::default())?, &self.data.contract)?.value;
+        admitted.check(&Floor { max_rejected: MAX_REJECTED, min_rows: 1 })?;
+        Ok(admitted.into_rows().into_examples())
+    }
+
+    fn prepared(&self, examples: &Examples) -> Result<Examples, Error> {
+        Ok(examples.with_inputs(self.preprocessing.of(examples.inputs())?)?)
+    }
+}
+
+/// The file of that name in `folder`, plain or compressed.
+fn file(folder: &Path, name: &str) -> Result<PathBuf, Error> {
+    let plain = folder.join(name);
+    let packed = folder.join(format!("{name}.gz"));
+    [&plain, &packed].into_iter().find(|path| path.is_file()).cloned().ok_or_else(|| {
+        let fault = format!("no such file, and no {name}.gz either: the recipe needs it");
+        Error::File { file: plain.display().to_string(), fault }
+    })
+}
+
+/// ε of a private training, from both sides.
+fn spent(record: &Record) -> Interval {
+    let spent = record.measurements.iter().find(|measurement| measurement.quantity == Quantity::Epsilon);
+    spent.expect("invariant: a private training tells its ε").interval
+}
+
+fn digest(examples: &Examples) -> Digest {
+    let mut hasher = Sha256::new();
+    for row in examples.inputs().rows() {
+        hasher.update(row.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
+    }
+    examples.labels().iter().for_each(|label| hasher.update((*label as u64).to_le_bytes()));
+    Digest::new(hasher.finalize().into())
+}
+
+fn accuracy(model: &Classifier, test: &Examples) -> Result<f64, Error> {
+    let told = model.predict(test.inputs())?.labels();
+    let right = told.iter().zip(test.labels()).filter(|(told, label)| told == label).count();
+    Ok(right as f64 / test.len() as f64)
+}
+
+#[cfg(test)]
+#[path = "recipes_tests.rs"]
+mod tests;

@@ -1,0 +1,127 @@
+//! `cargo xtask train`: recipes.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use underpin::recipes::Plan;
+use underpin_core::{Digest, Seed};
+use underpin_privacy::SecretKey;
+
+use crate::console::Console;
+use crate::pipeline::revision;
+use crate::{clock, keys};
+
+/// Options of `train`.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The recipe: one that comes with the program (mnist-scatter-eps3, fashion-scatter-eps3, adult-eps1) or a TOML
+    /// file.
+    #[arg(long, value_name = "NAME")]
+    recipe: String,
+    /// The folder that holds the rows, in the files that the recipe names.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Where public randomness starts. Default: the recipe's own.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The key that noise and samples are derived from (PEM). Default: one kept in your configuration folder.
+    #[arg(long, value_name = "PEM")]
+    key: Option<PathBuf>,
+}
+
+/// What a run of a recipe came to, as `--json` prints it and `readme --recipes` reads it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ran {
+    /// The recipe, as it was asked for.
+    pub(crate) recipe: String,
+    pub(crate) seed: u64,
+    /// Share of the test rows told right.
+    pub(crate) accuracy: f64,
+    /// The same of the twin without privacy, if the recipe trains one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) twin_accuracy: Option<f64>,
+    /// ε, from both sides, at `delta`; neighbours differ in whether one row contributes.
+    pub(crate) epsilon_upper: f64,
+    pub(crate) epsilon_lower: f64,
+    pub(crate) delta: f64,
+    pub(crate) steps: u64,
+    pub(crate) parameters: usize,
+    pub(crate) rows: usize,
+    pub(crate) test_rows: usize,
+    /// SHA-256 of the test rows.
+    pub(crate) data: Digest,
+    /// Time by the clock, reading and preparing the rows included.
+    pub(crate) seconds: f64,
+    /// Time of all processors together; absent where the system does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cpu_seconds: Option<f64>,
+    /// The commit that was built from.
+    pub(crate) revision: String,
+    /// What of the expected result was missed.
+    pub(crate) missed: Vec<String>,
+}
+
+/// Exit codes: 0 the expected result, or data of which none is stated; 2 the expected result was missed; 1 is an error.
+pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> {
+    let plan = plan(&arguments.recipe)?;
+    let seed = arguments.seed.unwrap_or(plan.seed);
+    let key = keys::signing(arguments.key.as_deref())?;
+    let started = clock::Stopwatch::start();
+    let achieved = plan.run(&arguments.data, Seed(seed), SecretKey::new(key.secret("underpin recipes")))?;
+    let ran = Ran {
+        recipe: arguments.recipe.clone(),
+        seed,
+        accuracy: achieved.accuracy,
+        twin_accuracy: achieved.twin_accuracy,
+        epsilon_upper: achieved.epsilon.upper,
+        epsilon_lower: achieved.epsilon.lower,
+        delta: achieved.delta.value(),
+        steps: achieved.steps,
+        parameters: achieved.parameters,
+        rows: achieved.rows,
+        test_rows: achieved.test_rows,
+        data: achieved.data,
+        seconds: started.seconds(),
+        cpu_seconds: clock::cpu_seconds(),
+        revision: revision(),
+        missed: plan.missed(&achieved),
+    };
+    console.clear();
+    if console.json {
+        println!("{:#}", serde_json::to_value(&ran)?);
+    } else if !console.quiet {
+        print(&ran, achieved.data == plan.expected.data);
+    }
+    if !console.quiet {
+        ran.missed.iter().for_each(|missed| eprintln!("missed: {missed}"));
+    }
+    Ok(ExitCode::from(if ran.missed.is_empty() { 0 } else { 2 }))
+}
+
+fn plan(name: &str) -> Result<Plan> {
+    if std::path::Path::new(name).extension().is_some_and(|extension| extension == "toml") {
+        let text = std::fs::read_to_string(name).with_context(|| format!("--recipe {name}"))?;
+        return Plan::read(&text).with_context(|| format!("--recipe {name}"));
+    }
+    Ok(Plan::named(name)?)
+}
+
+fn print(ran: &Ran, known: bool) {
+    println!("{} on {} rows, seed {}", ran.recipe, ran.rows, ran.seed);
+    println!("accuracy  {:.2} % of {} test rows", 100.0 * ran.accuracy, ran.test_rows);
+    if let Some(twin) = ran.twin_accuracy {
+        println!("twin      {:.2} % without privacy", 100.0 * twin);
+    }
+    println!(
+        "epsilon   at most {:.4}, at least {:.4} by the accountant, at delta {:e}",
+        ran.epsilon_upper, ran.epsilon_lower, ran.delta
+    );
+    println!("training  {} steps on {} parameters, {:.0} s in all", ran.steps, ran.parameters, ran.seconds);
+    if !known {
+        println!("no result is stated for these data");
+    }
+}
