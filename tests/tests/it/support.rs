@@ -8,25 +8,7 @@ use underpin::{DeviceKind, Error, Finished, Input, Job, Protection, seal};
 use underpin_core::Seed;
 
 /// Every attack, as weak as it may be: for tests of the order of things, not of strength.
-pub(crate) const QUICK: &str = "
-privacy = false
-adversary = false
-[training]
-epochs = 5
-[attacks.evasion]
-steps = 2
-restarts = 1
-square_samples = 4
-queries = 10
-radii = [0.05]
-[attacks.membership]
-shadows = 2
-[attacks.inversion]
-steps = 5
-queries = 200
-[attacks.extraction]
-budgets = [20]
-";
+pub(crate) const QUICK: &str = include_str!("../../quick.toml");
 
 pub(crate) fn job(out: &Path) -> Job {
     Job {

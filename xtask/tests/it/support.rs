@@ -4,25 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// Attacks as weak as they may be: these tests are of the command line, not of strength.
-const QUICK: &str = "
-privacy = false
-adversary = false
-[training]
-epochs = 5
-[attacks.evasion]
-steps = 2
-restarts = 1
-square_samples = 4
-queries = 10
-radii = [0.05]
-[attacks.membership]
-shadows = 2
-[attacks.inversion]
-steps = 5
-queries = 200
-[attacks.extraction]
-budgets = [20]
-";
+const QUICK: &str = include_str!("../../../tests/quick.toml");
 
 /// A quick run of the pipeline, refused for the weakness of its attacks.
 pub(crate) const PIPELINE: [&str; 6] = ["pipeline", "--quiet", "--config", "quick.toml", "--out", "run"];

@@ -91,3 +91,16 @@ fn tied_scores_may_be_either_larger() {
     let found = metric.measure(&scores(&[1.0; 200], &others)).unwrap().interval;
     assert!(found.lower <= 0.0 && found.upper >= 1.0, "{found:?}");
 }
+
+#[test]
+fn the_interval_of_a_rate_by_hand() {
+    // One other in ten lies beyond the true threshold with probability 1e-3, less than Fisher's 0.003803 for a tail of
+    // 0.025: the threshold is taken to lie above all others. None of 50 members does: 1 - 0.003803^(1/50).
+    let metric = TprAtFpr { setting: setting(), fpr: 1e-4 };
+    let found = metric.measure(&scores(&[0.0; 50], &[1.0; 10])).unwrap().interval;
+    assert!((found.upper - 0.105_44).abs() < 1e-4 && found.lower <= 0.0, "{found:?}");
+    // Likewise at the other end: all others lie beyond it, and so do all members.
+    let metric = TprAtFpr { setting: setting(), fpr: 0.9999 };
+    let found = metric.measure(&scores(&[2.0; 50], &[1.0; 10])).unwrap().interval;
+    assert!((found.lower - 0.894_56).abs() < 1e-4 && found.upper >= 1.0, "{found:?}");
+}

@@ -3,9 +3,9 @@
 use underpin_core::{Delta, Epsilon};
 
 use super::filter::{Charge, Filter, delta_units, nats};
-use super::terms::NOISE_SHARE;
 use crate::error::within;
 use crate::rounded::DISTANCE;
+use crate::steps::NOISE_SHARE;
 use crate::{Adjacency, Error, Event, SubsampledGaussian, rdp};
 
 /// Relative margin for the rounding of the sums below.

@@ -34,8 +34,9 @@
 //!
 //! Sums are integers, so that they are exact and giving back is too; costs are rounded up to a unit, limits down.
 
-use super::terms::{NOISE_SHARE, Terms};
+use super::terms::Terms;
 use crate::Error;
+use crate::steps::NOISE_SHARE;
 
 /// Units of ε and divergences: `2^-60` nats.
 const NATS: f64 = (1_u64 << 60) as f64;

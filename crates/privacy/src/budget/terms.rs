@@ -9,8 +9,6 @@ use crate::{Adjacency, Error};
 
 /// Longest unit and label, in bytes.
 pub(super) const MOST_TEXT: usize = 256;
-/// Share of δ that pays for the distance of the noise drawn from its ideal.
-pub(super) const NOISE_SHARE: f64 = 1.0 / 1_048_576.0;
 
 /// What all answers of a [`crate::Budget`] together promise: (ε, δ)-privacy of one unit, under one neighbouring relation.
 ///
