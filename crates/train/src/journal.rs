@@ -75,6 +75,13 @@ impl Journal {
     }
 }
 
+/// A process that another thread is just starting holds a copy of the file; closing ours alone would keep the lock.
+impl Drop for Journal {
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
 /// Makes a new name in a folder last.
 pub(crate) fn sync_folder(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -101,6 +108,18 @@ mod tests {
         assert!(matches!(journal.begin(2, [3; 32]), Err(Error::Replay { step: 2 })));
         journal.begin(3, [3; 32]).unwrap();
         assert_eq!(journal.begun(), 3);
+    }
+
+    #[test]
+    fn a_journal_is_free_once_dropped_whoever_inherited_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        let journal = Journal::open(&path).unwrap();
+        // What a fork does.
+        let inherited = journal.file.try_clone().unwrap();
+        drop(journal);
+        Journal::open(&path).unwrap();
+        drop(inherited);
     }
 
     #[test]

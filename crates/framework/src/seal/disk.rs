@@ -62,12 +62,23 @@ pub(super) fn unreadable(error: io::Error) -> Flaw {
 const TRIES: usize = 200;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Takes the lock of a folder for writing; it is given back when the file is dropped, or the process dies.
-pub(super) fn lock(folder: &Path) -> Result<File, Error> {
+/// A folder's lock; given back when dropped, or when the process dies.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+/// A process that another thread is just starting holds a copy of the file; closing ours alone would keep the lock.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+/// Takes the lock of a folder for writing.
+pub(super) fn lock(folder: &Path) -> Result<Lock, Error> {
     let busy = || Error::Busy { path: folder.to_owned() };
     let file = File::open(folder).map_err(Error::io("open", folder))?;
     match file.try_lock() {
-        Ok(()) if is_at(&file, folder) => Ok(file),
+        Ok(()) if is_at(&file, folder) => Ok(Lock(file)),
         Ok(()) | Err(TryLockError::WouldBlock) => Err(busy()),
         Err(TryLockError::Error(source)) => Err(Error::io("lock", folder)(source)),
     }
@@ -75,7 +86,7 @@ pub(super) fn lock(folder: &Path) -> Result<File, Error> {
 
 /// [`lock`], waiting up to ten seconds for others to finish: nobody holds a lock for longer than it takes to read or
 /// write a run.
-pub(super) fn lock_patiently(folder: &Path) -> Result<File, Error> {
+pub(super) fn lock_patiently(folder: &Path) -> Result<Lock, Error> {
     for _ in 0..5 * TRIES {
         match lock(folder) {
             Err(Error::Busy { .. }) => std::thread::sleep(PAUSE),
@@ -85,17 +96,17 @@ pub(super) fn lock_patiently(folder: &Path) -> Result<File, Error> {
     lock(folder)
 }
 
-/// Waits until nobody writes to a folder, and keeps writers out until the file is dropped.
+/// Waits until nobody writes to a folder, and keeps writers out until the lock is dropped.
 ///
 /// Who waits longer than two seconds is told so.
-pub(super) fn lock_shared(folder: &Path) -> Result<File, Flaw> {
+pub(super) fn lock_shared(folder: &Path) -> Result<Lock, Flaw> {
     let file = File::open(folder).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Flaw::Missing,
         _ => unreadable(error),
     })?;
     for _ in 0..TRIES {
         match file.try_lock_shared() {
-            Ok(()) => return Ok(file),
+            Ok(()) => return Ok(Lock(file)),
             Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
             Err(TryLockError::Error(error)) => return Err(unreadable(error)),
         }
@@ -115,4 +126,23 @@ fn is_at(file: &File, path: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_at(_: &File, _: &Path) -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_free_once_its_lock_is_dropped_whoever_inherited_its_file() {
+        let place = tempfile::tempdir().unwrap();
+        let held = lock(place.path()).unwrap();
+        assert!(matches!(lock(place.path()), Err(Error::Busy { .. })));
+        // What a fork does.
+        let inherited = held.0.try_clone().unwrap();
+        drop(held);
+        let shared = lock_shared(place.path()).unwrap();
+        drop(shared);
+        lock(place.path()).unwrap();
+        drop(inherited);
+    }
 }

@@ -1,7 +1,7 @@
 //! The folder that a run leaves behind: all of it, or nothing.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -60,7 +60,7 @@ pub struct RunFolder {
     target: PathBuf,
     partial: PathBuf,
     log: Log,
-    _lock: File,
+    _lock: disk::Lock,
     kept: Kept,
 }
 
