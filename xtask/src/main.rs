@@ -12,7 +12,6 @@ mod progress;
 mod readme;
 mod reassess;
 mod serve;
-mod speed;
 mod tidy;
 mod train;
 

@@ -1,6 +1,8 @@
 //! What is written from code and from runs: JSON schemas and the README's table of results.
 
+mod accountants;
 mod recipes;
+mod speed;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +13,7 @@ use underpin::report;
 use underpin_core::{Evidence, Policy};
 
 use crate::check::root;
-use crate::{keys, speed};
+use crate::keys;
 
 /// Options of `readme`.
 #[derive(Args, Debug)]
@@ -22,6 +24,9 @@ pub(crate) struct Arguments {
     /// Time the accountants over the vectors and write the table of the privacy crate's README.
     #[arg(long)]
     privacy: bool,
+    /// Write the table of training times from what `cargo bench --bench training` measured.
+    #[arg(long)]
+    speed: bool,
     /// Write the table of the recipes from the results kept in docs/recipes.
     #[arg(long)]
     recipes: bool,
@@ -46,6 +51,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         write(&path, &between(&readme, [BEGIN, END], &table()?)?)?;
     }
     if arguments.privacy {
+        let path = root().join(accountants::README);
+        let readme = std::fs::read_to_string(&path)?;
+        write(&path, &between(&readme, [accountants::BEGIN, accountants::END], &accountants::table()?)?)?;
+    }
+    if arguments.speed {
         let path = root().join(speed::README);
         let readme = std::fs::read_to_string(&path)?;
         write(&path, &between(&readme, [speed::BEGIN, speed::END], &speed::table()?)?)?;
@@ -121,9 +131,9 @@ pub(crate) fn differences() -> Result<Vec<String>> {
             .push(format!("README.md's table of results is not that of {RESULTS}: run `cargo xtask readme --run DIR`"));
     }
     // Timings differ from machine to machine: only that there is a place for them.
-    let privacy = std::fs::read_to_string(root().join(speed::README))?;
-    if between(&privacy, [speed::BEGIN, speed::END], "").is_err() {
-        faults.push(format!("{} has no place for the accountants' speed: {}", speed::README, speed::BEGIN));
+    let privacy = std::fs::read_to_string(root().join(accountants::README))?;
+    if between(&privacy, [accountants::BEGIN, accountants::END], "").is_err() {
+        faults.push(format!("{} has no place for the accountants' speed: {}", accountants::README, accountants::BEGIN));
     }
     let readme = std::fs::read_to_string(root().join(recipes::README))?;
     if between(&readme, [recipes::BEGIN, END], &recipes::table()?)? != readme {

@@ -22,6 +22,7 @@ mod gdp;
 mod key;
 mod matrix;
 pub mod mistakes;
+mod noise;
 mod pld;
 mod rdp;
 mod response;

@@ -5,7 +5,8 @@ use std::fmt;
 use rand::Rng;
 use underpin_core::Delta;
 
-use crate::rounded::{DISTANCE, RoundedGaussian, SIGMA_BITS};
+use crate::noise;
+use crate::rounded::{DISTANCE, SIGMA_BITS};
 use crate::{Adjacency, Bounds, Error, SecretKey, SubsampledGaussian, error::within};
 
 /// What the sum may be off by, in clipping norms and L2: the single-precision sum of either neighbour by half of it.
@@ -236,11 +237,7 @@ impl PrivateSteps {
             return Err(Error::ForeignBatch);
         }
         check(batch.indices.len(), self.mechanism.clipping_norm(), clipped_sum)?;
-        let mut noisy = self.noisy(batch.step, clipped_sum.len())?;
-        for value in clipped_sum {
-            *value = noisy(f64::from(*value));
-        }
-        Ok(())
+        self.add_noise(batch.step, clipped_sum)
     }
 
     /// The noisy average of the batch's vectors, each worked out, and clipped, on its own.
@@ -282,23 +279,16 @@ impl PrivateSteps {
         for row in &batch.indices {
             add_clipped(&mut sum, vector_of(*row).as_ref(), self.mechanism.clipping_norm())?;
         }
-        let noisy = self.noisy(batch.step, coordinates)?;
-        Ok(sum.into_iter().map(noisy).collect())
+        self.add_noise(batch.step, &mut sum)?;
+        Ok(sum.into_iter().map(|value| value as f32).collect())
     }
 
-    /// What turns each coordinate of a sum, in order, into its noisy average.
-    fn noisy(&mut self, step: u64, coordinates: usize) -> Result<impl FnMut(f64) -> f32 + use<>, Error> {
-        let grid = grid(&self.mechanism, coordinates)?;
-        self.released = self.released.saturating_add(coordinates as u64);
-        let mut stream = self.key.stream("noise", &[&step.to_le_bytes()]);
-        let gaussian = RoundedGaussian::shared();
-        let scale = grid / self.expected_batch_size();
-        Ok(move |value| {
-            let quotient = value / grid;
-            // OK because the sum's norm is below 2^48 grid units. Rounds to nearest.
-            let rounded = (quotient + 0.5_f64.copysign(quotient)) as i64;
-            ((rounded + gaussian.sample(&mut stream)) as f64 * scale) as f32
-        })
+    /// Turns a step's sum into its noisy average, in single precision whatever holds it.
+    fn add_noise<V: Copy + Send + From<f32> + Into<f64>>(&mut self, step: u64, sum: &mut [V]) -> Result<(), Error> {
+        let grid = grid(&self.mechanism, sum.len())?;
+        self.released = self.released.saturating_add(sum.len() as u64);
+        noise::add_rounded(&self.key, step, grid, grid / self.expected_batch_size(), sum);
+        Ok(())
     }
 
     /// The ε spent by the steps drawn so far, at `delta`.

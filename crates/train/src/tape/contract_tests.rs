@@ -8,11 +8,12 @@ use burn::nn::conv::{
     Conv1dConfig, Conv2dConfig, Conv3dConfig, ConvTranspose1dConfig, ConvTranspose2dConfig, ConvTranspose3dConfig,
 };
 use burn::nn::gru::GruConfig;
+use burn::nn::pool::MaxPool2dConfig;
 use burn::nn::{
     Embedding, EmbeddingConfig, GroupNormConfig, InstanceNormConfig, LayerNormConfig, Linear, LinearConfig, LstmConfig,
     PRelu, PReluConfig, PaddingConfig1d, PaddingConfig2d, PaddingConfig3d, RmsNormConfig,
 };
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation::softplus};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation::relu, activation::softplus};
 
 use super::contract::{EXAMPLES, Pass, check, inputs, layer, loss};
 use super::{Attend, ExampleRule, Tape};
@@ -56,6 +57,21 @@ fn convolutions() {
     ];
     for config in two {
         layer("conv2d", [0, 4, 6, 5], |device| config.init(device), |l, x| l.forward(x), Tape::conv2d);
+        let pool = MaxPool2dConfig::new([2, 1]).with_strides([1, 2]).init();
+        layer(
+            "conv2d, pooled",
+            [0, 4, 6, 5],
+            |device| config.init(device),
+            |l, x| pool.forward(l.forward(x)),
+            |t, l, x| t.conv2d_max_pool2d(l, &pool, x),
+        );
+        layer(
+            "conv2d, ReLU, pooled",
+            [0, 4, 6, 5],
+            |device| config.init(device),
+            |l, x| pool.forward(relu(l.forward(x))),
+            |t, l, x| t.conv2d_relu_max_pool2d(l, &pool, x),
+        );
     }
     let three = [
         Conv3dConfig::new([2, 4], [3, 3, 1]).with_padding(PaddingConfig3d::Same).with_groups(2),
@@ -320,24 +336,29 @@ fn frozen<const D: usize>(parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
 fn a_frozen_parameter_is_not_recorded_and_passes_the_gradient_on() {
     macro_rules! check_both {
         ($name:literal, $shape:expr, $config:expr, $tape:expr) => {
+            check_both!($name, $shape, $config, |l, x| l.forward(x), $tape);
+        };
+        ($name:literal, $shape:expr, $config:expr, $burn:expr, $tape:expr) => {
             let bias_only = |device: &Device| {
                 let mut layer = $config.init(device);
                 layer.weight = frozen(layer.weight);
                 layer
             };
-            layer(concat!($name, ", weight frozen"), $shape, bias_only, |l, x| l.forward(x), $tape);
+            layer(concat!($name, ", weight frozen"), $shape, bias_only, $burn, $tape);
             let weight_only = |device: &Device| {
                 let mut layer = $config.init(device);
                 layer.bias = layer.bias.map(frozen);
                 layer
             };
-            layer(concat!($name, ", bias frozen"), $shape, weight_only, |l, x| l.forward(x), $tape);
-            layer(concat!($name, ", frozen"), $shape, |d| $config.init(d).no_grad(), |l, x| l.forward(x), $tape);
+            layer(concat!($name, ", bias frozen"), $shape, weight_only, $burn, $tape);
+            layer(concat!($name, ", frozen"), $shape, |d| $config.init(d).no_grad(), $burn, $tape);
         };
     }
     check_both!("linear", [0, 3, 4], LinearConfig::new(4, 3), Tape::linear::<3>);
     check_both!("conv1d", [0, 2, 5], Conv1dConfig::new(2, 3, 2), Tape::conv1d);
     check_both!("conv2d", [0, 2, 4, 5], Conv2dConfig::new([2, 3], [2, 2]), Tape::conv2d);
+    let conv = Conv2dConfig::new([2, 3], [2, 2]);
+    check_both!("conv2d, ReLU", [0, 2, 4, 5], conv, |l, x| relu(l.forward(x)), Tape::conv2d_relu);
     check_both!("conv3d", [0, 2, 3, 3, 4], Conv3dConfig::new([2, 3], [2, 2, 2]), Tape::conv3d);
     check_both!("transposed", [0, 2, 3, 4], ConvTranspose2dConfig::new([2, 3], [2, 2]), Tape::conv_transpose2d);
     let half = |device: &Device| {

@@ -5,7 +5,7 @@ use burn::nn::conv::{Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::factors::{Factors, Grouping, Order, Sizes};
+use super::factors::{Factors, Grouping, Sizes};
 use super::host::{self, Matrix, Values, product};
 use super::op::Operation;
 use super::window::{Window, lifted};
@@ -221,9 +221,7 @@ impl Factors for Windows {
     }
 
     fn sizes(&self) -> Sizes {
-        let (groups, positions) = (self.window.groups, self.window.positions());
-        let (left, right) = (self.window.group(), self.window.weights());
-        Sizes { groups, positions, left, right, bias: self.bias, order: Order::PositionsLast }
+        self.window.sizes(self.bias)
     }
 
     fn fill(&self, example: usize, group: usize, left: &mut [f32], right: &mut [f32]) {

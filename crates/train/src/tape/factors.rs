@@ -5,7 +5,8 @@ use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use super::cost::{NormMethod, cheaper};
-use super::host::{Matrix, product, squared_norm};
+use super::host::{Matrix, product};
+use super::lanes::squared_norm;
 use super::record::{Additive, ExampleGradients, Grouped, slack};
 
 /// How a factor lies in memory.

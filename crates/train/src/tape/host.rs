@@ -71,6 +71,11 @@ impl<'a> Matrix<'a> {
         Self { orientation: Orientation::Transposed, ..self }
     }
 
+    /// Rows of what enters the product.
+    pub(crate) fn height(self) -> usize {
+        self.view().nrows()
+    }
+
     fn view(self) -> MatRef<'a, f32> {
         let stored = MatRef::from_row_major_slice(self.values, self.rows, self.columns);
         let stored = stored.subcols(self.from, self.to - self.from);
@@ -95,20 +100,6 @@ fn multiply(target: &mut [f32], accumulate: Accum, a: Matrix<'_>, b: Matrix<'_>)
     let (a, b) = (a.view(), b.view());
     let target = MatMut::from_row_major_slice_mut(target, a.nrows(), b.ncols());
     matmul(target, accumulate, a, b, 1.0, Par::Seq);
-}
-
-/// Sum of squares, in double precision.
-pub(crate) fn squared_norm(values: &[f32]) -> f64 {
-    let mut lanes = [0.0_f64; 8];
-    let chunks = values.chunks_exact(8);
-    let rest: f64 = chunks.remainder().iter().map(|value| f64::from(*value).powi(2)).sum();
-    for chunk in chunks {
-        for (lane, value) in lanes.iter_mut().zip(chunk) {
-            let value = f64::from(*value);
-            *lane += value * value;
-        }
-    }
-    lanes.iter().sum::<f64>() + rest
 }
 
 /// To single precision.

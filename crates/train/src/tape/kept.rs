@@ -3,10 +3,11 @@
 use burn::tensor::Tensor;
 
 use super::audit::Parameters;
-use super::conv::ConvolutionGradients;
+use super::conv::{Passed, Pooled};
+use super::conv_gradients::ConvolutionGradients;
 use super::correlate::{Direction, Windows};
 use super::cost::{NormMethod, cheaper};
-use super::factors::{Factored, Factors};
+use super::factors::Factored;
 use super::host::Values;
 use super::op::Slot;
 use super::outer::Uses;
@@ -53,14 +54,34 @@ pub(crate) struct Convolved {
     /// Values of the bias; 0 without one that trains.
     pub(crate) bias: usize,
     pub(crate) input: Tensor<4>,
+    /// The gradient at the output, or at what was pooled of it.
     pub(crate) slot: Slot<4>,
+    pub(crate) pooled: Option<Pooled>,
 }
 
 impl Convolved {
-    fn windows(self) -> Option<Windows> {
+    /// With the gradient at the output itself.
+    fn windows(self, examples: usize) -> Option<Windows> {
         let window = Window::of_plane(&self.geometry);
-        let (input, gradient) = (Values::of(self.input), Values::of(self.slot.take()?));
+        let (input, mut gradient) = (Values::of(self.input), Values::of(self.slot.take()?));
+        if self.pooled.is_some() {
+            let passed = Passed { gradient: gradient.as_slice(), pooled: self.pooled.as_ref() };
+            gradient = passed.outputs(&self.geometry, examples);
+        }
         Some(Windows { window, direction: Direction::Convolution, bias: self.bias, input, gradient })
+    }
+
+    fn alone(self, method: Option<NormMethod>, examples: usize) -> Option<Box<dyn ExampleGradients>> {
+        match method.unwrap_or_else(|| cheaper(Window::of_plane(&self.geometry).sizes(self.bias), examples)) {
+            NormMethod::Ghost => {
+                Some(Box::new(Factored::new(self.windows(examples)?, Some(NormMethod::Ghost), examples)))
+            }
+            NormMethod::Instantiated => {
+                let Self { geometry, bias, input, slot, pooled } = self;
+                let (input, gradient) = (Values::of(input), Values::of(slot.take()?));
+                Some(Box::new(ConvolutionGradients::new(geometry, bias, input, gradient, pooled)))
+            }
+        }
     }
 }
 
@@ -69,17 +90,7 @@ impl Entry {
     fn alone(self, method: Option<NormMethod>) -> Result<Option<Box<dyn ExampleGradients>>, Error> {
         match self.kept {
             Kept::Uses(uses) => Ok(uses.alone(method, self.examples)),
-            Kept::Convolution(convolved) => {
-                let geometry = convolved.geometry;
-                let Some(windows) = convolved.windows() else { return Ok(None) };
-                Ok(Some(match method.unwrap_or_else(|| cheaper(windows.sizes(), self.examples)) {
-                    NormMethod::Ghost => Box::new(Factored::new(windows, Some(NormMethod::Ghost), self.examples)),
-                    NormMethod::Instantiated => {
-                        let Windows { bias, input, gradient, .. } = windows;
-                        Box::new(ConvolutionGradients::new(geometry, bias, input, gradient))
-                    }
-                }))
-            }
+            Kept::Convolution(convolved) => Ok(convolved.alone(method, self.examples)),
             Kept::Other(collect) => Ok(collect()?.map(|gradients| gradients as Box<dyn ExampleGradients>)),
         }
     }
@@ -90,7 +101,7 @@ impl Entry {
         match self.kept {
             Kept::Uses(uses) => Ok(uses.tied(self.examples)),
             Kept::Convolution(convolved) => {
-                let windows = convolved.windows();
+                let windows = convolved.windows(self.examples);
                 Ok(windows.map(|windows| Box::new(Factored::new(windows, ghost, self.examples)) as Box<dyn Additive>))
             }
             Kept::Other(collect) => collect(),

@@ -169,7 +169,7 @@ impl Tape {
             return output;
         }
         let bias = if biased.is_some() { geometry.filters } else { 0 };
-        let kept = Convolved { geometry, bias, input: input.inner(), slot };
+        let kept = Convolved { geometry, bias, input: input.inner(), slot, pooled: None };
         self.keep(layer, examples, parameters, Kept::Convolution(Box::new(kept)));
         output
     }

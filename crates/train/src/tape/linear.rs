@@ -6,13 +6,20 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::factors::Factored;
-use super::host::{Matrix, Values, product, squared_norm};
+use super::host::{self, Matrix, Values, product};
+use super::lanes::{add, add_to_double, squared_norm};
 use super::op::Operation;
 use super::outer::OuterProducts;
 use super::record::ExampleGradients;
 
 /// Rows of the weight whose gradient one task sums.
 const ROWS: usize = 128;
+
+/// Rows of the input that one task multiplies at most.
+const TASK_ROWS: usize = 128;
+
+/// Multiplications below which threads cost more than they save.
+const SERIAL: usize = 1 << 20;
 
 /// `x W + b` with the weights held constant; the last axis of the input is multiplied.
 #[derive(Clone, Debug)]
@@ -30,16 +37,55 @@ impl<const D: usize> Affine<D> {
 
 impl<const D: usize> Operation<D, D> for Affine<D> {
     fn forward(&self, input: Tensor<D>) -> Tensor<D> {
-        let output = input.matmul(self.weight.clone().unsqueeze());
-        match &self.bias {
-            Some(bias) => output + bias.clone().unsqueeze(),
-            None => output,
-        }
+        let ([inputs, outputs], weight) = (self.weight.dims(), Values::of(self.weight.clone()));
+        let bias = self.bias.clone().map(Values::of);
+        let bias = bias.as_ref().map(Values::as_slice);
+        let weight = Matrix::new(weight.as_slice(), inputs, outputs);
+        rows_times(input, outputs, weight, |row| {
+            if let Some(bias) = bias {
+                add(row, bias);
+            }
+        })
     }
 
     fn input_gradient(&self, gradient: Tensor<D>) -> Tensor<D> {
-        gradient.matmul(self.weight.clone().transpose().unsqueeze())
+        let ([inputs, outputs], weight) = (self.weight.dims(), Values::of(self.weight.clone()));
+        let weight = Matrix::new(weight.as_slice(), inputs, outputs).transposed();
+        rows_times(gradient, inputs, weight, |_| ())
     }
+}
+
+/// `rows` times `matrix`, which has `width` columns, along the last axis; `finish` is then called on each row.
+///
+/// # Panics
+///
+/// When the last axis does not fit the matrix, as burn's own layer does.
+fn rows_times<const D: usize>(
+    rows: Tensor<D>,
+    width: usize,
+    matrix: Matrix<'_>,
+    finish: impl Fn(&mut [f32]) + Sync,
+) -> Tensor<D> {
+    let (device, mut dims) = (rows.device(), rows.dims());
+    let length = std::mem::replace(&mut dims[D - 1], width);
+    assert_eq!(length, matrix.height(), "values of the input's last axis and inputs of the layer");
+    let count = dims[..D - 1].iter().product::<usize>();
+    let mut output = vec![0.0; count * width];
+    let values = Values::of(rows);
+    let task = |(output, input): (&mut [f32], &[f32])| {
+        product(output, Matrix::new(input, output.len() / width, length), matrix);
+        output.chunks_exact_mut(width).for_each(&finish);
+    };
+    if count * length * width < SERIAL {
+        if !output.is_empty() {
+            task((&mut output, values.as_slice()));
+        }
+    } else {
+        let most = count.div_ceil(rayon::current_num_threads()).clamp(1, TASK_ROWS);
+        let inputs = values.as_slice().par_chunks(most * length);
+        output.par_chunks_mut(most * width).zip(inputs).for_each(task);
+    }
+    host::tensor(output, dims, &device)
 }
 
 /// Per-example gradients of one layer on vectors: products of input and output gradient.
@@ -108,7 +154,7 @@ impl ExampleGradients for AffineGradients {
                 let rows = gradient.len() / self.outputs;
                 let input = Matrix::new(input, rows, self.inputs).columns(from, to).transposed();
                 product(&mut total, input, Matrix::new(gradient, rows, self.outputs));
-                weight.iter_mut().zip(&total).for_each(|(sum, value)| *sum += f64::from(*value));
+                add_to_double(weight, &total);
             }
         };
         if self.inputs <= ROWS {
@@ -118,7 +164,7 @@ impl ExampleGradients for AffineGradients {
         }
         if self.biases > 0 {
             for row in scaled.chunks_exact(self.outputs) {
-                bias.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
+                add_to_double(bias, row);
             }
         }
     }

@@ -2,20 +2,26 @@
 
 mod attention;
 mod audit;
+mod clip;
 mod conv;
+mod conv_gradients;
 mod correlate;
 mod cost;
 mod custom;
+mod each;
 mod factors;
 pub(crate) mod host;
 mod instantiated;
 mod kept;
+mod lanes;
 mod layers;
 mod linear;
 mod lookup;
 mod norm;
 mod op;
 mod outer;
+mod pool;
+mod pooled;
 mod record;
 mod recording;
 mod recurrent;
@@ -171,6 +177,8 @@ impl Tape {
 mod contract;
 #[cfg(test)]
 mod contract_tests;
+#[cfg(test)]
+mod pooled_tests;
 #[cfg(test)]
 mod refusal_tests;
 #[cfg(test)]

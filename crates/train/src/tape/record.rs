@@ -5,6 +5,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
 use super::audit::Parameters;
+use super::each::EachGradient;
 use super::host;
 use crate::Error;
 
@@ -40,6 +41,11 @@ pub(crate) trait ExampleGradients: Send + Sync {
     /// Takes each `rows` consecutive examples as one, whose gradient, of `size` values, is the sum of theirs; with
     /// [`Grouped`] for a layer without a form of its own for it. Called before the norms are asked for.
     fn grouped(self: Box<Self>, rows: usize, size: usize) -> Box<dyn ExampleGradients>;
+
+    /// The same gradients one at a time, where their norms are not cheaper than they are.
+    fn each(&self) -> Option<&dyn EachGradient> {
+        None
+    }
 }
 
 /// Consecutive examples of any layer as one, their gradients added up one group after the other.

@@ -110,20 +110,28 @@ impl Recording {
     ///
     /// Abadi et al., CCS 2016, algorithm 1; formed by book-keeping, Bu, Wang, Zha and Karypis 2022.
     pub fn clipped_sum(&mut self, clipping_norm: f64, batch: usize) -> Gradient {
-        let factors: Vec<f32> = self.norms().into_iter().map(|norm| factor(norm, clipping_norm)).collect();
-        self.scaled_sum(|_| factors.clone(), batch)
+        self.clip(clipping_norm, single(batch))
     }
 
     /// The sum of the examples' gradients, each layer's part of each times its factor, `[example]` of one layer; as
     /// exact as [`Recording::clipped_sum`] for factors that keep to a norm.
     pub(crate) fn scaled_sum(&self, factors: impl Fn(usize) -> Vec<f32>, batch: usize) -> Gradient {
-        self.weighted_sum(factors, (30_000 / batch.max(1)).saturating_sub(4).clamp(1, BLOCK))
+        self.weighted_sum(factors, single(batch))
     }
 
     /// The most examples of a batch whose clipped sum is exact enough for the noise of `underpin-privacy`.
     pub const MOST: usize = 6_000;
 
     fn weighted_sum(&self, weights: impl Fn(usize) -> Vec<f32>, block: usize) -> Gradient {
+        let mut position = 0;
+        self.gathered(|layer, own| {
+            layer.gradients.add_weighted(&weights(position), block, own);
+            position += 1;
+        })
+    }
+
+    /// A gradient to which `add(layer, values)` adds each layer's, in the order of the layers.
+    pub(super) fn gathered(&self, mut add: impl FnMut(&Layer, &mut [f64])) -> Gradient {
         let mut gradient = Gradient::zero(self.parameters.clone());
         let mut places = Vec::with_capacity(self.parameters.len());
         let mut from = 0;
@@ -131,16 +139,16 @@ impl Recording {
             places.push(from..from + parameter.size());
             from += parameter.size();
         }
-        for (layer, Layer { parameters, gradients }) in self.layers.iter().enumerate() {
-            let weights = weights(layer);
+        for layer in &self.layers {
+            let parameters = &layer.parameters;
             let size = parameters.iter().map(|parameter| places[*parameter].len()).sum();
             let first = places[parameters[0]].start;
             if parameters.windows(2).all(|pair| places[pair[0]].end == places[pair[1]].start) {
-                gradients.add_weighted(&weights, block, &mut gradient.values_mut()[first..first + size]);
+                add(layer, &mut gradient.values_mut()[first..first + size]);
                 continue;
             }
             let mut own = vec![0.0; size];
-            gradients.add_weighted(&weights, block, &mut own);
+            add(layer, &mut own);
             let mut rest = own.as_slice();
             for place in parameters.iter().map(|parameter| places[*parameter].clone()) {
                 let (values, after) = rest.split_at(place.len());
@@ -150,6 +158,11 @@ impl Recording {
         }
         gradient
     }
+}
+
+/// How many examples of a batch are summed in single precision at most.
+fn single(batch: usize) -> usize {
+    (30_000 / batch.max(1)).saturating_sub(4).clamp(1, BLOCK)
 }
 
 /// What scales a gradient of L2 norm `norm` down to `most`; 1 if it needs none, 0 if it is not finite.

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::host::{self, Values};
+use super::lanes::each2;
 use super::op::{Operation, apply};
 
 /// `tanh` of every value, to within 5e-7 of it; treats each example alone, so that any tape may pass through it.
@@ -10,7 +11,8 @@ use super::op::{Operation, apply};
 /// burn's own `tanh` calls the mathematics library for each value, which took most of the time of a small network.
 pub(crate) fn tanh<const D: usize>(input: Tensor<D>) -> Tensor<D> {
     let (device, dims) = (input.device().inner(), input.dims());
-    let values = Values::of(input.clone().inner()).as_slice().iter().map(|value| approximate(*value)).collect();
+    let mut values = vec![0.0; dims.iter().product()];
+    each2(&mut values, Values::of(input.clone().inner()).as_slice(), |output, value| *output = approximate(value));
     apply(&Tanh { output: host::tensor(values, dims, &device) }, input, None)
 }
 
@@ -26,13 +28,15 @@ impl<const D: usize> Operation<D, D> for Tanh<D> {
 
     fn input_gradient(&self, gradient: Tensor<D>) -> Tensor<D> {
         let (device, dims) = (gradient.device(), gradient.dims());
-        let (gradient, output) = (Values::of(gradient), Values::of(self.output.clone()));
-        let both = gradient.as_slice().iter().zip(output.as_slice());
-        host::tensor(both.map(|(slope, output)| slope * (1.0 - output * output)).collect(), dims, &device)
+        let mut slopes = Values::of(gradient).as_slice().to_vec();
+        let output = Values::of(self.output.clone());
+        each2(&mut slopes, output.as_slice(), |slope, output| *slope *= 1.0 - output * output);
+        host::tensor(slopes, dims, &device)
     }
 }
 
 /// Rational minimax approximation of degree 13 over 6, as in Eigen's `generic_fast_tanh_float`; NaN stays NaN.
+#[inline]
 fn approximate(x: f32) -> f32 {
     let x = x.clamp(-7.905_311, 7.905_311);
     let y = x * x;

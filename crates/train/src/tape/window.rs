@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::factors::{Order, Sizes};
 use super::unfold::Geometry;
 
 /// How a window slides over `[channel, depth, row, column]`; axes that a layer lacks have size 1.
@@ -33,6 +34,12 @@ impl Window {
         let [size, kernel, stride, dilation, output] =
             [size, kernel, stride, dilation, output].map(|sizes| lifted(sizes, 1));
         Self { channels, size, filters, groups, kernel, stride, before: lifted(before, 0), dilation, output }
+    }
+
+    /// Sizes of a gradient's factors: the narrow side and the unfolded wide side.
+    pub(crate) fn sizes(&self, bias: usize) -> Sizes {
+        let (left, right) = (self.group(), self.weights());
+        Sizes { groups: self.groups, positions: self.positions(), left, right, bias, order: Order::PositionsLast }
     }
 
     /// Values of one example's wide side.

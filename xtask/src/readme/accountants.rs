@@ -9,9 +9,9 @@ use underpin_privacy::{Adjacency, Event, Target};
 
 use crate::check::root;
 
-pub(crate) const README: &str = "crates/privacy/README.md";
-pub(crate) const BEGIN: &str = "<!-- speed: written by `cargo xtask readme --privacy` -->";
-pub(crate) const END: &str = "<!-- end of speed -->";
+pub(super) const README: &str = "crates/privacy/README.md";
+pub(super) const BEGIN: &str = "<!-- speed: written by `cargo xtask readme --privacy` -->";
+pub(super) const END: &str = "<!-- end of speed -->";
 const VECTORS: &str = "crates/privacy/tests/vectors";
 /// Runs of each question, of which the median counts.
 const RUNS: usize = 9;
@@ -98,7 +98,7 @@ fn calibrations() -> Result<[Times; 2]> {
 }
 
 /// The table, in Markdown: measured now, beside what the peers took when the vectors were made.
-pub(crate) fn table() -> Result<String> {
+pub(super) fn table() -> Result<String> {
     let mut table = String::from("| | median | worst |\n|---|---|---|\n");
     for (adjacency, name) in [(Adjacency::AddOrRemove, "add-or-remove-one"), (Adjacency::Replace, "replace-one")] {
         for (gap, percent) in [(0.01, "1 %"), (0.001, "0.1 %")] {
