@@ -51,7 +51,7 @@ pub struct Release<T> {
 ///
 /// Domains, clamping, counting, summing, scores of quantiles, and the stability and privacy maps are those of OpenDP
 /// 0.16. No random bit is: without OpenSSL, OpenDP draws from rand 0.7's `thread_rng`, which its source calls
-/// non-secure. The samplers here draw the same laws from ChaCha20 (`tests/oracle.rs` compares). The threshold of
+/// non-secure. The samplers here draw the same laws from AES in counter mode (`tests/oracle.rs` compares). The threshold of
 /// [`frequent`](Self::frequent) is our own: OpenDP 0.16 publishes counts that reach the threshold and bounds the
 /// probability of passing it, and so states a δ up to twice too small (`opendp_understates_its_delta`).
 ///
