@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use underpin_core::{Delta, Epsilon};
 
 use crate::error::within;
-use crate::rounded::{DISTANCE, RoundedGaussian, SIGMA_BITS};
+use crate::rounded::{DISTANCE, Draws, SIGMA_BITS};
 use crate::steps::{NOISE_SHARE, ROUNDING, SUM_ERROR, check, exp2, seal};
 use crate::{
     Adjacency, BandedFactor, Batch, Bounds, Error, Event, Participation, Progress, SecretKey, SubsampledGaussian,
@@ -206,8 +206,7 @@ impl CorrelatedSteps {
         self.check(batch.indices.len(), clipped_sum)?;
         let width = clipped_sum.len();
         let grid = self.grid(width)?;
-        let (gaussian, mut stream) =
-            (RoundedGaussian::shared(), self.key.stream("noise", &[&batch.step.to_le_bytes()]));
+        let mut draws = Draws::of(&self.key, &[&batch.step.to_le_bytes()]);
         let coefficients = self.mechanism.factor.coefficients();
         let bands = coefficients.len();
         self.sums.push_front(clipped_sum.to_vec());
@@ -218,7 +217,7 @@ impl CorrelatedSteps {
             let quotient = encoded / grid;
             // OK because the sum's norm is below 2^42 grid units. Rounds to nearest.
             let rounded = (quotient + 0.5_f64.copysign(quotient)) as i64;
-            let integer = rounded + gaussian.sample(&mut stream);
+            let integer = rounded + i64::from(draws.next());
             *noisy = self.decoded(integer as f64 * grid, at);
         }
         let size = self.expected_batch_size();

@@ -93,7 +93,7 @@ impl fmt::Debug for SecretKey {
 pub struct SecretStream(pub(crate) Keystream);
 
 /// Words that are made at once.
-const WORDS: usize = 256;
+pub(crate) const WORDS: usize = 256;
 
 /// The key stream, word by word, little-endian; a 64-bit word is the next two.
 ///
@@ -111,7 +111,13 @@ impl Keystream {
         Self { cipher: Ctr64LE::new(&key.0.into(), &[0; 16].into()), words: [0; WORDS], used: WORDS }
     }
 
-    #[cold]
+    /// Fresh words; those of the block before that have not been taken are lost.
+    pub(crate) fn block(&mut self) -> &[u32; WORDS] {
+        self.refill();
+        self.used = WORDS;
+        &self.words
+    }
+
     fn refill(&mut self) {
         let mut bytes = [0; 4 * WORDS];
         self.cipher.apply_keystream(&mut bytes);
@@ -119,6 +125,14 @@ impl Keystream {
             *word = u32::from_le_bytes(*bytes);
         }
         self.used = 0;
+    }
+}
+
+#[cfg(test)]
+impl Keystream {
+    /// How far the stream has been read; differs after each read of up to 2^32 words.
+    pub(crate) fn position(&self) -> (usize, u32) {
+        (self.used, self.words[0])
     }
 }
 

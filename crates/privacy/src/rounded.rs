@@ -2,10 +2,12 @@
 
 use std::sync::LazyLock;
 
+use pulp::{Arch, NullaryFnOnce};
 use rand::Rng;
 
-use crate::SecretStream;
 use crate::fixed::{exp_neg, mul, one_minus_exp_neg};
+use crate::key::WORDS;
+use crate::{SecretKey, SecretStream};
 
 /// Binary logarithm of the standard deviation, in grid units.
 pub(crate) const SIGMA_BITS: u32 = 24;
@@ -35,17 +37,15 @@ pub(crate) const DISTANCE: f64 = 1.0 / (1u128 << 104) as f64;
 /// `exp(-(x² - a²)/2)`, `a` being the left end: decided by one integer comparison in more than 99 % of the draws and
 /// by 128-bit arithmetic in the others.
 pub(crate) struct RoundedGaussian {
-    columns: Vec<Column>,
-    /// Bits of each threshold after the first 16.
+    /// The alias table (Walker 1977): a column is its own cell below the threshold, the alias from there on. The first 17
+    /// bits of the threshold, then 10 of the alias.
+    columns: Box<[u32; CELLS]>,
+    /// Bits of each threshold after those.
     rest: Vec<u128>,
 }
 
-/// One column of the alias table (Walker 1977): its own cell below the threshold, the alias from there on.
-#[derive(Clone, Copy)]
-struct Column {
-    first: u32,
-    alias: u32,
-}
+/// Integers that are drawn at once.
+pub(crate) const LANES: usize = WORDS / 2;
 
 impl RoundedGaussian {
     /// The table, built on first use.
@@ -70,39 +70,126 @@ impl RoundedGaussian {
         }
         let rest_bits = THRESHOLD_BITS - FIRST_BITS;
         Self {
-            columns: std::iter::zip(&thresholds, &aliases)
-                .map(|(threshold, alias)| Column { first: (threshold >> rest_bits) as u32, alias: *alias as u32 })
-                .collect(),
+            columns: Box::new(std::array::from_fn(|column| {
+                ((thresholds[column] >> rest_bits) as u32) << COLUMN_BITS | aliases[column] as u32
+            })),
             rest: thresholds.iter().map(|threshold| threshold & ((1 << rest_bits) - 1)).collect(),
         }
     }
 
-    /// One integer; one 64-bit word in most draws: 10 bits column, 1 sign, 16 threshold, 18 offset, 19 acceptance.
-    #[inline]
-    pub(crate) fn sample(&self, stream: &mut SecretStream) -> i64 {
+    /// Column `(threshold, alias)` of the table.
+    const fn column(entry: u32) -> (u32, u32) {
+        (entry >> COLUMN_BITS, entry & (CELLS as u32 - 1))
+    }
+
+    /// The integer that starts with a word: 10 bits column, 1 sign, 16 threshold, 18 offset, 19 acceptance. What these do
+    /// not settle, bits of `stream` do.
+    #[cold]
+    fn settled(&self, mut word: u64, stream: &mut SecretStream) -> i32 {
         loop {
-            let word = stream.0.next_u64();
             let column = (word >> 54) as usize;
             let threshold = ((word >> 37) & 0xffff) as u32;
-            let entry = self.columns[column];
-            let own = threshold < entry.first || (threshold == entry.first && self.below_rest(column, stream));
-            let cell = if own { column as u64 } else { u64::from(entry.alias) };
+            let (first, alias) = Self::column(self.columns[column]);
+            let own = threshold < first || (threshold == first && self.below_rest(column, stream));
+            let cell = if own { column as u64 } else { u64::from(alias) };
             let offset = (word >> 19) & ((1 << CELL_BITS) - 1);
             let kept = word & ((1 << 19) - 1);
             let magnitude = cell << CELL_BITS | offset;
-            // `(x² - a²)/2 <= (cell + 1)(offset + 1) / 2^30`, and `1 - exp(-z) <= z`.
-            let surely = kept << 11 >= (cell + 1) * (offset + 1) && magnitude != 0 && cell != AGAIN as u64;
-            if surely || accepted(cell, offset, kept, stream) {
-                let sign = (word >> 53) & 1;
-                // OK because a magnitude is below 2^28.
-                return (magnitude as i64 ^ -(sign as i64)) + sign as i64;
+            if surely(cell as u32, offset as u32, kept as u32) || accepted(cell, offset, kept, stream) {
+                let sign = ((word >> 53) & 1) as i32;
+                return signed(magnitude as u32, sign);
             }
+            word = stream.0.next_u64();
         }
     }
 
     #[cold]
     fn below_rest(&self, column: usize, stream: &mut SecretStream) -> bool {
         wide(stream) >> (128 - (THRESHOLD_BITS - FIRST_BITS)) < self.rest[column]
+    }
+}
+
+/// Whether these bits of the acceptance settle that the point is kept: `(x² - a²)/2 <= (cell + 1)(offset + 1) / 2^30`, and
+/// `1 - exp(-z) <= z`. Both sides are at most `2^30`.
+#[inline]
+fn surely(cell: u32, offset: u32, kept: u32) -> bool {
+    (kept << 11 >= (cell + 1) * (offset + 1)) & (cell << CELL_BITS | offset != 0) & (cell != AGAIN as u32)
+}
+
+/// The magnitude, below `2^28`, negative if the sign is 1.
+#[inline]
+const fn signed(magnitude: u32, sign: i32) -> i32 {
+    (magnitude.cast_signed() ^ -sign) + sign
+}
+
+/// Integers of the rounded Gaussian under one key, for one purpose.
+pub(crate) struct Draws {
+    words: SecretStream,
+    /// For what one word does not settle.
+    more: SecretStream,
+    integers: [i32; LANES],
+    used: usize,
+}
+
+impl Draws {
+    pub(crate) fn of(key: &SecretKey, parts: &[&[u8]]) -> Self {
+        let [words, more] = ["noise", "more noise"].map(|context| key.stream(context, parts));
+        Self { words, more, integers: [0; LANES], used: LANES }
+    }
+
+    /// The next of the integers.
+    pub(crate) fn next(&mut self) -> i32 {
+        if self.used == LANES {
+            self.block();
+            self.used = 0;
+        }
+        self.used += 1;
+        self.integers[self.used - 1]
+    }
+
+    /// As many integers as there are lanes; those of the block before that have not been taken are lost.
+    pub(crate) fn block(&mut self) -> &[i32; LANES] {
+        let table = RoundedGaussian::shared();
+        let words = self.words.0.block();
+        let mut unsettled = [0; LANES];
+        let (integers, open) = (&mut self.integers, &mut unsettled);
+        Arch::new().dispatch(Lanes { table, words, integers, open });
+        for (lane, _) in unsettled.iter().enumerate().filter(|(_, open)| **open != 0) {
+            let word = u64::from(words[lane]) << 32 | u64::from(words[lane + LANES]);
+            self.integers[lane] = table.settled(word, &mut self.more);
+        }
+        self.used = LANES;
+        &self.integers
+    }
+}
+
+/// [`RoundedGaussian::settled`] for the high words in the first half and the low ones in the second, without branches.
+struct Lanes<'a> {
+    table: &'a RoundedGaussian,
+    words: &'a [u32; WORDS],
+    integers: &'a mut [i32; LANES],
+    /// 1 where a word does not settle the integer.
+    open: &'a mut [u8; LANES],
+}
+
+impl NullaryFnOnce for Lanes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "what is not inlined is not compiled for the wider instructions")]
+    fn call(self) {
+        let Self { table, words, integers, open } = self;
+        for lane in 0..LANES {
+            let (high, low) = (words[lane], words[lane + LANES]);
+            let column = high >> (32 - COLUMN_BITS);
+            let threshold = (high >> 5) & 0xffff;
+            let (first, alias) = RoundedGaussian::column(table.columns[column as usize]);
+            let cell = if threshold < first { column } else { alias };
+            let offset = (high & 31) << 13 | low >> 19;
+            let kept = low & ((1 << 19) - 1);
+            open[lane] = u8::from(!(surely(cell, offset, kept) & (threshold != first)));
+            integers[lane] = signed(cell << CELL_BITS | offset, ((high >> 21) & 1).cast_signed());
+        }
     }
 }
 

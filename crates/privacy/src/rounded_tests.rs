@@ -45,11 +45,32 @@ fn alias_table_holds_the_weights() {
     let table = RoundedGaussian::from_weights(&weights);
     let mut found = vec![0u128; CELLS];
     for (column, entry) in table.columns.iter().enumerate() {
-        let threshold = u128::from(entry.first) << (THRESHOLD_BITS - FIRST_BITS) | table.rest[column];
+        let (first, alias) = RoundedGaussian::column(*entry);
+        let threshold = u128::from(first) << (THRESHOLD_BITS - FIRST_BITS) | table.rest[column];
         found[column] += threshold;
-        found[entry.alias as usize] += (1 << THRESHOLD_BITS) - threshold;
+        found[alias as usize] += (1 << THRESHOLD_BITS) - threshold;
     }
     assert!(found == weights);
+}
+
+/// Every lane is what its word settles, or what the word and further bits do; the sign alone turns the integer.
+#[test]
+fn lanes_settle_as_one_word_does() {
+    let key = SecretKey::new([6; 32]);
+    let (table, mut draws) = (RoundedGaussian::shared(), Draws::of(&key, &[b"here"]));
+    let (mut words, mut more) = (key.stream("noise", &[b"here"]), key.stream("more noise", &[b"here"]));
+    let mut open = 0;
+    for _ in 0..2_000 {
+        let block = *words.0.block();
+        for (lane, found) in draws.block().iter().enumerate() {
+            let word = u64::from(block[lane]) << 32 | u64::from(block[lane + LANES]);
+            let before = more.0.position();
+            assert_eq!(*found, table.settled(word, &mut more));
+            open += usize::from(more.0.position() != before);
+        }
+    }
+    assert!((1_500..3_000).contains(&open), "{open} of 256,000 need further bits");
+    assert!([0, 1, 7, (1 << 28) - 1].iter().all(|size| signed(*size, 1) == -signed(*size, 0)));
 }
 
 /// How often a point at the upper end of a cell is kept, 200,000 times: within six standard deviations of
@@ -114,9 +135,8 @@ fn assert_counts(name: &str, counts: &[(u64, f64)]) {
 #[test]
 fn draws_follow_the_rounded_gaussian() {
     const DRAWS: u32 = 2_000_000;
-    let mut stream = SecretKey::new([3; 32]).stream("test", &[]);
-    let table = RoundedGaussian::shared();
-    let mut draws: Vec<i64> = (0..DRAWS).map(|_| table.sample(&mut stream)).collect();
+    let mut stream = Draws::of(&SecretKey::new([3; 32]), &[]);
+    let mut draws: Vec<i64> = (0..DRAWS).map(|_| i64::from(stream.next())).collect();
     draws.sort_unstable();
 
     for shift in [24u32, 20, 16, 12] {

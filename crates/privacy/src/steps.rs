@@ -5,6 +5,7 @@ use std::fmt;
 use rand::Rng;
 use underpin_core::Delta;
 
+use crate::key::WORDS;
 use crate::noise;
 use crate::rounded::{DISTANCE, SIGMA_BITS};
 use crate::{Adjacency, Bounds, Error, SecretKey, SubsampledGaussian, error::within};
@@ -207,18 +208,24 @@ impl PrivateSteps {
         Ok(Batch { indices, step: self.steps, run: self.run })
     }
 
-    /// Each row with probability `floor(q * 2^64) / 2^64`, never above `q`.
+    /// Each row with probability `floor(q * 2^64) / 2^64`, never above `q`: by 32 bits of one stream and, where these
+    /// leave it open, 32 of another.
     fn sample(&self) -> Vec<usize> {
-        let mut stream = self.key.stream("sample", &[&self.steps.to_le_bytes()]);
+        let step = self.steps.to_le_bytes();
+        let [mut stream, mut more] = ["sample", "more sample"].map(|context| self.key.stream(context, &[&step]));
         // OK because q <= 1 and the product is exact: a power of two.
         let threshold = (self.mechanism.sampling_rate() * exp2(64)) as u128;
         let (high, low) = ((threshold >> 32) as u64, threshold as u32);
-        (0..self.rows)
-            .filter(|_| {
-                let word = u64::from(stream.0.next_u32());
-                word < high || (word == high && stream.0.next_u32() < low)
-            })
-            .collect()
+        let mut drawn = Vec::new();
+        for first in (0..self.rows).step_by(WORDS) {
+            for (row, word) in (first..self.rows).zip(stream.0.block()) {
+                let word = u64::from(*word);
+                if word < high || (word == high && more.0.next_u32() < low) {
+                    drawn.push(row);
+                }
+            }
+        }
+        drawn
     }
 
     /// Turns the sum of the batch's clipped vectors into its noisy average, in place.
@@ -417,10 +424,13 @@ fn grid(mechanism: &SubsampledGaussian, coordinates: usize) -> Result<f64, Error
 
 /// Refuses a sum that clipped vectors cannot add up to.
 pub(crate) fn check(rows: usize, clipping_norm: f64, sum: &[f32]) -> Result<(), Error> {
-    if let Some(position) = sum.iter().position(|value| !value.is_finite()) {
+    // Finite numbers of single precision have finite squares in double.
+    let norm = noise::squared_norm(sum).sqrt();
+    if !norm.is_finite()
+        && let Some(position) = sum.iter().position(|value| !value.is_finite())
+    {
         return Err(Error::NotFinite { position, value: sum[position].to_string() });
     }
-    let norm = sum.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
     let at_most = (rows as f64 + SUM_ERROR) * clipping_norm;
     if norm > at_most * (1.0 + 1e-6) {
         return Err(Error::NotClipped { rows, norm, clipping_norm, at_most });

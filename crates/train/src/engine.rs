@@ -6,6 +6,7 @@ use std::ops::Range;
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor};
+use rayon::prelude::*;
 use underpin_core::Delta;
 use underpin_privacy::{Batch, Bounds, SecretKey};
 
@@ -233,10 +234,13 @@ impl Engine {
         if drawn.ticket.is_some() && rows > Recording::MOST {
             return Err(Error::BatchTooLarge { rows, allowed: Recording::MOST });
         }
-        let mut gradient = Gradient::none(model)?;
+        let mut gradient: Option<Gradient> = None;
         let (mut count, mut loss) = (0.0, 0.0);
         let mut add = |piece: Piece| -> Result<(), Error> {
-            gradient.add(&piece.gradient)?;
+            match &mut gradient {
+                Some(gradient) => gradient.add(&piece.gradient)?,
+                None => gradient = Some(piece.gradient),
+            }
             count += piece.count;
             loss += piece.loss;
             Ok(())
@@ -264,6 +268,7 @@ impl Engine {
             }
             None => Vec::new(),
         };
+        let gradient = gradient.map_or_else(|| Gradient::none(model), Ok)?;
         let loss = (rows > 0).then(|| loss / rows as f64);
         Ok(Summed { drawn, gradient, count, canaries, loss })
     }
@@ -345,10 +350,10 @@ impl Engine {
             self.released(ticket, step, &gradient, count, &canaries)?
         } else {
             let rows = units.len() as f64;
-            gradient.with_values(gradient.values().iter().map(|value| value / rows).collect())?
+            gradient.values().par_iter().map(|value| rounded(value / rows)).collect()
         };
         let rate = self.method.learning_rate * self.method.schedule.factor(step, self.method.steps);
-        let model = self.optimiser.0.step(rate, model, average.into_params(&self.devices[0]));
+        let model = self.optimiser.0.step(rate, model, gradient.params(&average, &self.devices[0]));
         if self.average.takes(step, self.method.steps) {
             self.average.add(&Weights::of(&model).values);
         }
@@ -363,18 +368,18 @@ impl Engine {
         gradient: &Gradient,
         count: Option<f64>,
         canaries: &[f64],
-    ) -> Result<Gradient, Error> {
+    ) -> Result<Vec<f32>, Error> {
         let width = gradient.values().len();
-        let all = gradient.values().iter().chain(&count).chain(canaries);
-        let mut vector: Vec<f32> = all.map(|value| rounded(*value)).collect();
+        let mut vector: Vec<f32> = gradient.values().par_iter().map(|value| rounded(*value)).collect();
+        vector.extend(count.iter().chain(canaries).map(|value| rounded(*value)));
         if let Some(journal) = &mut self.journal {
             journal.begin(step, self.steps.seal(&ticket, &vector))?;
         }
         self.steps.release(ticket, &mut vector)?;
-        let (released, rest) = vector.split_at(width);
+        let rest = vector.split_off(width);
         let thinned = self.steps.rows() as f64 / self.units as f64;
         let unit = self.clipper.unit() * thinned;
-        let average = gradient.with_values(released.iter().map(|value| f64::from(*value) * unit).collect())?;
+        vector.par_iter_mut().for_each(|value| *value = rounded(f64::from(*value) * unit));
         let (answers, rest) = rest.split_at(usize::from(count.is_some()));
         if let [answers] = answers {
             self.clipper.follow(f64::from(*answers) * thinned);
@@ -382,7 +387,7 @@ impl Engine {
         if let Some(canaries) = &mut self.canaries {
             canaries.observe(rest);
         }
-        Ok(average)
+        Ok(vector)
     }
 
     /// One whole step; gives the mean loss, too, which is not private. Arguments and errors as for [`sum`](Self::sum) and

@@ -34,12 +34,13 @@ const CACHE: f64 = 8.0 * OWN_CACHE;
 ///
 /// Ghost norms take two matrices of inner products, `2 T² (p + d)`, and the clipped sum a product, `2 T p d`, all in
 /// double precision. Instantiated gradients take one such product in single precision, and are written and read again.
-/// (`T` positions, `p` values on one side, `d` on the other.) The bench `layers` measures both.
-pub(crate) fn cheaper(sizes: Sizes, examples: usize) -> NormMethod {
+/// (`T` positions, `p` values on one side, `d` on the other.) The bench `layers` measures both. `kept` is the number of
+/// examples whose gradients are kept at once: all, or one where each is clipped while it is in cache.
+pub(crate) fn cheaper(sizes: Sizes, kept: usize) -> NormMethod {
     let [positions, left, right] = [sizes.positions, sizes.left, sizes.right].map(|size| size as f64);
     let (weights, product) = (left * right, 2.0 * positions * left * right);
     let way = |bytes: f64, cache: f64, far: f64| weights * if bytes <= cache { NEAR } else { far };
-    let kept = 4.0 * weights * sizes.groups as f64 * examples as f64;
+    let kept = 4.0 * weights * sizes.groups as f64 * kept as f64;
     let products = 2.0 * positions * positions * (left + right) + product;
     let ghost = DOUBLE * products + way(8.0 * weights, OWN_CACHE, SUMMED);
     let instantiated = product + way(kept, CACHE, KEPT);

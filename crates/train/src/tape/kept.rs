@@ -72,7 +72,8 @@ impl Convolved {
     }
 
     fn alone(self, method: Option<NormMethod>, examples: usize) -> Option<Box<dyn ExampleGradients>> {
-        match method.unwrap_or_else(|| cheaper(Window::of_plane(&self.geometry).sizes(self.bias), examples)) {
+        // One at a time: none is kept.
+        match method.unwrap_or_else(|| cheaper(Window::of_plane(&self.geometry).sizes(self.bias), 1)) {
             NormMethod::Ghost => {
                 Some(Box::new(Factored::new(self.windows(examples)?, Some(NormMethod::Ghost), examples)))
             }

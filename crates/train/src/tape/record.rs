@@ -3,6 +3,7 @@
 use burn::module::{Module, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
+use rayon::prelude::*;
 
 use super::audit::Parameters;
 use super::each::EachGradient;
@@ -174,15 +175,19 @@ impl Gradient {
     }
 
     /// Hands the gradient to any burn optimiser, on the plain `device` of the model.
-    #[allow(clippy::cast_possible_truncation, reason = "a gradient is applied in the model's precision")]
     pub fn into_params(self, device: &Device) -> GradientsParams {
+        let values: Vec<f32> = self.values.par_iter().map(|value| host::rounded(*value)).collect();
+        self.params(&values, device)
+    }
+
+    /// Other values for the same parameters, as many, for any burn optimiser.
+    pub(crate) fn params(&self, values: &[f32], device: &Device) -> GradientsParams {
         let mut params = GradientsParams::new();
-        let mut rest = self.values.as_slice();
-        for Parameter { id, shape } in self.parameters {
-            let (values, after) = rest.split_at(shape.iter().product());
+        let mut rest = values;
+        for parameter in &self.parameters {
+            let (values, after) = rest.split_at(parameter.size());
             rest = after;
-            let values = values.iter().map(|value| *value as f32).collect();
-            register(&mut params, id, values, &shape, device);
+            register(&mut params, parameter.id, values.to_vec(), &parameter.shape, device);
         }
         params
     }
