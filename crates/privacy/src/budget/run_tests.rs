@@ -50,6 +50,10 @@ fn a_run_that_does_not_fit_is_refused() {
         assert!(matches!(refused, Error::OverBudget { .. }), "{refused}");
         assert_eq!((budget.left(), budget.head().sequence()), (1.0, 0));
     }
+    let (by_hand, by_run) = (budget(8.0), budget(8.0));
+    by_hand.reserve(steps(1, 200).mechanism().cost(200, WIDTH)).unwrap().commit();
+    drop(steps(1, 200).pay(&by_run, Accountant::Renyi, WIDTH).unwrap());
+    assert_eq!(by_run.left(), by_hand.left());
     // One Gaussian mechanism, whole: ρ = 1 / 2σ².
     let budget = budget(8.0);
     let run = banded(1).pay(&budget, Accountant::Renyi, WIDTH).unwrap();
