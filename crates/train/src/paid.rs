@@ -114,7 +114,7 @@ impl Engine {
     /// 3. A run is taken up with the budget that paid for it, with all that its checkpoint knows of: not with another, an
     ///    older copy, or none (`a_budget_rolled_back_or_swapped_is_refused`).
     /// 4. A list of steps that was deleted, or restored from before the budget's last mark, is refused, and so is the same
-    ///    run begun anew elsewhere (`a_list_of_steps_rolled_back_is_refused`).
+    ///    run begun anew elsewhere, on disk or not (`a_list_of_steps_rolled_back_is_refused`).
     /// 5. A step that was not paid for, past the last or of more coordinates, is refused before its noise
     ///    (`a_step_beyond_what_was_paid_for_is_refused`).
     ///
@@ -135,8 +135,8 @@ impl Engine {
     pub fn pay<M: Module>(mut self, model: &M, payment: &Payment) -> Result<Self, Error> {
         let Payment { budget, accountant } = payment;
         let begun = self.journal.as_ref().map_or(self.taken, Journal::begun);
-        if self.dues.are_paid() {
-            return Err(unpaid("it is paid for already"));
+        if self.dues.are_paid() || self.taken > self.applied {
+            return Err(unpaid("it is paid for already, or a step is drawn: a budget pays once, before that"));
         }
         if let Some(known) = &self.dues.owed {
             budget.check_contains(known)?;
@@ -144,7 +144,7 @@ impl Engine {
         if begun > 0 && !self.steps.are_paid_by(budget)? {
             return Err(unpaid(format!("{begun} steps have begun, and this budget has not paid for them")));
         }
-        let paid = self.steps.pay(budget, *accountant, self.width(model)?)?;
+        let mut paid = self.steps.pay(budget, *accountant, self.width(model)?)?;
         let reached = paid.reached();
         match &self.journal {
             Some(journal) => journal.check(reached.as_ref())?,
@@ -153,7 +153,8 @@ impl Engine {
                     "it was begun before, and no list of steps says what was released: keep it on disk",
                 ));
             }
-            None => {}
+            // Nothing will tell what is released: as far as it can be, so that no list of steps is ever taken for its own.
+            None => paid.mark(Mark { steps: self.method.steps, digest: [0; 32] })?,
         }
         let next = reached.map_or(1, |mark| self.dues.due(mark.steps, self.method.steps));
         self.dues = Dues { paid: Some(paid), owed: None, next, ..self.dues };
