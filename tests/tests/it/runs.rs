@@ -94,7 +94,7 @@ fn evidence_names_the_clipping_and_the_mechanism_that_ran() {
         let is_one = (one.upper - spent.interval.upper).abs() < 0.01;
         assert_eq!(is_one, mechanism == "banded_matrix_factorisation", "{one:?} {spent}");
         let report = std::fs::read_to_string(job.out.join(files::REPORT)).unwrap();
-        assert!(report.contains(mechanism) && report.contains("training.bands") == is_one, "the report names them");
+        assert!(report.contains(mechanism) && report.contains("<dt>bands</dt>") == is_one, "the report names them");
     }
 }
 
