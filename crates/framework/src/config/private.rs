@@ -99,6 +99,7 @@ impl Privacy {
 #[cfg(test)]
 mod tests {
     use underpin_core::Shape;
+    use underpin_train::Clipping as Bound;
 
     use super::*;
     use crate::seal::policy;
@@ -121,7 +122,6 @@ mod tests {
             (trained.clipping, trained.mechanism)
         };
         let poisson = Mechanism::Poisson;
-        use underpin_train::Clipping as Bound;
         for (text, expected) in [
             ("", (Bound::Flat { norm: 1.0 }, poisson)),
             ("privacy.clipping = 'per_layer'\nprivacy.clipping_norm = 0.5", (Bound::PerLayer { norm: 0.5 }, poisson)),
