@@ -90,11 +90,6 @@ impl PaidRun {
         self.budget.head()
     }
 
-    /// The budget that pays.
-    pub fn budget(&self) -> &Budget {
-        &self.budget
-    }
-
     /// Refuses a step, from 1, that was not paid for.
     ///
     /// # Errors
