@@ -80,12 +80,21 @@ pub(crate) fn count(
 #[cfg(test)]
 mod tests {
     use underpin_core::{Confidence, Delta, Inputs, Interval, Measurement, Phase, Shape, System};
+    use underpin_train::Mechanism;
 
     use super::*;
+    use crate::config::Clipping;
 
     fn privacy(statistics: f64) -> Privacy {
         let (epsilon, delta) = (Epsilon::new(8.0).unwrap(), Delta::new(1e-5).unwrap());
-        Privacy { epsilon, delta, clipping_norm: 1.0, statistics }
+        Privacy {
+            epsilon,
+            delta,
+            clipping_norm: 1.0,
+            clipping: Clipping::Flat,
+            mechanism: Mechanism::Poisson,
+            statistics,
+        }
     }
 
     fn rows(labels: &[usize]) -> Examples {

@@ -119,7 +119,7 @@ pub fn collect(order: &Order<'_>, policy: &Policy) -> Result<(Material, Config),
     let sizes = [rows, auxiliary.len()];
     let defaults = Config::fitting(contract.shape(), sizes, contract.classes().len(), order.device, policy);
     let mut config = order.config.map_or(Ok(defaults.clone()), |text| defaults.changed(text))?;
-    config.check(contract.classes().len())?;
+    config.check(contract.classes().len(), auxiliary.len())?;
     if order.protection == Protection::Undefended {
         config.undefend();
     }

@@ -1,12 +1,15 @@
 //! How a run is made: every setting, with defaults that fit the data, changed by a TOML file.
 
+mod private;
 mod range;
 
 use serde::{Deserialize, Serialize};
 use underpin_core::{Delta, Epsilon, Norm, Policy, Shape};
 use underpin_data::Sanitizers;
 use underpin_serve::{Perturb, Quota};
-use underpin_train::{Architecture, DeviceKind, Regime, Settings};
+use underpin_train::{Architecture, DeviceKind, Mechanism, Regime, Settings};
+
+pub use private::Clipping;
 
 use crate::Error;
 
@@ -53,8 +56,14 @@ pub struct Privacy {
     pub epsilon: Epsilon,
     /// The δ at which ε is stated.
     pub delta: Delta,
-    /// L2 norm to which each example's gradient is clipped.
+    /// L2 norm to which each example's gradient is clipped, in `[1e-12, 1e12]`.
     pub clipping_norm: f64,
+    /// How it is clipped.
+    #[serde(default)]
+    pub clipping: Clipping,
+    /// Where batches and noise come from.
+    #[serde(default)]
+    pub mechanism: Mechanism,
     /// The part of ε that the counts of the classes may spend; 0 tells none.
     #[serde(default)]
     pub statistics: f64,
@@ -281,6 +290,8 @@ impl Privacy {
             epsilon: Epsilon::new(8.0).expect("invariant: 8 is a positive number"),
             delta: Delta::new(delta).expect("invariant: a power of ten below 1"),
             clipping_norm: 1.0,
+            clipping: Clipping::Flat,
+            mechanism: Mechanism::Poisson,
             statistics: 0.1,
         }
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use underpin_core::{Evidence, Policy, Radius, Record, Seed, Verdict};
@@ -126,8 +125,7 @@ pub(crate) fn recipe(config: &Config, key: SecretKey) -> Result<Trainers, Error>
     let adversary = Sgd::plain(small);
     let private = |privacy: config::Privacy| {
         let (target, _) = census::split(&privacy)?;
-        let (delta, norm) = (privacy.delta, privacy.clipping_norm);
-        Ok::<_, Error>(underpin_train::Privacy::flat(target, delta, norm, Arc::new(key)))
+        Ok::<_, Error>(privacy.training(target, key))
     };
     let privacy = config.privacy.map(private).transpose()?;
     let hardening = config.adversary.as_ref().map(attacker).transpose()?.map(Quiet);

@@ -4,7 +4,6 @@
 //! what is to be expected. It runs on any data of the same layout; what is to be expected is said of one data set alone.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -147,13 +146,15 @@ impl Plan {
     /// # Errors
     ///
     /// [`Error::Config`] naming the place and what is wrong: an unknown or missing key, a value of another kind, a
-    /// contract whose parts disagree, a twin of another architecture, 0 rows.
+    /// contract whose parts disagree, a twin of another architecture, 0 rows; [`Error::Setting`] for a clipping or
+    /// mechanism out of range.
     pub fn read(text: &str) -> Result<Self, Error> {
         let refuse = |fault: String| Error::Config { fault: fault.trim().to_owned() };
         let plan: Self = toml::from_str(text).map_err(|error| refuse(error.to_string()))?;
         if plan.rows == 0 {
             return Err(refuse("rows = 0 is outside [1, inf)".to_owned()));
         }
+        plan.privacy.check(&plan.training, plan.rows)?;
         match &plan.twin {
             Some(twin) if twin.architecture != plan.training.architecture => Err(refuse(format!(
                 "twin.architecture is {:?}; a twin has that of training, {:?}",
@@ -174,8 +175,7 @@ impl Plan {
         let test = self.rows_of(folder, &self.data.test)?;
         let (data, rows) = (digest(&test), train.len());
         let (train, test) = (self.prepared(&train)?, self.prepared(&test)?);
-        let Privacy { epsilon, delta, clipping_norm, .. } = self.privacy;
-        let privacy = underpin_train::Privacy::flat(epsilon, delta, clipping_norm, Arc::new(key));
+        let privacy = self.privacy.training(self.privacy.epsilon, key);
         if self.privacy.delta.value() * rows as f64 >= 1.0 {
             let delta = self.privacy.delta.value();
             tracing::warn!(delta, rows, "delta is not below 1 / rows: at such a delta ε promises little");

@@ -311,6 +311,11 @@ impl CorrelatedSteps {
         seal(&self.key, batch, clipped_sum)
     }
 
+    /// Of the key.
+    pub(crate) const fn fingerprint(&self) -> &[u8; 32] {
+        &self.run
+    }
+
     /// Number of rows.
     pub const fn rows(&self) -> usize {
         self.rows

@@ -103,6 +103,32 @@ pub enum Error {
         /// The budget's relation.
         adjacency: Adjacency,
     },
+    /// A budget has paid for a run, but less than it would cost.
+    #[error("the budget has paid {paid} for {run}, which would cost {asked}")]
+    OtherCost {
+        /// Name of the run.
+        run: String,
+        /// What was paid.
+        paid: String,
+        /// What it would cost.
+        asked: String,
+    },
+    /// A run is under way in this process already.
+    #[error("{run} is under way already; one at a time is allowed")]
+    RunInUse {
+        /// Name of the run.
+        run: String,
+    },
+    /// A run is not as far as its budget has it, or its list of steps is another.
+    #[error(
+        "a run at step {steps} of its list of steps; the budget has it at step {reached}, of another list or later"
+    )]
+    RunBehind {
+        /// Steps of the mark refused.
+        steps: u64,
+        /// Steps that the budget has.
+        reached: u64,
+    },
     /// A label or unit is too long.
     #[error("a text of {bytes} bytes is too long for a budget's record; at most {at_most} are allowed")]
     TextTooLong {

@@ -37,6 +37,9 @@ pub(crate) struct Head {
     pub(crate) averaged_steps: u64,
     /// Identities by which the optimiser knows the parameters.
     pub(crate) ids: Vec<u64>,
+    /// The head of the budget that paid, as text; none where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) budget: Option<String>,
     /// What the caller keeps beside it.
     pub(crate) note: String,
     pub(crate) weights: usize,
@@ -119,6 +122,7 @@ mod tests {
             scores: vec![0.5],
             averaged_steps: 2,
             ids: vec![7],
+            budget: Some("0:00".into()),
             note: "note".into(),
             weights: 2,
             average: 1,

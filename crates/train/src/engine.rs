@@ -12,6 +12,7 @@ use underpin_privacy::{Batch, Bounds, SecretKey};
 
 use crate::canary::{Canaries, SelfAudit};
 use crate::journal::Journal;
+use crate::paid::Dues;
 use crate::schedule::Average;
 use crate::steps::Steps;
 use crate::tape::host::{self, rounded};
@@ -74,6 +75,7 @@ pub struct Engine {
     pub(crate) taken: u64,
     pub(crate) applied: u64,
     pub(crate) journal: Option<Journal>,
+    pub(crate) dues: Dues,
     /// Units of data; the others are canaries.
     pub(crate) units: usize,
 }
@@ -177,8 +179,9 @@ impl Engine {
         }
         let (units, average) = (steps.rows(), Average::new(method.averaging));
         let optimiser = Optimiser(optimiser);
-        let (canaries, journal) = (None, None);
-        Ok(Self { steps, method, optimiser, devices, clipper, canaries, average, taken: 0, applied: 0, journal, units })
+        let (canaries, journal, dues) = (None, None, Dues::default());
+        let (taken, applied) = (0, 0);
+        Ok(Self { steps, method, optimiser, devices, clipper, canaries, average, taken, applied, journal, dues, units })
     }
 
     /// Makes the last `count` of the units canaries, by which the run audits itself ([`audit`](Self::audit)); their coins
@@ -204,8 +207,10 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`underpin_privacy::Error::StepsExhausted`] after the last step.
+    /// [`underpin_privacy::Error::StepsExhausted`] after the last step; [`Error::Unpaid`] for a run that was taken up
+    /// without the budget that paid for it.
     pub fn draw(&mut self) -> Result<Drawn, Error> {
+        self.dues.check()?;
         if self.taken >= self.method.steps {
             return Err(underpin_privacy::Error::StepsExhausted { max_steps: self.method.steps }.into());
         }
@@ -342,7 +347,8 @@ impl Engine {
     /// # Errors
     ///
     /// The step stays spent: the errors of [`underpin_privacy::PrivateSteps::release`]; [`Error::Replay`] and
-    /// [`Error::Checkpoint`] in a run that is kept on disk.
+    /// [`Error::Checkpoint`] in a run that is kept on disk; those of
+    /// [`underpin_privacy::PaidRun::check`] and [`underpin_privacy::PaidRun::mark`] in one that a budget pays for.
     pub fn apply<M: Module>(&mut self, model: M, summed: Summed) -> Result<M, Error> {
         let Summed { drawn, gradient, count, canaries, .. } = summed;
         let Drawn { units, ticket, step, .. } = drawn;
@@ -372,9 +378,7 @@ impl Engine {
         let width = gradient.values().len();
         let mut vector: Vec<f32> = gradient.values().par_iter().map(|value| rounded(*value)).collect();
         vector.extend(count.iter().chain(canaries).map(|value| rounded(*value)));
-        if let Some(journal) = &mut self.journal {
-            journal.begin(step, self.steps.seal(&ticket, &vector))?;
-        }
+        self.begin(step, &ticket, &vector)?;
         self.steps.release(ticket, &mut vector)?;
         let rest = vector.split_off(width);
         let thinned = self.steps.rows() as f64 / self.units as f64;

@@ -144,6 +144,12 @@ pub enum Error {
         /// What is wrong.
         fault: String,
     },
+    /// A budget cannot pay for a run, or must before it goes on.
+    #[error("the run is not paid for: {fault}")]
+    Unpaid {
+        /// Why, and what would help.
+        fault: String,
+    },
     /// A step was released before, on another sum: its noise must not be used again.
     #[error("step {step} was begun before on another sum; data, model and code must be those of the run taken up")]
     Replay {

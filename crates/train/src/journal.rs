@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use underpin_privacy::Mark;
+
 use crate::Error;
 
 /// Bytes of one entry: the step, and the seal of its sum.
@@ -18,6 +20,8 @@ pub(crate) struct Journal {
     path: PathBuf,
     file: File,
     seals: Vec<[u8; 32]>,
+    /// Over all seals.
+    hasher: blake3::Hasher,
 }
 
 impl Journal {
@@ -49,7 +53,26 @@ impl Journal {
         let cut = file.set_len(whole).and_then(|()| file.seek(SeekFrom::Start(whole)));
         cut.and_then(|_| file.sync_all()).map_err(|error| fault(&error))?;
         sync_folder(&path).map_err(|error| fault(&error))?;
-        Ok(Self { path, file, seals })
+        let hasher = digested(&seals);
+        Ok(Self { path, file, seals, hasher })
+    }
+
+    /// Digest of the seals of all steps begun.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        *self.hasher.finalize().as_bytes()
+    }
+
+    /// Refuses a journal that is not the one of a mark, so far or further.
+    pub(crate) fn check(&self, mark: Option<&Mark>) -> Result<(), Error> {
+        let Some(mark) = mark else { return Ok(()) };
+        let steps = usize::try_from(mark.steps).ok();
+        let found = steps.and_then(|steps| self.seals.get(..steps)).map(|seals| digested(seals).finalize());
+        if found.is_some_and(|found| *found.as_bytes() == mark.digest) {
+            return Ok(());
+        }
+        let fault =
+            format!("its list of {} steps is not the one of which its budget knows {}", self.begun(), mark.steps);
+        Err(Error::Checkpoint { path: self.path.clone(), fault })
     }
 
     /// Number of steps begun.
@@ -71,8 +94,15 @@ impl Journal {
         let written = self.file.write_all(&entry).and_then(|()| self.file.sync_data());
         written.map_err(|error| Error::Checkpoint { path: self.path.clone(), fault: error.to_string() })?;
         self.seals.push(seal);
+        self.hasher.update(&seal);
         Ok(())
     }
+}
+
+fn digested(seals: &[[u8; 32]]) -> blake3::Hasher {
+    let mut hasher = blake3::Hasher::new_derive_key("underpin-train 2026 list of steps");
+    hasher.update(seals.as_flattened());
+    hasher
 }
 
 /// A process that another thread is just starting holds a copy of the file; closing ours alone would keep the lock.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use underpin_core::{Delta, Epsilon, Examples, Seed};
 use underpin_privacy::{BandedFactor, CorrelatedGaussian, Participation, SecretKey, SubsampledGaussian};
 
-use crate::{Clipping, Cyclic, Error, Settings, Steps};
+use crate::{Clipping, Cyclic, Error, Payment, Settings, Steps};
 
 /// How private the model must be.
 ///
@@ -23,9 +23,10 @@ use crate::{Clipping, Cyclic, Error, Settings, Steps};
 ///    differ in any of them share no noise (`runs_that_differ_share_no_noise`).
 /// 3. An adversary gets a secret seed, so that its random starts, too, are unknown and drawn alike for every example
 ///    (`runs_that_differ_share_no_noise`).
-///
 /// 4. With canaries, a run whose own audit refutes its accountant at 99.9 % confidence fails
 ///    (`a_run_with_canaries_reports_both_bounds`).
+/// 5. With a `payment`, the cost is in the budget before the first batch is drawn ([`Engine::pay`](crate::Engine::pay);
+///    `a_spent_budget_refuses_before_anything_is_drawn`); the model is the same (`what_pays_does_not_change_the_model`).
 ///
 /// # Limits
 ///
@@ -47,13 +48,16 @@ pub struct Privacy {
     pub canaries: u32,
     /// Where noise and batches come from; secret.
     pub key: Arc<SecretKey>,
+    /// The budget that pays; none for a run that stands for itself.
+    pub payment: Option<Payment>,
 }
 
 /// Where the batches and the noise of private training come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Mechanism {
     /// DP-SGD: Poisson sampling, independent noise (Abadi et al. 2016).
+    #[default]
     Poisson,
     /// DP-FTRL: every row once an epoch, in a public order; noise that cancels between steps by an optimised banded matrix
     /// (Choquette-Choo et al. 2023). The account rests on no secret sampling.
@@ -70,10 +74,10 @@ impl Privacy {
     /// A clipping norm that served with [`Settings::fitting`](crate::Settings::fitting).
     pub const CLIPPING_NORM: f64 = 2.0;
 
-    /// Flat clipping, Poisson sampling, no canaries.
+    /// Flat clipping, Poisson sampling, no canaries, no budget.
     pub fn flat(target: Epsilon, delta: Delta, clipping_norm: f64, key: Arc<SecretKey>) -> Self {
         let clipping = Clipping::Flat { norm: clipping_norm };
-        Self { target, delta, clipping, mechanism: Mechanism::Poisson, canaries: 0, key }
+        Self { target, delta, clipping, mechanism: Mechanism::Poisson, canaries: 0, key, payment: None }
     }
 
     /// Calibrates the noise and starts the run.
@@ -105,7 +109,13 @@ impl Privacy {
         let shape: Vec<u8> =
             data.inputs().shape().axes().iter().flat_map(|axis| (*axis as u64).to_le_bytes()).collect();
         let counts = [data.len() as u64, data.classes() as u64].map(u64::to_le_bytes).concat();
-        let settings = format!("{settings:?} {self:?}");
+        let Self { target, delta, clipping, mechanism, canaries, key: own, payment: _ } = self;
+        // What pays has no part in it: the same run, whoever pays for it.
+        let privacy = format!(
+            "Privacy {{ target: {target:?}, delta: {delta:?}, clipping: {clipping:?}, mechanism: {mechanism:?}, \
+             canaries: {canaries:?}, key: {own:?} }}"
+        );
+        let settings = format!("{settings:?} {privacy}");
         let mut key = self.key.derive("training run", &[&shape, &counts, settings.as_bytes(), &seed.0.to_le_bytes()]);
         for values in data.inputs().values().chunks(CHUNK) {
             let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();

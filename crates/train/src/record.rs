@@ -4,7 +4,7 @@ use underpin_core::{About, Confidence, Interval, Measurement, Phase, Point, Quan
 use underpin_privacy::Bounds;
 
 use crate::sgd::Sgd;
-use crate::{Checkpoints, Engine, Error, Mechanism, Privacy, Steps};
+use crate::{Checkpoints, Clipper, Clipping, Engine, Error, Privacy, Steps};
 
 /// Points of a series, and progress events of a training.
 const POINTS: u64 = 20;
@@ -111,12 +111,18 @@ impl Log {
             for (name, value) in set {
                 self.record.set(format!("training.{name}"), value);
             }
-            self.record.set("training.clipping", format!("{:?}", privacy.clipping));
+            self.clipping(engine.clipper());
             self.record.set("training.adjacency", "zero_out");
             self.record.set("training.accountant", ACCOUNTANT);
-            self.mechanism(engine.steps(), privacy.mechanism);
+            if let Some(payment) = &privacy.payment {
+                let terms = payment.budget.terms();
+                self.record.set("training.budget.unit", terms.unit.clone());
+                self.record.set("training.budget.epsilon", terms.epsilon.value());
+                self.record.set("training.budget.delta", terms.delta.value());
+            }
+            let mechanism = self.mechanism(engine.steps());
             self.audit(engine, &privacy, spent)?;
-            self.record.measurements.push(measurement(spent, self.rows, &privacy)?);
+            self.record.measurements.push(measurement(spent, mechanism, self.rows, &privacy)?);
             self.record.series.push(series("epsilon", "epsilon at delta, nats", self.epsilon));
         } else {
             self.record.series.push(series("loss", "mean cross-entropy, nats", self.loss));
@@ -124,19 +130,49 @@ impl Log {
         Ok(self.record)
     }
 
-    fn mechanism(&mut self, steps: &Steps, mechanism: Mechanism) {
-        match steps {
-            Steps::Shuffled(_) => {}
+    /// Notes how gradients were bounded. An adaptive threshold follows from what was released with noise.
+    fn clipping(&mut self, clipper: &Clipper) {
+        let name = match *clipper.rule() {
+            Clipping::Flat { .. } => "flat",
+            Clipping::PerLayer { .. } => "per_layer",
+            Clipping::Automatic { stability, .. } => {
+                self.record.set("training.clipping.stability", stability);
+                "automatic"
+            }
+            Clipping::Adaptive { quantile, rate, share, .. } => {
+                let last = ("last_threshold", clipper.threshold());
+                for (name, value) in [("quantile", quantile), ("rate", rate), ("share", share), last] {
+                    self.record.set(format!("training.clipping.{name}"), value);
+                }
+                "adaptive"
+            }
+        };
+        self.record.set("training.clipping", name);
+    }
+
+    /// Notes where batches and noise came from, and names it.
+    fn mechanism(&mut self, steps: &Steps) -> &'static str {
+        let name = match steps {
+            Steps::Shuffled(_) => "none",
             Steps::Poisson(run) => {
                 self.record.set("training.noise_multiplier", run.mechanism().noise_multiplier());
                 self.record.set("training.sampling_rate", run.mechanism().sampling_rate());
                 self.record.set("training.sampling", "poisson");
+                "subsampled_gaussian"
             }
             Steps::Correlated(cyclic) => {
                 self.record.set("training.noise_multiplier", cyclic.mechanism().noise_multiplier());
-                self.record.set("training.sampling", format!("cyclic, {mechanism:?}"));
+                let (bands, part) =
+                    (cyclic.mechanism().factor().coefficients().len(), cyclic.mechanism().participation());
+                self.record.set("training.sampling", "cyclic");
+                self.record.set("training.bands", bands);
+                self.record.set("training.separation", part.separation());
+                self.record.set("training.participations", part.most());
+                "banded_matrix_factorisation"
             }
-        }
+        };
+        self.record.set("training.mechanism", name);
+        name
     }
 
     /// Notes what the canaries prove; refuses a run that they refute.
@@ -160,12 +196,12 @@ fn fault(checkpoints: &Checkpoints, error: &dyn std::fmt::Display) -> Error {
     Error::Checkpoint { path: checkpoints.path.clone(), fault: format!("its note: {error}") }
 }
 
-/// How ε is bounded: `SubsampledGaussian::epsilon` in `underpin-privacy`.
+/// How ε is bounded: `SubsampledGaussian::epsilon`, or that of one Gaussian for correlated noise, in `underpin-privacy`.
 const ACCOUNTANT: &str = "privacy_loss_distribution";
 
 /// The privacy spent. The bounds are proven, so the confidence stands for certainty as near 1 as one writes it.
-fn measurement(spent: Bounds, rows: usize, privacy: &Privacy) -> Result<Measurement, Error> {
-    let parameters = [("delta".to_owned(), privacy.delta.value().into())];
+fn measurement(spent: Bounds, mechanism: &str, rows: usize, privacy: &Privacy) -> Result<Measurement, Error> {
+    let parameters = [("delta", privacy.delta.value().into()), ("mechanism", mechanism.into())];
     Ok(Measurement {
         about: About::MembershipInference,
         quantity: Quantity::Epsilon,
@@ -180,7 +216,7 @@ fn measurement(spent: Bounds, rows: usize, privacy: &Privacy) -> Result<Measurem
         queries: None,
         radius: None,
         norm: None,
-        parameters: parameters.into(),
+        parameters: parameters.map(|(name, value)| (name.to_owned(), value)).into(),
         controls: Vec::new(),
     })
 }

@@ -25,7 +25,8 @@ impl Engine {
     ///
     /// # Limits
     ///
-    /// Who deletes the list of steps, or restores an old one, takes the second guarantee away.
+    /// Who deletes the list of steps, or restores an old one, takes the second guarantee away, unless a budget pays for
+    /// the run ([`pay`](Self::pay)): it knows how far the list has come.
     ///
     /// # Errors
     ///
@@ -34,12 +35,13 @@ impl Engine {
     pub fn keep<M: Module>(mut self, model: M, checkpoints: &Checkpoints) -> Result<(Self, M, Option<String>), Error> {
         let path = &checkpoints.path;
         let fault = |fault: &dyn std::fmt::Display| Error::Checkpoint { path: path.clone(), fault: fault.to_string() };
-        if self.taken > 0 {
-            return Err(fault(&"the run has begun"));
+        if self.taken > 0 || self.dues.are_paid() {
+            return Err(fault(&"the run has begun, or is paid for: it is kept first"));
         }
         if checkpoints.every == 0 {
             return Err(Error::Setting { name: "steps between checkpoints", value: 0.0, allowed: "[1, inf)" });
         }
+        self.dues.every = checkpoints.every;
         let journal = Journal::open(path)?;
         let Some(saved) = Saved::read(path)? else {
             return Ok((Self { journal: Some(journal), ..self }, model, None));
@@ -64,6 +66,8 @@ impl Engine {
             None if head.scores.is_empty() => {}
             _ => return Err(fault(&"it has other canaries")),
         }
+        let owed = head.budget.map(|head| head.parse()).transpose();
+        self.dues.owed = owed.map_err(|error: underpin_privacy::Error| fault(&error))?;
         self.average.sum = average;
         self.average.steps = head.averaged_steps;
         let Optimiser(own) = self.optimiser;
@@ -95,6 +99,7 @@ impl Engine {
             scores: self.canaries.as_ref().map_or_else(Vec::new, |canaries| canaries.scores.clone()),
             averaged_steps: self.average.steps,
             ids,
+            budget: self.dues.head().map(|head| head.to_string()),
             note: note.to_owned(),
             weights: values.len(),
             average: self.average.sum.len(),
@@ -111,4 +116,4 @@ impl Engine {
 
 #[cfg(test)]
 #[path = "resume_tests.rs"]
-mod tests;
+pub(crate) mod tests;

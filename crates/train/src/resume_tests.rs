@@ -12,13 +12,14 @@ use underpin_core::{Audited, Delta, Epsilon, Examples, Inputs, Seed, Shape};
 use underpin_privacy::{BandedFactor, CorrelatedGaussian, Participation, SecretKey, SubsampledGaussian};
 
 use super::*;
+use crate::paid::tests::{file, paid};
 use crate::tape::host;
 use crate::{
     Architecture, Augmentation, Averaging, Classifier, Clipping, Cyclic, DeviceKind, Mechanism, Method, Mirror,
     NoAdversary, Optimiser as Rule, Part, Privacy, Schedule, Settings, Sgd, Shuffled, Steps, Tape,
 };
 
-fn method() -> Method {
+pub(crate) fn method() -> Method {
     Method {
         clipping: Clipping::Adaptive { initial: 1.0, quantile: 0.5, rate: 0.2, share: 0.1 },
         steps: 12,
@@ -31,7 +32,7 @@ fn method() -> Method {
 }
 
 /// Every kind of steps, with all that has a state: adaptive threshold, average, Adam's moments, canaries.
-fn engine(kind: usize, key: u8) -> Engine {
+pub(crate) fn engine(kind: usize, key: u8) -> Engine {
     let key = SecretKey::new([key; 32]);
     let flat = Method { clipping: Clipping::Flat { norm: 1.0 }, ..method() };
     let (steps, method) = match kind {
@@ -50,7 +51,7 @@ fn engine(kind: usize, key: u8) -> Engine {
     if kind == 0 { engine } else { engine.with_canaries(6, &key).unwrap() }
 }
 
-fn net() -> Linear {
+pub(crate) fn net() -> Linear {
     let device = DeviceKind::Flex.device();
     let layer = LinearConfig::new(3, 2).with_bias(false).init(&device.clone().autodiff());
     Linear {
@@ -59,7 +60,7 @@ fn net() -> Linear {
     }
 }
 
-fn losses(scale: f32) -> impl Fn(&Linear, Part<'_>, &mut Tape) -> Tensor<1> + Sync {
+pub(crate) fn losses(scale: f32) -> impl Fn(&Linear, Part<'_>, &mut Tape) -> Tensor<1> + Sync {
     move |net, part, tape| {
         let values = part.units.iter().flat_map(|unit| [1.0, *unit as f32 / 10.0, scale]).collect();
         let inputs = host::tensor(values, [part.units.len(), 3], part.device);
@@ -67,11 +68,11 @@ fn losses(scale: f32) -> impl Fn(&Linear, Part<'_>, &mut Tape) -> Tensor<1> + Sy
     }
 }
 
-fn kept(folder: &Path) -> Checkpoints {
+pub(crate) fn kept(folder: &Path) -> Checkpoints {
     Checkpoints { path: folder.join("run"), every: 1 }
 }
 
-fn values(net: &Linear) -> Vec<f32> {
+pub(crate) fn values(net: &Linear) -> Vec<f32> {
     Weights::of(net).values
 }
 
@@ -183,14 +184,14 @@ fn a_step_that_is_not_applied_is_not_saved() {
     save(&engine, &model).unwrap();
 }
 
-fn data() -> Examples {
+pub(crate) fn data() -> Examples {
     let values = (0..120 * 16).map(|at| f32::midpoint((at * 37 % 101) as f32 / 101.0, (at / 16 % 2) as f32)).collect();
     let inputs = Inputs::new(Shape::new([1, 4, 4]).unwrap(), values).unwrap();
     Examples::new(inputs, (0..120).map(|row| row % 2).collect(), 2).unwrap()
 }
 
 /// Training with a state of every kind.
-fn sgd() -> Sgd<NoAdversary> {
+pub(crate) fn sgd() -> Sgd<NoAdversary> {
     let (target, delta) = (Epsilon::new(6.0).unwrap(), Delta::new(1e-5).unwrap());
     let settings = Settings {
         architecture: Architecture::Mlp { hidden: vec![6] },
@@ -212,36 +213,35 @@ fn sgd() -> Sgd<NoAdversary> {
     Sgd { settings, privacy: Some(privacy), adversary: None }
 }
 
-/// Where the process of the next test trains; unset in all others.
+/// Where the process of the next tests trains; unset in all others.
 const FOLDER: &str = "UNDERPIN_TEST_KILLED_RUN";
 
-/// The process that is killed.
+/// The process that is killed. A budget pays where there is to be one.
 #[test]
 fn train_until_killed() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
     let folder = Path::new(&folder);
     let checkpoints = Checkpoints { path: folder.join("run"), every: 4 };
-    let Audited { value, record } = sgd().train_kept(&data(), Seed(3), &checkpoints).unwrap();
+    let budget = folder.join("budget");
+    let sgd = if budget.is_dir() { paid(sgd(), file(&budget.join("file"))) } else { sgd() };
+    let Audited { value, record } = sgd.train_kept(&data(), Seed(3), &checkpoints).unwrap();
     std::fs::write(folder.join("record"), serde_json::to_vec(&record).unwrap()).unwrap();
     std::fs::write(folder.join("model"), value.to_safetensors().unwrap()).unwrap();
 }
 
-/// Guarantee 1: killed (SIGKILL) after every few steps begun, wherever it then is; the same weights, the same record,
-/// every step begun exactly once.
-#[test]
-fn a_killed_run_ends_as_if_it_had_not_been() {
-    let expected: Audited<Classifier> = {
-        use underpin_core::Trainer;
-        sgd().train(&data(), Seed(3)).unwrap()
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let (journal, model) = (folder.path().join("run.steps"), folder.path().join("model"));
+/// Killed (SIGKILL) after every few steps begun, wherever it then is: the same weights, the same record as `sgd` leaves at
+/// once, every step begun exactly once.
+pub(crate) fn end_as_if_not_killed(folder: &Path, sgd: &Sgd<NoAdversary>) {
+    use underpin_core::Trainer;
+
+    let expected: Audited<Classifier> = sgd.train(&data(), Seed(3)).unwrap();
+    let (journal, model) = (folder.join("run.steps"), folder.join("model"));
     let begun = || std::fs::metadata(&journal).map_or(0, |file| file.len() / 40);
     let mut kills = 0;
     while !model.exists() {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["resume::tests::train_until_killed", "--exact"])
-            .env(FOLDER, folder.path())
+            .env(FOLDER, folder)
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
@@ -266,6 +266,13 @@ fn a_killed_run_ends_as_if_it_had_not_been() {
     assert!(kills >= 5, "{kills}");
     assert_eq!(begun(), 50, "every step is begun, and none twice");
     assert_eq!(std::fs::read(&model).unwrap(), expected.value.to_safetensors().unwrap());
-    let record = std::fs::read(folder.path().join("record")).unwrap();
+    let record = std::fs::read(folder.join("record")).unwrap();
     assert_eq!(record, serde_json::to_vec(&expected.record).unwrap());
+}
+
+/// Guarantee 1.
+#[test]
+fn a_killed_run_ends_as_if_it_had_not_been() {
+    let folder = tempfile::tempdir().unwrap();
+    end_as_if_not_killed(folder.path(), &sgd());
 }

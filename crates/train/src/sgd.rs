@@ -104,6 +104,9 @@ where
                 log.resume(&note, checkpoints, &identity)?;
             }
         }
+        if let Some(payment) = self.privacy.as_ref().and_then(|privacy| privacy.payment.as_ref()) {
+            engine = engine.pay(&model.network, payment)?;
+        }
         while engine.taken() < log.steps {
             let drawn = engine.draw()?;
             let step = drawn.step();

@@ -311,7 +311,7 @@ fn every_private_method_learns() {
     let adaptive = Clipping::Adaptive { initial: 0.1, quantile: 0.5, rate: 0.2, share: 0.1 };
     let corrected = Optimiser::CorrectedAdam { learning_rate: 0.02, floor: 1e-5 };
     let versions = Augmentation { copies: 3, shift: 0, mirror: Mirror::Sideways };
-    for (settings, privacy) in [
+    for (at, (settings, privacy)) in [
         (longer.clone(), Privacy { clipping: Clipping::PerLayer { norm: 1.0 }, ..privacy(8.0) }),
         (longer.clone(), Privacy { clipping: Clipping::Automatic { norm: 1.0, stability: 0.01 }, ..privacy(8.0) }),
         (longer.clone(), Privacy { clipping: adaptive, ..privacy(8.0) }),
@@ -321,13 +321,21 @@ fn every_private_method_learns() {
         (Settings { schedule: Schedule::Cosine { warm_up: 0.1, last: 0.1 }, ..longer.clone() }, privacy(8.0)),
         (Settings { averaging: Averaging::Exponential(0.95), ..longer.clone() }, privacy(8.0)),
         (Settings { augmentation: Some(versions), ..longer.clone() }, privacy(8.0)),
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let sgd = Sgd::<Fgsm> { settings, privacy: Some(privacy), adversary: None };
         let trained = sgd.train(&data, Seed(3)).unwrap();
         let found = accuracy(&trained.value, &test);
         assert!(found > 0.85, "{sgd:?}: {found}");
         let [spent] = trained.record.measurements.as_slice() else { panic!("one measurement") };
         assert!(spent.interval.upper <= 8.0 && spent.interval.upper > 7.6, "{spent}");
+        let [clipping, mechanism] =
+            ["clipping", "mechanism"].map(|name| &trained.record.parameters[&format!("training.{name}")]);
+        assert_eq!(*clipping, (*["per_layer", "automatic", "adaptive"].get(at).unwrap_or(&"flat")).into());
+        assert_eq!(*mechanism, if at == 3 { "banded_matrix_factorisation" } else { "subsampled_gaussian" }.into());
+        assert_eq!(spent.parameters["mechanism"], *mechanism);
     }
 }
 

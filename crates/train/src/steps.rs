@@ -1,12 +1,15 @@
 //! Where batches come from, and what is done to their sums.
 
+use std::sync::Arc;
+
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 use underpin_core::{Delta, Seed};
 use underpin_privacy::{
-    Batch, Bounds, CorrelatedGaussian, CorrelatedProgress, CorrelatedSteps, PrivateSteps, Progress,
+    Accountant, Batch, Bounds, Budget, CorrelatedGaussian, CorrelatedProgress, CorrelatedSteps, PaidRun, PrivateSteps,
+    Progress,
 };
 
 use crate::Error;
@@ -142,6 +145,26 @@ impl Steps {
             Self::Poisson(run) => Ok(Some(run.epsilon_after(run.steps().max(at_least), delta)?)),
             Self::Correlated(Cyclic { run, .. }) if at_least > 0 => Ok(Some(run.epsilon_of_all(delta)?)),
             Self::Correlated(Cyclic { run, .. }) => Ok(Some(run.epsilon(delta)?)),
+        }
+    }
+
+    /// Has `budget` pay for all steps of `coordinates` numbers each.
+    pub(crate) fn pay(&self, budget: &Arc<Budget>, accountant: Accountant, coordinates: u64) -> Result<PaidRun, Error> {
+        match self {
+            Self::Shuffled(_) => {
+                Err(Error::Unpaid { fault: "without noise it costs more than any budget holds".into() })
+            }
+            Self::Poisson(run) => Ok(run.pay(budget, accountant, coordinates)?),
+            Self::Correlated(Cyclic { run, .. }) => Ok(run.pay(budget, accountant, coordinates)?),
+        }
+    }
+
+    /// Whether `budget` has paid for them.
+    pub(crate) fn are_paid_by(&self, budget: &Budget) -> Result<bool, Error> {
+        match self {
+            Self::Shuffled(_) => Ok(false),
+            Self::Poisson(run) => Ok(run.is_paid_by(budget)?),
+            Self::Correlated(Cyclic { run, .. }) => Ok(run.is_paid_by(budget)?),
         }
     }
 

@@ -6,7 +6,9 @@ use underpin::seal::{self, files};
 use underpin::{Error, Request, State};
 use underpin_privacy::SecretKey;
 
-use crate::support::{job, key, run};
+use underpin_core::{Quantity, Value};
+
+use crate::support::{QUICK, job, key, run};
 
 #[test]
 fn a_refused_run_verifies_but_is_neither_served_nor_reassessed() {
@@ -59,6 +61,41 @@ fn every_file_of_a_real_run_is_sealed() {
     }
     assert!(seal::verify(&job.out, &trusted, 1_800_000_001).is_ok());
     assert!(job.out.join(files::REPORT).exists());
+}
+
+/// Evidence says which clipping and which mechanism ran, and ε is that mechanism's.
+#[test]
+fn evidence_names_the_clipping_and_the_mechanism_that_ran() {
+    let folder = tempfile::tempdir().unwrap();
+    let defaults = QUICK.replace("privacy = false", "").replace("epochs = 5", "epochs = 5\nbatch_size = 60");
+    for (changes, [clipping, mechanism]) in [
+        (
+            "[privacy]\nstatistics = 0.0\nclipping_norm = 0.5\n[privacy.clipping.adaptive]\nquantile = 0.5\nrate = 0.2\nshare = 0.1",
+            ["adaptive", "subsampled_gaussian"],
+        ),
+        (
+            "[privacy]\nstatistics = 0.0\nclipping = 'per_layer'\nmechanism = { banded = { bands = 4 } }",
+            ["per_layer", "banded_matrix_factorisation"],
+        ),
+    ] {
+        let mut job = job(&folder.path().join(mechanism));
+        job.config = Some(format!("{defaults}\n{changes}"));
+        let record = run(&job, &key()).unwrap().evidence.record;
+        assert_eq!(record.parameters["training.clipping"], clipping.into());
+        assert_eq!(record.parameters["training.mechanism"], mechanism.into());
+        let spent = record.measurements.iter().find(|one| one.quantity == Quantity::Epsilon).unwrap();
+        assert_eq!(spent.parameters["mechanism"], mechanism.into());
+        assert!(spent.interval.upper <= 8.0 && spent.interval.lower > 7.5, "{spent}");
+        let Value::Number(noise) = record.parameters["training.noise_multiplier"] else { panic!("a number") };
+        let delta = underpin_core::Delta::new(1e-4).unwrap();
+        let one = underpin_privacy::Event::Gaussian { noise_multiplier: noise };
+        let one = one.epsilon(delta, underpin_privacy::Adjacency::ZeroOut).unwrap();
+        // Banded noise costs what one Gaussian does; one step of many costs less than all.
+        let is_one = (one.upper - spent.interval.upper).abs() < 0.01;
+        assert_eq!(is_one, mechanism == "banded_matrix_factorisation", "{one:?} {spent}");
+        let report = std::fs::read_to_string(job.out.join(files::REPORT)).unwrap();
+        assert!(report.contains(mechanism) && report.contains("<dt>bands</dt>") == is_one, "the report names them");
+    }
 }
 
 #[test]

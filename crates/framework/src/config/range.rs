@@ -12,17 +12,20 @@ struct Check {
 }
 
 impl Config {
-    /// Refuses settings that no run on `classes` classes can follow.
+    /// Refuses settings that no run on `classes` classes can follow, the smallest set that a surrogate trains on having
+    /// `fewest` rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for the first one out of range.
-    pub(crate) fn check(&self, classes: usize) -> Result<(), Error> {
+    /// [`Error::Setting`] for the first one out of range; as for [`super::Privacy::check`].
+    pub(crate) fn check(&self, classes: usize, fewest: usize) -> Result<(), Error> {
         let share = self.collection.planted_share;
         let planted = between("collection.planted_share", share, "(0, 0.5]", share > 0.0 && share <= 0.5);
         let refused = std::iter::once(planted).chain(self.attacks.checks(classes)).find(|check| !check.holds);
         if let Some(privacy) = &self.privacy {
             crate::census::split(privacy)?;
+            // Shadow models train on as many rows as half of the candidates.
+            privacy.check(&self.training, fewest.min(self.attacks.membership.candidates / 2))?;
         }
         refused.map_or(Ok(()), |Check { name, value, allowed, .. }| Err(Error::Setting { name, value, range: allowed }))
     }
@@ -84,7 +87,7 @@ mod tests {
     fn settings_out_of_range_are_named_before_anything_is_trained() {
         let (policy, _) = policy::read(policy::BASELINE.as_bytes()).unwrap();
         let defaults = Config::fitting(&Shape::new([30]).unwrap(), [500, 100], 3, DeviceKind::Flex, &policy);
-        defaults.check(3).unwrap();
+        defaults.check(3, 100).unwrap();
         for (change, expected) in [
             ("privacy.statistics = 9.0", "privacy.statistics = 9 is outside [0, 8): part of privacy.epsilon"),
             ("attacks.keys = 0", "attacks.keys = 0 is outside [1, inf)"),
@@ -102,7 +105,7 @@ mod tests {
             ("attacks.poisoning.share = 1.0", "attacks.poisoning.share = 1 is outside (0, 1)"),
             ("collection.planted_share = 0.0", "collection.planted_share = 0 is outside (0, 0.5]"),
         ] {
-            let refused = defaults.changed(change).unwrap().check(3).unwrap_err();
+            let refused = defaults.changed(change).unwrap().check(3, 100).unwrap_err();
             assert_eq!(refused.to_string(), expected);
         }
     }

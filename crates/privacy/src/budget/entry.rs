@@ -6,7 +6,7 @@ use std::str::FromStr;
 use underpin_core::{Delta, Epsilon};
 
 use super::filter::Charge;
-use super::{Cost, Terms};
+use super::{Cost, Mark, Terms};
 use crate::{Adjacency, Error};
 
 /// How far a budget's record has come: the number of its last entry, and the hash that binds that entry and all before.
@@ -101,6 +101,20 @@ pub enum Act {
         /// Number of the reservation's entry.
         reservation: u64,
     },
+    /// The cost of a whole run was spent.
+    Begun {
+        /// The run's name, which its key decides.
+        run: String,
+        /// The cost.
+        cost: Cost,
+    },
+    /// A run has come so far.
+    Reached {
+        /// Number of the entry with which it began.
+        run: u64,
+        /// How far.
+        mark: Mark,
+    },
 }
 
 /// An act and, for a reservation, what it was charged when it was made.
@@ -121,6 +135,8 @@ const OPENED: u8 = 0;
 const RESERVED: u8 = 1;
 const ANSWERED: u8 = 2;
 const GIVEN_BACK: u8 = 3;
+const BEGUN: u8 = 4;
+const REACHED: u8 = 5;
 const PURE: u8 = 0;
 const APPROXIMATE: u8 = 1;
 const CONCENTRATED: u8 = 2;
@@ -142,14 +158,13 @@ impl Row {
                 floats(&mut bytes, &[terms.epsilon.value(), terms.delta.value(), aside, terms.order.unwrap_or(0.0)]);
                 bytes.extend_from_slice(terms.unit.as_bytes());
             }
-            Act::Reserved { label, cost } => {
-                bytes.push(RESERVED);
-                encode_cost(&mut bytes, cost);
-                let charge = &self.charge;
-                for part in [charge.divergence, charge.epsilon.unwrap_or(u128::MAX), charge.delta, charge.distance] {
-                    bytes.extend_from_slice(&part.to_le_bytes());
-                }
-                bytes.extend_from_slice(label.as_bytes());
+            Act::Reserved { label, cost } => self.encode_cost(&mut bytes, RESERVED, cost, label),
+            Act::Begun { run, cost } => self.encode_cost(&mut bytes, BEGUN, cost, run),
+            Act::Reached { run, mark } => {
+                bytes.push(REACHED);
+                bytes.extend_from_slice(&run.to_le_bytes());
+                bytes.extend_from_slice(&mark.steps.to_le_bytes());
+                bytes.extend_from_slice(&mark.digest);
             }
             Act::Answered { reservation } => {
                 bytes.push(ANSWERED);
@@ -161,6 +176,16 @@ impl Row {
             }
         }
         bytes
+    }
+
+    fn encode_cost(&self, bytes: &mut Vec<u8>, kind: u8, cost: &Cost, text: &str) {
+        bytes.push(kind);
+        encode_cost(bytes, cost);
+        let charge = &self.charge;
+        for part in [charge.divergence, charge.epsilon.unwrap_or(u128::MAX), charge.delta, charge.distance] {
+            bytes.extend_from_slice(&part.to_le_bytes());
+        }
+        bytes.extend_from_slice(text.as_bytes());
     }
 
     /// None for what `encode` does not write.
@@ -179,13 +204,17 @@ impl Row {
                 let order = Some(rest.float()?);
                 Act::Opened { terms: Terms { epsilon, delta, set_aside, order, adjacency, unit: rest.text()? } }
             }
-            RESERVED => {
+            kind @ (RESERVED | BEGUN) => {
                 let cost = decode_cost(&mut rest)?;
                 let [divergence, epsilon, delta, distance] =
                     [rest.whole()?, rest.whole()?, rest.whole()?, rest.whole()?];
                 let charge = Charge { divergence, epsilon: (epsilon < u128::MAX).then_some(epsilon), delta, distance };
-                return Some(Self { act: Act::Reserved { cost, label: rest.text()? }, charge });
+                let text = rest.text()?;
+                let act =
+                    if kind == BEGUN { Act::Begun { run: text, cost } } else { Act::Reserved { label: text, cost } };
+                return Some(Self { act, charge });
             }
+            REACHED => Act::Reached { run: rest.number()?, mark: Mark { steps: rest.number()?, digest: rest.take()? } },
             ANSWERED => Act::Answered { reservation: rest.number()? },
             GIVEN_BACK => Act::GivenBack { reservation: rest.number()? },
             _ => return None,
@@ -295,7 +324,10 @@ mod tests {
         let mut rows: Vec<Row> = costs
             .into_iter()
             .zip([charge, Charge { epsilon: None, ..charge }].into_iter().cycle())
-            .map(|(cost, charge)| Row { act: Act::Reserved { label: "mean ε".into(), cost }, charge })
+            .flat_map(|(cost, charge)| {
+                let asked = Row { act: Act::Reserved { label: "mean ε".into(), cost }, charge };
+                [asked, Row { act: Act::Begun { run: "mean ε".into(), cost }, charge }]
+            })
             .collect();
         for adjacency in [Adjacency::AddOrRemove, Adjacency::Replace, Adjacency::ZeroOut] {
             for set_aside in [None, Some(delta)] {
@@ -305,6 +337,7 @@ mod tests {
         }
         rows.push(Row::from(Act::Answered { reservation: 4 }));
         rows.push(Row::from(Act::GivenBack { reservation: u64::MAX }));
+        rows.push(Row::from(Act::Reached { run: 4, mark: Mark { steps: 7, digest: [9; 32] } }));
         let mut written = std::collections::BTreeSet::new();
         for row in rows {
             let bytes = row.encode();

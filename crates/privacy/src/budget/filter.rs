@@ -156,6 +156,17 @@ impl Default for Charge {
     }
 }
 
+impl Charge {
+    /// Whether it takes no more from any sum than another charge does.
+    pub(super) fn is_within(&self, other: &Self) -> bool {
+        let epsilon = |charge: &Self| charge.epsilon.unwrap_or(u128::MAX);
+        self.divergence <= other.divergence
+            && epsilon(self) <= epsilon(other)
+            && self.delta <= other.delta
+            && self.distance <= other.distance
+    }
+}
+
 impl Spent {
     /// None on overflow, which no limit allows.
     pub(super) fn plus(&self, charge: &Charge) -> Option<Self> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::entry::{Act, Entry, Head, Row};
 use super::filter::{Charge, Filter, Spent};
 use super::group::Write;
-use super::{Cost, Terms};
+use super::{Cost, Mark, Terms};
 use crate::Error;
 
 /// Keeps entries for good.
@@ -27,6 +27,17 @@ pub(super) enum Job {
     GiveBack {
         reservation: u64,
     },
+    /// Spends the cost of a run, unless it has begun; either way the verdict is the number of its first entry.
+    Begin {
+        name: String,
+        cost: Cost,
+        charge: Charge,
+    },
+    /// A run has come so far.
+    Mark {
+        run: u64,
+        mark: Mark,
+    },
     /// Nothing: whoever waits for it knows that all before is kept.
     Sync,
 }
@@ -45,12 +56,33 @@ pub(super) struct Replayed {
     pub(super) standing: Standing,
     /// Reservations neither answered nor given back: those before a crash, for good.
     open: BTreeMap<u64, Charge>,
+    runs: BTreeMap<u64, Run>,
+}
+
+/// A run that was paid for.
+struct Run {
+    name: String,
+    cost: Cost,
+    charge: Charge,
+    reached: Option<Mark>,
+}
+
+impl Run {
+    fn new(name: String, cost: Cost, charge: Charge) -> Self {
+        Self { name, cost, charge, reached: None }
+    }
+
+    /// Whether a mark is past the last.
+    fn is_behind(&self, mark: &Mark) -> bool {
+        self.reached.is_none_or(|reached| reached.steps < mark.steps)
+    }
 }
 
 pub(super) struct Ledger {
     filter: Filter,
     standing: Standing,
     open: BTreeMap<u64, Charge>,
+    runs: BTreeMap<u64, Run>,
     store: Box<dyn Store>,
     /// Why nothing more is recorded.
     failed: Option<Error>,
@@ -86,7 +118,8 @@ impl Replayed {
         let Act::Opened { terms } = row.act else { return Err("it does not state the terms") };
         terms.check().map_err(|_| "its terms are out of range")?;
         let filter = Filter::new(&terms);
-        Ok(Self { terms, filter, standing: Standing { spent: Spent::default(), head }, open: BTreeMap::new() })
+        let standing = Standing { spent: Spent::default(), head };
+        Ok(Self { terms, filter, standing, open: BTreeMap::new(), runs: BTreeMap::new() })
     }
 
     /// Adds a later entry.
@@ -104,6 +137,20 @@ impl Replayed {
                 let charge = self.open.remove(reservation).ok_or("it gives back no open reservation")?;
                 *spent = spent.minus(&charge).ok_or("it gives back more than was spent")?;
             }
+            Act::Begun { run, cost } => {
+                if self.runs.values().any(|known| known.name == *run) {
+                    return Err("it begins a run a second time");
+                }
+                *spent = spent.plus(&row.charge).ok_or("its cost is past all bounds")?;
+                self.runs.insert(head.sequence, Run::new(run.clone(), *cost, row.charge));
+            }
+            Act::Reached { run, mark } => {
+                let run = self.runs.get_mut(run).ok_or("it is of no run")?;
+                if !run.is_behind(mark) {
+                    return Err("it takes a run back");
+                }
+                run.reached = Some(*mark);
+            }
             Act::Opened { .. } => return Err("it states terms a second time"),
         }
         self.standing.head = head;
@@ -113,8 +160,8 @@ impl Replayed {
 
 impl Ledger {
     pub(super) fn new(replayed: Replayed, store: Box<dyn Store>) -> Self {
-        let Replayed { filter, standing, open, .. } = replayed;
-        Self { filter, standing, open, store, failed: None }
+        let Replayed { filter, standing, open, runs, .. } = replayed;
+        Self { filter, standing, open, runs, store, failed: None }
     }
 
     /// The standing after a job, the entry that records it, and its verdict.
@@ -136,6 +183,28 @@ impl Ledger {
                     next.spent = next.spent.minus(&charge).unwrap_or(next.spent);
                 }
                 Row::from(Act::GivenBack { reservation })
+            }
+            Job::Begin { name, cost, charge } => {
+                if let Some((sequence, run)) = self.runs.iter().find(|(_, run)| run.name == name) {
+                    let (paid, asked) = (format!("{:?}", run.cost), format!("{cost:?}"));
+                    let covered = charge.is_within(&run.charge);
+                    return if covered { Ok(*sequence) } else { Err(Error::OtherCost { run: name, paid, asked }) };
+                }
+                next.spent = self.filter.add(&next.spent, &charge)?;
+                self.runs.insert(sequence, Run::new(name.clone(), cost, charge));
+                Row { act: Act::Begun { run: name, cost }, charge }
+            }
+            Job::Mark { run, mark } => {
+                let behind = |steps| Error::RunBehind { steps: mark.steps, reached: steps };
+                let known = self.runs.get_mut(&run).ok_or_else(|| behind(0))?;
+                if known.reached == Some(mark) {
+                    return Ok(next.head.sequence);
+                }
+                if !known.is_behind(&mark) {
+                    return Err(behind(known.reached.map_or(0, |reached| reached.steps)));
+                }
+                known.reached = Some(mark);
+                Row::from(Act::Reached { run, mark })
             }
             Job::Sync => return Ok(next.head.sequence),
         };

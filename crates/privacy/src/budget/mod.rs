@@ -6,12 +6,14 @@ mod file;
 mod filter;
 mod group;
 mod ledger;
+mod run;
 mod terms;
 mod trail;
 
 #[cfg(test)]
 mod modelled;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +22,7 @@ use underpin_core::{Delta, Epsilon};
 
 pub use cost::Cost;
 pub use entry::{Act, Entry, Head};
+pub use run::{Accountant, Mark, PaidRun};
 pub use terms::Terms;
 pub use trail::Trail;
 
@@ -57,6 +60,8 @@ mod sync {
 /// 2. A cost that does not fit is refused and spends nothing (`what_does_not_fit_spends_nothing`).
 /// 3. Threads never spend more together than the whole (`threads_share_one_budget`,
 ///    `every_interleaving_spends_at_most_the_whole`).
+///
+/// Whole runs of training are paid for by [`PrivateSteps::pay`](crate::PrivateSteps::pay): see [`PaidRun`].
 ///
 /// Of a budget in a file:
 ///
@@ -136,6 +141,8 @@ pub struct Budget {
     filter: Filter,
     ledger: Group<Ledger>,
     record: Record,
+    /// Entries of the runs under way in this process.
+    running: Mutex<BTreeSet<u64>>,
 }
 
 /// Where the entries are kept, to be read.
@@ -214,7 +221,8 @@ impl Budget {
 
     fn over(replayed: Replayed, store: Box<dyn Store>, record: Record) -> Self {
         let (terms, filter) = (replayed.terms.clone(), replayed.filter);
-        Self { terms, filter, ledger: Group::new(Ledger::new(replayed, store)), record }
+        let ledger = Group::new(Ledger::new(replayed, store));
+        Self { terms, filter, ledger, record, running: Mutex::default() }
     }
 
     /// Spends a cost ahead of its answer; [`reserve_for`](Self::reserve_for) without a label.

@@ -1,0 +1,182 @@
+//! How private training bounds gradients and makes its noise.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use underpin_core::Epsilon;
+use underpin_privacy::SecretKey;
+use underpin_train::{Mechanism, Optimiser, Settings};
+
+use super::Privacy;
+use crate::Error;
+
+/// How each example's gradient is bounded to [`Privacy::clipping_norm`]: [`underpin_train::Clipping`], the norm apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Clipping {
+    /// The whole gradient.
+    #[default]
+    Flat,
+    /// Each layer on its own, to equal shares of the square.
+    PerLayer,
+    /// Every gradient to nearly the same length.
+    Automatic {
+        /// What is added to the length; in `[1e-6, 1e6]`.
+        stability: f64,
+    },
+    /// The threshold follows a quantile of the lengths, from the norm on.
+    Adaptive {
+        /// Share of examples that are to be below the threshold, in `[0, 1]`.
+        quantile: f64,
+        /// How fast the threshold moves, in `(0, 1]`.
+        rate: f64,
+        /// Share of the norm that the count fills, in `(0, 0.9]`.
+        share: f64,
+    },
+}
+
+impl Clipping {
+    /// Whether the clipping norm stays as it is.
+    const fn is_fixed(self) -> bool {
+        !matches!(self, Self::Adaptive { .. })
+    }
+}
+
+impl Privacy {
+    /// Private training that spends at most `target`, with noise from `key`.
+    pub(crate) fn training(&self, target: Epsilon, key: SecretKey) -> underpin_train::Privacy {
+        let flat = underpin_train::Privacy::flat(target, self.delta, self.clipping_norm, Arc::new(key));
+        underpin_train::Privacy { clipping: self.bound(), mechanism: self.mechanism, ..flat }
+    }
+
+    fn bound(&self) -> underpin_train::Clipping {
+        let norm = self.clipping_norm;
+        match self.clipping {
+            Clipping::Flat => underpin_train::Clipping::Flat { norm },
+            Clipping::PerLayer => underpin_train::Clipping::PerLayer { norm },
+            Clipping::Automatic { stability } => underpin_train::Clipping::Automatic { norm, stability },
+            Clipping::Adaptive { quantile, rate, share } => {
+                underpin_train::Clipping::Adaptive { initial: norm, quantile, rate, share }
+            }
+        }
+    }
+
+    /// Refuses what no private training by `settings` can follow, the fewest rows that one has being `fewest`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for a number out of range, [`Error::Config`] for a mechanism, clipping and optimiser that do
+    /// not go together.
+    pub(crate) fn check(&self, settings: &Settings, fewest: usize) -> Result<(), Error> {
+        self.bound().start().map_err(|error| match error {
+            underpin_train::Error::Setting { name, value, allowed } => {
+                Error::Setting { name: "privacy.clipping", value, range: format!("{allowed}: its {name}") }
+            }
+            other => other.into(),
+        })?;
+        if let Mechanism::Banded { bands } = self.mechanism {
+            let epoch = fewest.div_ceil(settings.batch_size.max(1)).min(1024);
+            if !(1..=epoch).contains(&bands) {
+                let range = format!("[1, {epoch}]: the steps of an epoch of {fewest} rows, 1024 at most");
+                return Err(Error::Setting { name: "privacy.mechanism.banded.bands", value: bands as f64, range });
+            }
+            if !self.clipping.is_fixed() {
+                let fault = "privacy.clipping is adaptive and privacy.mechanism banded: noise cancels only between sums \
+                             of one unit; allowed: flat, per_layer, automatic";
+                return Err(Error::Config { fault: fault.into() });
+            }
+        }
+        let one_deviation = self.clipping.is_fixed() && self.mechanism == Mechanism::Poisson;
+        if matches!(settings.optimiser, Optimiser::CorrectedAdam { .. }) && !one_deviation {
+            let fault = "training.optimiser is corrected_adam, which needs noise of one deviation; allowed: \
+                         privacy.mechanism poisson, privacy.clipping flat, per_layer or automatic";
+            return Err(Error::Config { fault: fault.into() });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use underpin_core::Shape;
+    use underpin_train::Clipping as Bound;
+
+    use super::*;
+    use crate::seal::policy;
+    use crate::{Config, DeviceKind};
+
+    fn changed(text: &str) -> Result<Config, Error> {
+        let (policy, _) = policy::read(policy::BASELINE.as_bytes())?;
+        let defaults = Config::fitting(&Shape::new([30])?, [500, 100], 3, DeviceKind::Flex, &policy);
+        let config = defaults.changed(text)?;
+        config.check(3, 100)?;
+        Ok(config)
+    }
+
+    #[test]
+    fn every_clipping_and_mechanism_is_read() {
+        let trained = |text: &str| {
+            let privacy = changed(text).unwrap().privacy.unwrap();
+            let trained = privacy.training(privacy.epsilon, SecretKey::new([0; 32]));
+            assert_eq!((trained.delta, trained.target), (privacy.delta, privacy.epsilon));
+            (trained.clipping, trained.mechanism)
+        };
+        let poisson = Mechanism::Poisson;
+        for (text, expected) in [
+            ("", (Bound::Flat { norm: 1.0 }, poisson)),
+            ("privacy.clipping = 'per_layer'\nprivacy.clipping_norm = 0.5", (Bound::PerLayer { norm: 0.5 }, poisson)),
+            (
+                "[privacy.clipping.automatic]\nstability = 0.02",
+                (Bound::Automatic { norm: 1.0, stability: 0.02 }, poisson),
+            ),
+            (
+                "privacy.clipping.adaptive = { quantile = 0.5, rate = 0.2, share = 0.1 }",
+                (Bound::Adaptive { initial: 1.0, quantile: 0.5, rate: 0.2, share: 0.1 }, poisson),
+            ),
+            (
+                "training.batch_size = 10\n[privacy.mechanism.banded]\nbands = 10",
+                (Bound::Flat { norm: 1.0 }, Mechanism::Banded { bands: 10 }),
+            ),
+        ] {
+            assert_eq!(trained(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn clippings_and_mechanisms_out_of_range_are_named() {
+        let banded = "training.batch_size = 10\nprivacy.mechanism.banded.bands = ";
+        let adaptive = "privacy.clipping.adaptive = { quantile = 0.5, rate = 0.2, share = 0.1 }";
+        let corrected = "training.optimiser = { corrected_adam = { learning_rate = 0.1, floor = 1e-4 } }";
+        let bands = "[1, 10]: the steps of an epoch of 100 rows, 1024 at most";
+        for (change, expected) in [
+            (
+                "privacy.clipping_norm = 0.0".into(),
+                "privacy.clipping = 0 is outside [1e-12, 1e12]: its clipping norm".into(),
+            ),
+            (
+                "privacy.clipping_norm = nan".into(),
+                "privacy.clipping = NaN is outside [1e-12, 1e12]: its clipping norm".into(),
+            ),
+            (
+                "privacy.clipping.automatic.stability = 0.0".to_owned(),
+                "privacy.clipping = 0 is outside [1e-6, 1e6]: its stability".to_owned(),
+            ),
+            (adaptive.replace("0.5", "1.5"), "privacy.clipping = 1.5 is outside [0, 1]: its quantile".into()),
+            (adaptive.replace("0.2", "0.0"), "privacy.clipping = 0 is outside (0, 1]: its clipping rate".into()),
+            (adaptive.replace("0.1", "1.0"), "privacy.clipping = 1 is outside (0, 0.9]: its share of the count".into()),
+            (format!("{banded}0"), format!("privacy.mechanism.banded.bands = 0 is outside {bands}")),
+            (format!("{banded}11"), format!("privacy.mechanism.banded.bands = 11 is outside {bands}")),
+            (format!("{banded}2\n{adaptive}"), "configuration: privacy.clipping is adaptive".into()),
+            (format!("{banded}2\n{corrected}"), "configuration: training.optimiser is corrected_adam".into()),
+            (format!("{adaptive}\n{corrected}"), "configuration: training.optimiser is corrected_adam".into()),
+            ("privacy.clipping = 'none'".into(), "configuration: unknown variant `none`".into()),
+            ("privacy.clipping.flat.norm = 1.0".into(), "configuration: ".into()),
+            ("privacy.mechanism = 'shuffled'".into(), "configuration: unknown variant `shuffled`".into()),
+        ] {
+            let refused = changed(&change).unwrap_err().to_string();
+            assert!(refused.starts_with(&expected), "{change}: {refused}");
+        }
+        changed(&format!("{banded}10")).unwrap();
+        changed(&format!("{corrected}\nprivacy.clipping = 'per_layer'")).unwrap();
+    }
+}
