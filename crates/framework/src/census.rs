@@ -85,7 +85,7 @@ mod tests {
 
     fn privacy(statistics: f64) -> Privacy {
         let (epsilon, delta) = (Epsilon::new(8.0).unwrap(), Delta::new(1e-5).unwrap());
-        Privacy { epsilon, delta, clipping_norm: 1.0, statistics }
+        Privacy { epsilon, delta, clipping_norm: 1.0, statistics, canaries: 0 }
     }
 
     fn rows(labels: &[usize]) -> Examples {

@@ -58,6 +58,9 @@ pub struct Privacy {
     /// The part of ε that the counts of the classes may spend; 0 tells none.
     #[serde(default)]
     pub statistics: f64,
+    /// Canaries by which each private training audits itself, 6 at least; 0 for none. They change neither ε nor accuracy.
+    #[serde(default)]
+    pub canaries: u32,
 }
 
 /// Adversarial training by projected gradient descent.
@@ -282,6 +285,7 @@ impl Privacy {
             delta: Delta::new(delta).expect("invariant: a power of ten below 1"),
             clipping_norm: 1.0,
             statistics: 0.1,
+            canaries: 0,
         }
     }
 }

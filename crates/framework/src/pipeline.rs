@@ -127,7 +127,8 @@ pub(crate) fn recipe(config: &Config, key: SecretKey) -> Result<Trainers, Error>
     let private = |privacy: config::Privacy| {
         let (target, _) = census::split(&privacy)?;
         let (delta, norm) = (privacy.delta, privacy.clipping_norm);
-        Ok::<_, Error>(underpin_train::Privacy::flat(target, delta, norm, Arc::new(key)))
+        let flat = underpin_train::Privacy::flat(target, delta, norm, Arc::new(key));
+        Ok::<_, Error>(underpin_train::Privacy { canaries: privacy.canaries, ..flat })
     };
     let privacy = config.privacy.map(private).transpose()?;
     let hardening = config.adversary.as_ref().map(attacker).transpose()?.map(Quiet);

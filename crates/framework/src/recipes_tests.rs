@@ -132,6 +132,7 @@ fn what_misses_the_expected_result_is_told() {
         accuracy,
         twin_accuracy: Some(twin),
         epsilon: Bounds { lower: 0.9, upper: 1.0 },
+        audit: None,
         delta: plan.privacy.delta,
         steps: 1,
         parameters: 1,
