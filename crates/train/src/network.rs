@@ -106,8 +106,8 @@ impl Network {
             Some([channels, height, width]) if !self.convolutions.is_empty() => {
                 let [batch, _] = inputs.dims();
                 let mut maps = inputs.reshape([batch, channels, height, width]);
-                for (at, layer) in self.convolutions.iter().enumerate() {
-                    maps = self.activated(at, tape.conv2d(layer, maps), tape);
+                for at in 0..self.convolutions.len() {
+                    maps = self.convolved(at, maps, tape);
                 }
                 maps.flatten(1, 3)
             }
@@ -119,11 +119,18 @@ impl Network {
         hidden
     }
 
-    /// What follows convolution `at`: its norm, pooling and `tanh`. As `tanh` rises, the largest of several values has
-    /// the largest `tanh`: pooling first gives what pooling last does, from fewer values.
-    fn activated(&self, at: usize, maps: Tensor<4>, tape: &mut Tape) -> Tensor<4> {
-        let maps = self.norms[at].iter().fold(maps, |maps, norm| tape.group_norm(norm, maps));
-        tanh(self.pools[at].iter().fold(maps, |maps, pool| pool.forward(maps)))
+    /// Convolution `at` and what follows it. As `tanh` rises, the largest of several values has the largest `tanh`: pooling
+    /// first gives what pooling last does, from fewer values.
+    fn convolved(&self, at: usize, maps: Tensor<4>, tape: &mut Tape) -> Tensor<4> {
+        let layer = &self.convolutions[at];
+        tanh(match (&self.norms[at], &self.pools[at]) {
+            (None, Some(pool)) => tape.conv2d_max_pool2d(layer, pool, maps),
+            (norm, pool) => {
+                let maps = tape.conv2d(layer, maps);
+                let maps = norm.iter().fold(maps, |maps, norm| tape.group_norm(norm, maps));
+                pool.iter().fold(maps, |maps, pool| pool.forward(maps))
+            }
+        })
     }
 
     /// Logits `[example, class]`, from inputs `[example, value]`.

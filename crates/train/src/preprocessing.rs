@@ -123,10 +123,12 @@ mod tests {
         let inputs = images(|at| (at * 37 % 101) as f32);
         let prepared = Preprocessing::Normalised.of(&inputs).unwrap();
         assert_eq!(prepared.shape(), inputs.shape());
-        for row in prepared.rows() {
+        for (row, prepared) in inputs.rows().zip(prepared.rows()) {
             let mean = row.iter().sum::<f32>() / 72.0;
-            let variance = row.iter().map(|value| value * value).sum::<f32>() / 72.0;
-            assert!(mean.abs() < 1e-5 && (variance - 1.0).abs() < 1e-4, "{mean} {variance}");
+            let variance = row.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / 72.0;
+            for (value, found) in row.iter().zip(prepared) {
+                assert!((found - (value - mean) / variance.sqrt()).abs() < 1e-4, "{found}");
+            }
         }
         assert!(Preprocessing::Normalised.of(&images(|_| 0.25)).unwrap().values().iter().all(|value| *value == 0.0));
         let spoilt = Preprocessing::Normalised.of(&images(|at| if at == 80 { f32::NAN } else { 0.5 }));

@@ -356,8 +356,8 @@ fn a_run_with_canaries_reports_both_bounds() {
     let upper = record.measurements[0].interval.upper;
     assert!(number("epsilon_lower") >= 0.0 && number("epsilon_lower") <= upper && upper <= 8.0);
     assert_eq!((number("canaries"), number("guesses"), number("confidence")), (300.0, 30.0, 0.95));
-    // Of fair coins, 25 or more of 30 come up right once in 6,000 runs.
-    assert!(number("right") >= 25.0, "{}", number("right"));
+    // Of fair coins, 23 or more of 30 come up right in 0.3 % of runs.
+    assert!(number("right") >= 23.0, "{}", number("right"));
     assert!(matches!(private(5).train(&data, Seed(5)), Err(Error::Setting { name: "canaries", .. })));
 }
 
@@ -384,7 +384,8 @@ fn canaries_leave_the_data_their_step() {
 #[test]
 fn a_watched_training_tells_its_accuracy_and_is_the_same() {
     let (data, test) = (corners(240, 1), corners(90, 2));
-    let sgd = Sgd { privacy: Some(privacy(8.0)), ..Sgd::plain(mlp()) };
+    // So much noise that the averaged weights tell other rows right than the last ones.
+    let sgd = Sgd { privacy: Some(privacy(0.5)), ..Sgd::plain(Settings { epochs: 100, ..mlp() }) };
     let alone = sgd.train(&data, Seed(5)).unwrap();
     let told = Told::default();
     let watched = tracing::subscriber::with_default(told.clone(), || sgd.train_watched(&data, Seed(5), &test)).unwrap();
@@ -392,13 +393,13 @@ fn a_watched_training_tells_its_accuracy_and_is_the_same() {
     assert_eq!(watched.value.network.values(), alone.value.network.values());
     let events = told.0.lock().unwrap().clone();
     let series = |name: &str| events.iter().map(|event| event[name]).collect::<Vec<f64>>();
-    // 120 steps of 16 rows: 120 * 16 / 20 / 20 rows are looked at each time.
-    assert_eq!(series("step"), (1..=20).map(|point| f64::from(point) * 6.0).collect::<Vec<_>>());
-    let seen = test.select(&[0, 1, 2, 3]);
+    // 1,500 steps of 16 rows: 1,500 * 16 / 20 / 20 of the 90 held-out rows are looked at each time.
+    assert_eq!(series("step"), (1..=20).map(|point| f64::from(point) * 75.0).collect::<Vec<_>>());
+    let seen = test.select(&(0..60).collect::<Vec<_>>());
     let last = |name| *series(name).last().unwrap();
     assert_eq!(last("accuracy"), watched.value.accuracy(&seen).unwrap());
-    assert!(series("accuracy").iter().all(|share| (share * 4.0).fract() == 0.0));
-    assert!(series("loss").iter().all(|loss| loss.is_finite()) && series("loss")[0] > last("loss"));
+    assert!(series("accuracy").iter().all(|share| (share * 60.0 - (share * 60.0).round()).abs() < 1e-9));
+    assert!(series("loss").iter().all(|loss| loss.is_finite()));
     assert!(series("epsilon").is_sorted() && last("epsilon") == watched.record.measurements[0].value);
     let none = test.select(&[]);
     assert!(matches!(sgd.train_watched(&data, Seed(5), &none), Err(Error::Setting { .. })));
