@@ -17,8 +17,8 @@ use crate::{clock, keys};
 /// Options of `train`.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// The recipe: one that comes with the program (mnist-scatter-eps3, fashion-scatter-eps3, adult-eps1) or a TOML
-    /// file.
+    /// The recipe: one that comes with the program (mnist-scatter-eps3, fashion-scatter-eps3, mnist-cnn-eps3,
+    /// fashion-cnn-eps3, adult-eps1) or a TOML file.
     #[arg(long, value_name = "NAME")]
     recipe: String,
     /// The folder that holds the rows, in the files that the recipe names.
@@ -47,6 +47,14 @@ pub(crate) struct Ran {
     /// ε, from both sides, at `delta`; neighbours differ in whether one row contributes.
     pub(crate) epsilon_upper: f64,
     pub(crate) epsilon_lower: f64,
+    /// ε that the run's own canaries prove it exceeds, with a probability of `audit_confidence` over their coins, the
+    /// samples and the noise; absent without canaries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) epsilon_audited: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) audit_confidence: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) canaries: Option<u64>,
     pub(crate) delta: f64,
     pub(crate) steps: u64,
     pub(crate) parameters: usize,
@@ -79,6 +87,9 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         twin_accuracy: achieved.twin_accuracy,
         epsilon_upper: achieved.epsilon.upper,
         epsilon_lower: achieved.epsilon.lower,
+        epsilon_audited: achieved.audit.map(|audit| audit.epsilon_lower),
+        audit_confidence: achieved.audit.map(|audit| audit.confidence),
+        canaries: achieved.audit.map(|audit| audit.canaries),
         delta: achieved.delta.value(),
         steps: achieved.steps,
         parameters: achieved.parameters,
@@ -120,6 +131,9 @@ fn print(ran: &Ran, known: bool) {
         "epsilon   at most {:.4}, at least {:.4} by the accountant, at delta {:e}",
         ran.epsilon_upper, ran.epsilon_lower, ran.delta
     );
+    if let (Some(lower), Some(confidence), Some(canaries)) = (ran.epsilon_audited, ran.audit_confidence, ran.canaries) {
+        println!("audit     above {lower:.2} by the run's own {canaries} canaries, with {confidence} confidence");
+    }
     println!("training  {} steps on {} parameters, {:.0} s in all", ran.steps, ran.parameters, ran.seconds);
     if !known {
         println!("no result is stated for these data");

@@ -94,6 +94,7 @@ mod tests {
             clipping: Clipping::Flat,
             mechanism: Mechanism::Poisson,
             statistics,
+            canaries: 0,
         }
     }
 

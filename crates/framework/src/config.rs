@@ -67,6 +67,9 @@ pub struct Privacy {
     /// The part of ε that the counts of the classes may spend; 0 tells none.
     #[serde(default)]
     pub statistics: f64,
+    /// Canaries by which each private training audits itself, 6 at least; 0 for none. They change neither ε nor accuracy.
+    #[serde(default)]
+    pub canaries: u32,
 }
 
 /// Adversarial training by projected gradient descent.
@@ -293,6 +296,7 @@ impl Privacy {
             clipping: Clipping::Flat,
             mechanism: Mechanism::Poisson,
             statistics: 0.1,
+            canaries: 0,
         }
     }
 }

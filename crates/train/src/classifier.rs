@@ -1,7 +1,7 @@
 //! A trained network as what attacks, guards and metrics see.
 
 use burn::tensor::{Tensor, activation};
-use underpin_core::{Denied, Disclosure, Inputs, LossGradient, Outputs, Predict, Seed, Shape};
+use underpin_core::{Denied, Disclosure, Examples, Inputs, LossGradient, Outputs, Predict, Seed, Shape};
 
 use crate::network::Network;
 use crate::tape::host;
@@ -75,7 +75,7 @@ impl Classifier {
             host::values(self.network.features(chunk, &self.shape, &mut Tape::silent()))
         })?;
         let layers = self.architecture.layers(&self.shape, self.classes).map_err(unavailable)?;
-        let width = layers.last().map_or(1, |layer| layer.weight().1);
+        let width = layers.last().map_or(1, |layer| layer.fan_in());
         let shape = Shape::new([width]).map_err(unavailable)?;
         Inputs::new(shape, values).map_err(unavailable)
     }
@@ -87,6 +87,17 @@ impl Classifier {
     /// [`Denied`] as for [`Predict::predict`].
     pub fn logits(&self, inputs: &Inputs) -> Result<Vec<f32>, Denied> {
         self.in_chunks(inputs, |chunk, _| host::values(self.network.forward(chunk, &self.shape, &mut Tape::silent())))
+    }
+
+    /// Share of the examples whose label has the highest score; NaN of no examples.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`] as for [`Predict::predict`].
+    pub fn accuracy(&self, examples: &Examples) -> Result<f64, Denied> {
+        let told = self.predict(examples.inputs())?.labels();
+        let right = told.iter().zip(examples.labels()).filter(|(told, label)| told == label).count();
+        Ok(right as f64 / examples.len() as f64)
     }
 
     /// Runs `pass` on bounded chunks of valid inputs, with the position of each chunk's first example.

@@ -1,11 +1,16 @@
 use underpin_core::{Denied, Inputs, LossGradient, Predict, Seed, Shape};
 
 use super::CHUNK;
-use crate::{Architecture, Classifier, DeviceKind};
+use crate::{Architecture, Classifier, Convolution, DeviceKind, Pool};
 
-fn architectures() -> [Architecture; 3] {
+fn architectures() -> [Architecture; 5] {
     let cnn = Architecture::Cnn { channels: [3, 4], hidden: 6 };
-    [Architecture::Linear, Architecture::Mlp { hidden: vec![7, 5] }, cnn]
+    let pool = Some(Pool { size: 2, stride: 1 });
+    let first = Convolution { channels: 3, kernel: 4, stride: 2, padding: 2, groups: None, pool };
+    let second = Convolution { channels: 4, kernel: 2, stride: 1, padding: 1, groups: Some(2), pool: None };
+    let pooled = Architecture::Convolutional { convolutions: vec![first], hidden: vec![6] };
+    let both = Architecture::Convolutional { convolutions: vec![first, second], hidden: vec![] };
+    [Architecture::Linear, Architecture::Mlp { hidden: vec![7, 5] }, cnn, pooled, both]
 }
 
 fn shape() -> Shape {
@@ -42,7 +47,7 @@ fn scores_are_probabilities_and_the_same_on_every_device() {
     }
 }
 
-/// Central differences of the example's own loss.
+/// Central differences of the example's own loss; so short that no other pixel becomes a window's largest.
 #[test]
 fn gradients_are_those_of_each_example_alone() {
     for architecture in architectures() {
@@ -58,7 +63,7 @@ fn gradients_are_those_of_each_example_alone() {
                     inputs.values_mut()[example * 60 + position] += by;
                     loss(&inputs, example)
                 };
-                let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+                let slope = (moved(1e-3) - moved(-1e-3)) / 2e-3;
                 let found = f64::from(found.row(example)[position]);
                 assert!((slope - found).abs() < 1e-3 + 1e-2 * slope.abs(), "{architecture:?}: {found} is not {slope}");
             }
@@ -106,7 +111,7 @@ fn nothing_and_much_are_answered() {
 
 #[test]
 fn features_are_what_the_last_layer_sees() {
-    for (architecture, width) in architectures().iter().zip([60, 5, 6]) {
+    for (architecture, width) in architectures().iter().zip([60, 5, 6, 6, 4 * 4 * 3]) {
         let model = model(architecture, DeviceKind::Flex);
         let features = model.features(&inputs(3)).unwrap();
         assert_eq!((features.shape().axes(), features.len()), ([width].as_slice(), 3));

@@ -432,7 +432,7 @@ impl Engine {
         self.steps.epsilon(begun, delta)
     }
 
-    /// What the canaries prove so far; none without canaries. A third of them is guessed.
+    /// What the canaries prove so far; none without canaries. A tenth of them, and two at least, is guessed.
     ///
     /// # Errors
     ///

@@ -7,6 +7,7 @@ mod canary;
 mod checkpoint;
 mod classifier;
 mod clipping;
+mod convolution;
 mod corrected;
 mod device;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use canary::SelfAudit;
 pub use checkpoint::Checkpoints;
 pub use classifier::Classifier;
 pub use clipping::{ClippedSum, Clipper, Clipping};
+pub use convolution::{Convolution, Pool};
 pub use corrected::{CorrectedAdam, Moments};
 pub use device::DeviceKind;
 pub use engine::{Drawn, Engine, Method, Part, Summed};

@@ -32,6 +32,8 @@ const SLACK: f32 = 1e-5;
 pub enum Preprocessing {
     /// Nothing.
     None,
+    /// Mean 0 and variance 1 (or 0, of a constant example) over all values of the example.
+    Normalised,
     /// [`Scattering`], then group normalisation: in each of `groups` runs of equally many channels, mean 0 and variance
     /// 1 (or 0, of a constant run) within the example (Wu and He, ECCV 2018, equation 1, without scale and shift; for
     /// scattering, Tramèr and Boneh, ICLR 2021, section 2.3).
@@ -46,17 +48,22 @@ impl Preprocessing {
     ///
     /// # Errors
     ///
-    /// With scattering: [`Error::NotAnImage`]; [`Error::Inputs`] for values that are not finite; [`Error::Setting`]
-    /// when `groups` does not divide the 81 channels of each of the image's.
+    /// [`Error::Inputs`] for values that are not finite, but for [`Preprocessing::None`]. With scattering,
+    /// [`Error::NotAnImage`]; [`Error::Setting`] when `groups` does not divide the 81 channels of each of the image's.
     pub fn of(self, inputs: &Inputs) -> Result<Inputs, Error> {
-        let Self::Scattering { groups } = self else { return Ok(inputs.clone()) };
-        let features = Scattering::new(inputs.shape())?.transform(inputs)?;
-        let channels = features.shape().axes()[0];
-        if groups == 0 || !channels.is_multiple_of(groups) {
-            let allowed = "a divisor of the number of channels, 81 for each of the image's";
-            return Err(Error::Setting { name: "groups", value: groups as f64, allowed });
-        }
-        let (shape, mut values) = (features.shape().clone(), features.into_values());
+        let (shape, mut values, groups) = match self {
+            Self::None => return Ok(inputs.clone()),
+            Self::Normalised => (inputs.shape().clone(), inputs.values().to_vec(), 1),
+            Self::Scattering { groups } => {
+                let features = Scattering::new(inputs.shape())?.transform(inputs)?;
+                let channels = features.shape().axes()[0];
+                if groups == 0 || !channels.is_multiple_of(groups) {
+                    let allowed = "a divisor of the number of channels, 81 for each of the image's";
+                    return Err(Error::Setting { name: "groups", value: groups as f64, allowed });
+                }
+                (features.shape().clone(), features.into_values(), groups)
+            }
+        };
         values.par_chunks_exact_mut(shape.size() / groups).for_each(normalise);
         let prepared = Inputs::new(shape.clone(), values)?;
         Denied::unless_valid(&prepared, &shape)?;
@@ -87,12 +94,13 @@ mod tests {
 
     #[test]
     fn each_example_is_prepared_alone() {
-        let preprocessing = Preprocessing::Scattering { groups: 27 };
         let inputs = images(|at| (at * 37 % 101) as f32 / 100.0);
-        let together = preprocessing.of(&inputs).unwrap();
-        for example in 0..3 {
-            let alone = preprocessing.of(&inputs.select(&[example])).unwrap();
-            assert_eq!(alone.values(), together.row(example));
+        for preprocessing in [Preprocessing::Normalised, Preprocessing::Scattering { groups: 27 }] {
+            let together = preprocessing.of(&inputs).unwrap();
+            for example in 0..3 {
+                let alone = preprocessing.of(&inputs.select(&[example])).unwrap();
+                assert_eq!(alone.values(), together.row(example));
+            }
         }
         assert_eq!(Preprocessing::None.of(&inputs).unwrap(), inputs);
     }
@@ -108,6 +116,23 @@ mod tests {
         }
         let constant = Preprocessing::Scattering { groups: 81 }.of(&images(|_| 0.25)).unwrap();
         assert!(constant.values().iter().all(|value| value.abs() < 1e-3));
+    }
+
+    #[test]
+    fn a_normalised_image_has_mean_0_and_variance_1() {
+        let inputs = images(|at| (at * 37 % 101) as f32);
+        let prepared = Preprocessing::Normalised.of(&inputs).unwrap();
+        assert_eq!(prepared.shape(), inputs.shape());
+        for (row, prepared) in inputs.rows().zip(prepared.rows()) {
+            let mean = row.iter().sum::<f32>() / 72.0;
+            let variance = row.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / 72.0;
+            for (value, found) in row.iter().zip(prepared) {
+                assert!((found - (value - mean) / variance.sqrt()).abs() < 1e-4, "{found}");
+            }
+        }
+        assert!(Preprocessing::Normalised.of(&images(|_| 0.25)).unwrap().values().iter().all(|value| *value == 0.0));
+        let spoilt = Preprocessing::Normalised.of(&images(|at| if at == 80 { f32::NAN } else { 0.5 }));
+        assert!(matches!(spoilt, Err(Error::Inputs(_))));
     }
 
     #[test]

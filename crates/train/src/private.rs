@@ -30,7 +30,9 @@ use crate::{Clipping, Cyclic, Error, Payment, Settings, Steps};
 ///
 /// # Limits
 ///
-/// Losses are not private: they go to progress events for the operator, never into the record. An error that stops
+/// Losses are not private: they go to progress events for the operator, never into the record, and whoever shows or keeps
+/// those events has released them, which ε does not count. Accuracy on held-out rows ([`Sgd::train_watched`](crate::Sgd::train_watched))
+/// tells of the training rows only what the private weights do; of the held-out rows it tells without any privacy. An error that stops
 /// training (divergence) is not private either. Hyper-parameters tuned on the same rows spend privacy that is not
 /// counted. Each example's gradient is what single precision makes of it; that it may differ in its last bits with the
 /// other rows of the batch is not counted. What the adversary makes of an example must depend on that example alone.
@@ -44,7 +46,11 @@ pub struct Privacy {
     pub clipping: Clipping,
     /// Where batches and noise come from.
     pub mechanism: Mechanism,
-    /// Canaries by which the run audits itself: 0, or 6 at least. They thin out the data's part of each batch a little.
+    /// Canaries by which the run audits itself: 0, or 6 at least.
+    ///
+    /// They are units beside the rows, sampled at the same rate, whose gradients lie in coordinates that no weight sees;
+    /// averages are over the rows alone. So noise, ε and the weights' distribution are those of a run without them
+    /// (`canaries_leave_the_data_their_step`).
     pub canaries: u32,
     /// Where noise and batches come from; secret.
     pub key: Arc<SecretKey>,

@@ -1,13 +1,37 @@
 //! What a training leaves in evidence, and what its operator sees meanwhile.
 
-use underpin_core::{About, Confidence, Interval, Measurement, Phase, Point, Quantity, Record, Series, System};
+use underpin_core::{
+    About, Confidence, Denied, Examples, Interval, Measurement, Phase, Point, Quantity, Record, Series, System,
+};
 use underpin_privacy::Bounds;
 
 use crate::sgd::Sgd;
-use crate::{Checkpoints, Clipper, Clipping, Engine, Error, Privacy, Steps};
+use crate::{Checkpoints, Classifier, Clipper, Clipping, Engine, Error, Privacy, Steps};
 
 /// Points of a series, and progress events of a training.
 const POINTS: u64 = 20;
+
+/// Rows trained on for each held-out row looked at. A look takes one pass forward, a third of a plain training step.
+const PER_LOOK: u128 = 20;
+
+/// The held-out rows that a training is watched on.
+#[derive(Debug)]
+pub(crate) struct Watched(Examples);
+
+impl Watched {
+    /// As many of the first held-out rows as all looks at them may cost a training on `rows` rows.
+    pub(crate) fn new(held_out: &Examples, rows: u128) -> Result<Self, Error> {
+        if held_out.is_empty() {
+            return Err(Error::Setting { name: "number of held-out rows", value: 0.0, allowed: "[1, inf)" });
+        }
+        let most = usize::try_from(rows / PER_LOOK / u128::from(POINTS)).unwrap_or(usize::MAX).max(1);
+        Ok(Self(held_out.select(&(0..held_out.len().min(most)).collect::<Vec<_>>())))
+    }
+
+    pub(crate) fn accuracy(&self, model: &Classifier) -> Result<f64, Denied> {
+        model.accuracy(&self.0)
+    }
+}
 
 /// Follows one training.
 #[derive(Debug)]
@@ -50,12 +74,23 @@ impl Log {
         }
     }
 
+    /// Whether this step is told of.
+    pub(crate) const fn is_due(&self, step: u64) -> bool {
+        step.is_multiple_of(self.steps.div_ceil(POINTS)) || step == self.steps
+    }
+
     /// Notes one step; every so often, tells of it.
-    pub(crate) fn step(&mut self, step: u64, loss: Option<f64>, engine: &Engine) -> Result<(), Error> {
+    pub(crate) fn step(
+        &mut self,
+        step: u64,
+        loss: Option<f64>,
+        accuracy: Option<f64>,
+        engine: &Engine,
+    ) -> Result<(), Error> {
         if let Some(loss) = loss {
             self.recent = (self.recent.0 + loss, self.recent.1 + 1);
         }
-        if !step.is_multiple_of(self.steps.div_ceil(POINTS)) && step != self.steps {
+        if !self.is_due(step) {
             return Ok(());
         }
         let loss = self.recent.0 / self.recent.1 as f64;
@@ -69,7 +104,7 @@ impl Log {
             Some(epsilon) => self.epsilon.push(Point(step as f64, epsilon)),
             None => self.loss.push(Point(step as f64, loss)),
         }
-        tracing::info!(target: "progress", task = self.task, step, of = self.steps, loss, epsilon);
+        tracing::info!(target: "progress", task = self.task, step, of = self.steps, loss, accuracy, epsilon);
         Ok(())
     }
 

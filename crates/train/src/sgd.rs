@@ -8,7 +8,7 @@ use underpin_privacy::SecretKey;
 use crate::adversary::{NoAdversary, perturbed};
 use crate::classifier::losses;
 use crate::private::adversary_seed;
-use crate::record::Log;
+use crate::record::{Log, Watched};
 use crate::tape::host;
 use crate::{
     Checkpoints, Classifier, Clipping, CorrectedAdam, Engine, Error, Method, Optimiser, Privacy, Settings, Shuffled,
@@ -58,7 +58,7 @@ where
     type Error = Error;
 
     fn train(&self, data: &Examples, seed: Seed) -> Result<Audited<Classifier>, Error> {
-        self.run(data, seed, None)
+        self.run(data, seed, None, None)
     }
 }
 
@@ -78,10 +78,37 @@ where
         seed: Seed,
         checkpoints: &Checkpoints,
     ) -> Result<Audited<Classifier>, Error> {
-        self.run(data, seed, Some(checkpoints))
+        self.run(data, seed, Some(checkpoints), None)
     }
 
-    fn run(&self, data: &Examples, seed: Seed, kept: Option<&Checkpoints>) -> Result<Audited<Classifier>, Error> {
+    /// As [`Trainer::train`]; its progress events tell accuracy on `held_out` beside loss and ε.
+    ///
+    /// The accuracy is that of the model that training would end with at that step, averaging included, on the first of
+    /// the held-out rows: as many as keep all these looks together within a twentieth of the rows trained on, which took
+    /// less than 2 % of the time. No weight depends on `held_out`, and nothing of it enters the record.
+    ///
+    /// # Errors
+    ///
+    /// Those of training; [`Error::Inputs`] when the held-out rows are of another shape or not finite, [`Error::Setting`]
+    /// when there are none.
+    pub fn train_watched(
+        &self,
+        data: &Examples,
+        seed: Seed,
+        held_out: &Examples,
+    ) -> Result<Audited<Classifier>, Error> {
+        Denied::unless_valid(held_out.inputs(), data.inputs().shape())?;
+        let rows = u128::from(self.settings.steps(data.len())) * (self.settings.batch_size * self.copies()) as u128;
+        self.run(data, seed, None, Some(&Watched::new(held_out, rows)?))
+    }
+
+    fn run(
+        &self,
+        data: &Examples,
+        seed: Seed,
+        kept: Option<&Checkpoints>,
+        watched: Option<&Watched>,
+    ) -> Result<Audited<Classifier>, Error> {
         let Settings { architecture, device, .. } = &self.settings;
         self.settings.check(data.len())?;
         Denied::unless_valid(data.inputs(), data.inputs().shape())?;
@@ -131,7 +158,14 @@ where
                 return Err(Error::Diverged { step, steps: log.steps, loss: loss.unwrap_or(f64::NAN) });
             }
             model.network = engine.apply(model.network, summed)?;
-            log.step(step, loss, &engine)?;
+            let accuracy = match watched.filter(|_| log.is_due(step)) {
+                Some(watched) => {
+                    let network = engine.averaged(model.network.clone())?;
+                    Some(watched.accuracy(&Classifier { network, ..model.clone() })?)
+                }
+                None => None,
+            };
+            log.step(step, loss, accuracy, &engine)?;
             if let Some(checkpoints) = kept.filter(|kept| step.is_multiple_of(kept.every) || step == log.steps) {
                 let note = log.note(checkpoints, &identity)?;
                 engine.save(&model.network, checkpoints, &note)?;

@@ -1,17 +1,18 @@
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use underpin_core::{
-    Attack, Delta, Denied, Epsilon, Examples, Inputs, LossGradient, Norm, Perturbed, Predict, Quantity, Radius, Seed,
-    Shape, Trainer, Value,
+    Attack, Delta, Denied, Epsilon, Examples, Inputs, LossGradient, Norm, Perturbed, Quantity, Radius, Seed, Shape,
+    Trainer, Value,
 };
 use underpin_privacy::SecretKey;
 
 use crate::private::adversary_seed;
 use crate::{
-    Architecture, Augmentation, Averaging, Checkpoints, Classifier, Clipping, DeviceKind, Error, Mechanism, Mirror,
-    Optimiser, Privacy, Schedule, Settings, Sgd,
+    Architecture, Augmentation, Averaging, Checkpoints, Classifier, Clipping, Convolution, DeviceKind, Error,
+    Mechanism, Mirror, Optimiser, Pool, Privacy, Schedule, Settings, Sgd, Steps,
 };
 
 /// Three classes around three corners of the unit square, in images of 4×4 whose halves repeat the two coordinates.
@@ -51,14 +52,20 @@ fn cnn() -> Settings {
     settings(Architecture::Cnn { channels: [3, 4], hidden: 8 })
 }
 
+/// A norm and pooling after its convolution.
+fn pooled() -> Settings {
+    let pool = Some(Pool { size: 2, stride: 1 });
+    let first = Convolution { channels: 4, kernel: 3, stride: 1, padding: 1, groups: Some(2), pool };
+    settings(Architecture::Convolutional { convolutions: vec![first], hidden: vec![] })
+}
+
 fn privacy(epsilon: f64) -> Privacy {
     let (target, delta) = (Epsilon::new(epsilon).unwrap(), Delta::new(1e-5).unwrap());
     Privacy::flat(target, delta, 1.0, Arc::new(SecretKey::new([7; 32])))
 }
 
 fn accuracy(model: &Classifier, data: &Examples) -> f64 {
-    let labels = model.predict(data.inputs()).unwrap().labels();
-    labels.iter().zip(data.labels()).filter(|(found, label)| found == label).count() as f64 / data.len() as f64
+    model.accuracy(data).unwrap()
 }
 
 /// One step of the fast gradient sign method (Goodfellow et al. 2015).
@@ -89,7 +96,7 @@ fn attacked(model: &Classifier, data: &Examples, radius: f32) -> f64 {
 fn every_kind_of_training_learns_on_every_device() {
     let (data, test) = (corners(240, 1), corners(90, 2));
     for device in DeviceKind::ALL {
-        for settings in [settings(Architecture::Linear), mlp(), cnn()] {
+        for settings in [settings(Architecture::Linear), mlp(), cnn(), pooled()] {
             let settings = Settings { device: *device, ..settings };
             for (privacy, adversary) in [
                 (None, None),
@@ -356,9 +363,99 @@ fn a_run_with_canaries_reports_both_bounds() {
     };
     let upper = record.measurements[0].interval.upper;
     assert!(number("epsilon_lower") >= 0.0 && number("epsilon_lower") <= upper && upper <= 8.0);
-    assert_eq!((number("canaries"), number("guesses"), number("confidence")), (300.0, 100.0, 0.95));
-    assert!(number("right") > 60.0, "{}", number("right"));
+    assert_eq!((number("canaries"), number("guesses"), number("confidence")), (300.0, 30.0, 0.95));
+    // Of fair coins, 23 or more of 30 come up right in 0.3 % of runs.
+    assert!(number("right") >= 23.0, "{}", number("right"));
     assert!(matches!(private(5).train(&data, Seed(5)), Err(Error::Setting { name: "canaries", .. })));
+}
+
+/// What becomes of the data's gradients: the same noise for each of them, the same expected division, whatever the number
+/// of canaries.
+#[test]
+fn canaries_leave_the_data_their_step() {
+    let data = corners(150, 1);
+    let sgd = Sgd::plain(mlp());
+    let model = Classifier::initial(mlp().architecture, data.inputs().shape(), 3, DeviceKind::Flex, Seed(1)).unwrap();
+    let deviation = |canaries| {
+        let sgd = Sgd { privacy: Some(Privacy { canaries, ..privacy(3.0) }), ..sgd.clone() };
+        let (engine, _) = sgd.engine(&data, Seed(5), &model).unwrap();
+        let Steps::Poisson(run) = engine.steps() else { panic!("{engine:?}") };
+        let mechanism = *run.mechanism();
+        (mechanism.sampling_rate(), mechanism.noise_multiplier(), engine.steps().noise_deviation(150).unwrap())
+    };
+    let ((rate, multiplier, one), (same_rate, same_multiplier, other)) = (deviation(0), deviation(1000));
+    assert_eq!((rate, multiplier), (same_rate, same_multiplier));
+    assert!((one / other - 1.0).abs() < 1e-12, "{one} {other}");
+}
+
+/// Progress events tell loss, accuracy and ε; the weights, the record and ε are those of a training nobody watches.
+#[test]
+fn a_watched_training_tells_its_accuracy_and_is_the_same() {
+    let (data, test) = (corners(240, 1), corners(90, 2));
+    // So much noise that the averaged weights tell other rows right than the last ones.
+    let sgd = Sgd { privacy: Some(privacy(0.5)), ..Sgd::plain(Settings { epochs: 100, ..mlp() }) };
+    let alone = sgd.train(&data, Seed(5)).unwrap();
+    let told = Told::default();
+    let watched = tracing::subscriber::with_default(told.clone(), || sgd.train_watched(&data, Seed(5), &test)).unwrap();
+    assert_eq!(watched.record, alone.record);
+    assert_eq!(watched.value.network.values(), alone.value.network.values());
+    let events = told.0.lock().unwrap().clone();
+    let series = |name: &str| events.iter().map(|event| event[name]).collect::<Vec<f64>>();
+    // 1,500 steps of 16 rows: 1,500 * 16 / 20 / 20 of the 90 held-out rows are looked at each time.
+    assert_eq!(series("step"), (1..=20).map(|point| f64::from(point) * 75.0).collect::<Vec<_>>());
+    let seen = test.select(&(0..60).collect::<Vec<_>>());
+    let last = |name| *series(name).last().unwrap();
+    assert_eq!(last("accuracy"), watched.value.accuracy(&seen).unwrap());
+    assert!(series("accuracy").iter().all(|share| (share * 60.0 - (share * 60.0).round()).abs() < 1e-9));
+    assert!(series("loss").iter().all(|loss| loss.is_finite()));
+    assert!(series("epsilon").is_sorted() && last("epsilon") == watched.record.measurements[0].value);
+    let none = test.select(&[]);
+    assert!(matches!(sgd.train_watched(&data, Seed(5), &none), Err(Error::Setting { .. })));
+    let flat = Inputs::new(Shape::new([2]).unwrap(), vec![0.0; 180]).unwrap();
+    let other = test.with_inputs(flat).unwrap();
+    assert!(matches!(sgd.train_watched(&data, Seed(5), &other), Err(Error::Inputs(_))));
+}
+
+/// The numbers of progress events.
+#[derive(Clone, Debug, Default)]
+struct Told(Arc<Mutex<Vec<BTreeMap<&'static str, f64>>>>);
+
+struct Numbers(BTreeMap<&'static str, f64>);
+
+impl tracing::field::Visit for Numbers {
+    fn record_f64(&mut self, field: &tracing::field::Field, value: f64) {
+        self.0.insert(field.name(), value);
+    }
+
+    fn record_u64(&mut self, field: &tracing::field::Field, value: u64) {
+        self.0.insert(field.name(), value as f64);
+    }
+
+    fn record_debug(&mut self, _: &tracing::field::Field, _: &dyn std::fmt::Debug) {}
+}
+
+impl tracing::Subscriber for Told {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target() == "progress"
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut numbers = Numbers(BTreeMap::new());
+        event.record(&mut numbers);
+        self.0.lock().unwrap().push(numbers.0);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
 }
 
 /// Two versions of every row alike are the row itself: the same private model as without them.

@@ -6,6 +6,7 @@ use burn::store::{ModuleSnapshot, SafetensorsStore};
 use serde::{Deserialize, Serialize};
 use underpin_core::Shape;
 
+use crate::architecture::Layer;
 use crate::network::Network;
 use crate::{Architecture, Classifier, DeviceKind, Error};
 
@@ -71,16 +72,23 @@ impl Classifier {
         let card = header.metadata.get(KEY).ok_or_else(|| fault(format!("no metadata {KEY:?}")))?;
         let card: Card = serde_json::from_str(card).map_err(|error| fault(format!("metadata {KEY:?}: {error}")))?;
         let layers = card.architecture.layers(&card.shape, card.classes)?;
-        let mut counts = [0; 2];
+        let (mut convolutions, mut linears) = (0, 0);
         let mut values = Vec::new();
         let mut expected = 0;
         for layer in &layers {
-            let (shape, _) = layer.weight();
-            let (kind, count) = if shape.len() == 4 { ("convolutions", 0) } else { ("linears", 1) };
-            let position = counts[count];
-            counts[count] += 1;
-            for (part, shape) in [("weight", shape), ("bias", vec![layer.bias()])] {
-                let name = format!("{kind}.{position}.{part}");
+            let (place, parts) = match layer {
+                Layer::Convolution { .. } => {
+                    convolutions += 1;
+                    (format!("convolutions.{}", convolutions - 1), ["weight", "bias"])
+                }
+                Layer::Norm { .. } => (format!("norms.{}", convolutions - 1), ["gamma", "beta"]),
+                Layer::Linear { .. } => {
+                    linears += 1;
+                    (format!("linears.{}", linears - 1), ["weight", "bias"])
+                }
+            };
+            for (part, shape) in parts.into_iter().zip([layer.weight(), vec![layer.bias()]]) {
+                let name = format!("{place}.{part}");
                 let entry = header.tensors.get(&name).ok_or_else(|| fault(format!("no tensor {name:?}")))?;
                 values.extend(entry.values(&name, &shape, data)?);
                 expected += 1;
@@ -137,6 +145,7 @@ mod tests {
     use underpin_core::{Inputs, Predict, Seed};
 
     use super::*;
+    use crate::{Convolution, Pool};
 
     fn model(architecture: Architecture) -> Classifier {
         let shape = Shape::new([1, 8, 8]).unwrap();
@@ -147,12 +156,19 @@ mod tests {
         model(Architecture::Cnn { channels: [2, 3], hidden: 4 })
     }
 
+    /// The second of three convolutions has a norm, the first and the last pool.
+    fn convolutional() -> Classifier {
+        let pool = Some(Pool { size: 2, stride: 1 });
+        let first = Convolution { channels: 2, kernel: 4, stride: 2, padding: 2, groups: None, pool };
+        let second = Convolution { channels: 4, kernel: 2, stride: 1, padding: 0, groups: Some(2), pool: None };
+        let convolutions = vec![first, second, Convolution { padding: 1, groups: None, pool, ..second }];
+        model(Architecture::Convolutional { convolutions, hidden: vec![4] })
+    }
+
     #[test]
     fn a_model_survives_its_file() {
-        for architecture in
-            [Architecture::Linear, Architecture::Mlp { hidden: vec![5, 4] }, cnn().architecture().clone()]
-        {
-            let written = model(architecture);
+        let others = [Architecture::Linear, Architecture::Mlp { hidden: vec![5, 4] }].map(model);
+        for written in others.into_iter().chain([cnn(), convolutional()]) {
             let bytes = written.to_safetensors().unwrap();
             assert_eq!(bytes, written.to_safetensors().unwrap());
             for device in DeviceKind::ALL {
@@ -194,11 +210,13 @@ mod tests {
     proptest! {
         #[test]
         fn hostile_bytes_are_errors(at in 0_usize..600, value in any::<u8>(), cut in 0_usize..4000) {
-            let mut bytes = cnn().to_safetensors().unwrap();
-            let at = at % bytes.len();
-            bytes[at] = value;
-            bytes.truncate(cut);
-            let _ = Classifier::from_safetensors(&bytes, DeviceKind::Flex);
+            for model in [cnn(), convolutional()] {
+                let mut bytes = model.to_safetensors().unwrap();
+                let at = at % bytes.len();
+                bytes[at] = value;
+                bytes.truncate(cut);
+                let _ = Classifier::from_safetensors(&bytes, DeviceKind::Flex);
+            }
         }
     }
 }

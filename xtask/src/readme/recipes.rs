@@ -27,8 +27,8 @@ pub(super) fn table() -> Result<String> {
 }
 
 fn rows(runs: &mut BTreeMap<String, Vec<Ran>>) -> Result<String> {
-    let mut table = "| recipe | seeds | accuracy, % | expected, % | without privacy, % | ε at most | δ | steps | minutes | processor minutes |\n\
-        |---|---|---|---|---|---|---|---|---|---|\n"
+    let mut table = "| recipe | seeds | accuracy, % | expected, % | without privacy, % | ε at most | ε audited | δ | steps | minutes | processor minutes |\n\
+        |---|---|---|---|---|---|---|---|---|---|---|\n"
         .to_owned();
     for name in Plan::names() {
         let Some(runs) = runs.remove(name) else { continue };
@@ -58,13 +58,18 @@ fn row(name: &str, plan: &Plan, runs: &[Ran]) -> Result<String> {
         let values: Option<Vec<f64>> = runs.iter().map(value).collect();
         values.map_or(String::new(), |values| format!("{:.1}", mean_and_sd(&values).0 / 60.0))
     };
+    // The least of several bounds holds at least as surely as each of them.
+    let audited = runs.iter().map(|ran| ran.epsilon_audited).collect::<Option<Vec<f64>>>();
+    let audited = audited.map(|bounds| bounds.into_iter().fold(f64::INFINITY, f64::min));
+    let audited = audited.map_or("—".to_owned(), |bound| format!("{:.2}", (100.0 * bound).floor() / 100.0));
     Ok(format!(
-        "| `{name}` | {} | {} | {} | {} | {:.3} | {:e} | {} | {} | {} |\n",
+        "| `{name}` | {} | {} | {} | {} | {:.3} | {} | {:e} | {} | {} | {} |\n",
         runs.len(),
         percent(|ran| Some(ran.accuracy)),
         (1000.0 * plan.expected.accuracy).round() / 10.0,
         percent(|ran| ran.twin_accuracy),
         most(|ran| ran.epsilon_upper),
+        audited,
         plan.privacy.delta.value(),
         runs.iter().map(|ran| ran.steps).max().unwrap_or(0),
         minutes(|ran| Some(ran.seconds)),
@@ -92,6 +97,9 @@ mod tests {
             twin_accuracy: Some(0.85),
             epsilon_upper: 0.9991,
             epsilon_lower: 0.99,
+            epsilon_audited: Some(0.3 + 0.1 * seed as f64),
+            audit_confidence: Some(0.95),
+            canaries: Some(5000),
             delta: 1e-5,
             steps: 480,
             parameters: 216,
@@ -110,11 +118,14 @@ mod tests {
         let plan = Plan::named("adult-eps1").unwrap();
         let runs = [ran(&plan, 1, 0.84), ran(&plan, 2, 0.85), ran(&plan, 3, 0.86)];
         let expected = format!("{:.0}", 100.0 * plan.expected.accuracy);
-        let row = row("adult-eps1", &plan, &runs).unwrap();
+        let row = super::row("adult-eps1", &plan, &runs).unwrap();
         let cells: Vec<&str> = row.trim().trim_matches('|').split('|').map(str::trim).collect();
         assert_eq!(cells[1..3], ["3", "85.00 ± 1.00"]);
         assert!(cells[3].starts_with(&expected), "{row}");
-        assert_eq!(cells[4..], ["85.00 ± 0.00", "0.999", "1e-5", "480", "1.0", ""]);
+        // ε from both sides: the most that any of the runs spent, the least that any of them was shown to.
+        assert_eq!(cells[4..], ["85.00 ± 0.00", "0.999", "0.40", "1e-5", "480", "1.0", ""]);
+        let unaudited = [Ran { epsilon_audited: None, ..ran(&plan, 1, 0.84) }, ran(&plan, 2, 0.85)];
+        assert!(super::row("adult-eps1", &plan, &unaudited).unwrap().contains("| 0.999 | — | 1e-5 |"));
     }
 
     #[test]

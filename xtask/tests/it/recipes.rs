@@ -25,11 +25,14 @@ fn a_recipe_tells_accuracy_epsilon_and_time() {
     assert!(number("accuracy") > 0.8 && number("accuracy") <= 1.0, "{told}");
     assert!(number("epsilon_upper") <= 1.0 && number("epsilon_upper") > 0.9, "{told}");
     assert!(number("epsilon_lower") <= number("epsilon_upper"), "{told}");
+    assert!(number("epsilon_audited") >= 0.0 && number("epsilon_audited") < number("epsilon_upper"), "{told}");
+    assert!((number("audit_confidence") - 0.95).abs() < 1e-12 && number("canaries") >= 1000.0, "{told}");
     assert!((number("delta") - 1e-5).abs() < 1e-12, "{told}");
     assert!(number("steps") > 0.0 && number("seconds") > 0.0, "{told}");
     assert_eq!((told["seed"].as_u64(), told["rows"].as_u64()), (Some(5), Some(900)));
     let again: serde_json::Value = serde_json::from_str(&home.run(&train).out).unwrap();
     assert_eq!(again["accuracy"], told["accuracy"]);
+    assert_eq!(again["epsilon_audited"], told["epsilon_audited"]);
 }
 
 #[test]

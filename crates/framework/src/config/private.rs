@@ -46,7 +46,7 @@ impl Privacy {
     /// Private training that spends at most `target`, with noise from `key`.
     pub(crate) fn training(&self, target: Epsilon, key: SecretKey) -> underpin_train::Privacy {
         let flat = underpin_train::Privacy::flat(target, self.delta, self.clipping_norm, Arc::new(key));
-        underpin_train::Privacy { clipping: self.bound(), mechanism: self.mechanism, ..flat }
+        underpin_train::Privacy { clipping: self.bound(), mechanism: self.mechanism, canaries: self.canaries, ..flat }
     }
 
     fn bound(&self) -> underpin_train::Clipping {

@@ -21,7 +21,10 @@ impl Config {
     pub(crate) fn check(&self, classes: usize, fewest: usize) -> Result<(), Error> {
         let share = self.collection.planted_share;
         let planted = between("collection.planted_share", share, "(0, 0.5]", share > 0.0 && share <= 0.5);
-        let refused = std::iter::once(planted).chain(self.attacks.checks(classes)).find(|check| !check.holds);
+        let canaries = self.privacy.map_or(0, |privacy| privacy.canaries);
+        let canaries = between("privacy.canaries", canaries.into(), "0 and [6, inf)", canaries == 0 || canaries >= 6);
+        let first = [planted, canaries].into_iter();
+        let refused = first.chain(self.attacks.checks(classes)).find(|check| !check.holds);
         if let Some(privacy) = &self.privacy {
             crate::census::split(privacy)?;
             // Shadow models train on as many rows as half of the candidates.
@@ -90,6 +93,7 @@ mod tests {
         defaults.check(3, 100).unwrap();
         for (change, expected) in [
             ("privacy.statistics = 9.0", "privacy.statistics = 9 is outside [0, 8): part of privacy.epsilon"),
+            ("privacy.canaries = 5", "privacy.canaries = 5 is outside 0 and [6, inf)"),
             ("attacks.keys = 0", "attacks.keys = 0 is outside [1, inf)"),
             ("attacks.extraction.budgets = []", "number of attacks.extraction.budgets = 0 is outside [1, inf)"),
             ("attacks.extraction.budgets = [5, 0]", "attacks.extraction.budgets = 0 is outside [1, inf)"),
