@@ -66,6 +66,8 @@ pub(crate) fn apply<O: Operation<IN, OUT>, const IN: usize, const OUT: usize>(
     {
         try_backend!(NdArray);
     }
+    #[cfg(feature = "remote")]
+    try_backend!(burn::backend::Remote);
     unreachable!("invariant: DeviceKind lists every device that a tensor can live on")
 }
 
