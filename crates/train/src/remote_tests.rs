@@ -24,7 +24,10 @@ fn images() -> Images {
     let device = DeviceKind::Flex.device();
     device.seed(3);
     let device = device.autodiff();
-    Images { conv: Conv2dConfig::new([1, 3], [3, 3]).init(&device), last: LinearConfig::new(3 * 6 * 3, 2).init(&device) }
+    Images {
+        conv: Conv2dConfig::new([1, 3], [3, 3]).init(&device),
+        last: LinearConfig::new(3 * 6 * 3, 2).init(&device),
+    }
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it stands for a step's closure")]
@@ -63,7 +66,7 @@ fn remote_devices_share_one_batch() {
     });
 }
 
-/// The server ends while a step is summed on it: forward, and in the backward pass.
+/// A step whose server ends after the forward pass of its third part, or its fourth.
 fn lost<M: Module>(
     devices: impl FnOnce(Device, Device) -> Vec<Device>,
     model: M,
@@ -103,6 +106,23 @@ fn a_lost_device_is_an_error() {
             assert_eq!(taken, 1);
         }
         // Nothing of it stays behind in the process.
+        three_steps(&[DeviceKind::Flex.device()], images(), each_image);
+    });
+}
+
+/// burn's autodiff, which a panic then ends, works on as ever.
+#[test]
+fn a_device_lost_in_the_backward_pass_is_an_error() {
+    in_time(|| {
+        let server = Server::start();
+        let devices = [server.device.clone()];
+        let model = images().fork(&devices[0].clone().autodiff());
+        let mut tape = Tape::recording(&model).unwrap();
+        let losses = each_image(&model, Part { units: &[0, 1], places: 0..2, device: &devices[0] }, &mut tape);
+        let _ = losses.clone().into_data();
+        drop(server);
+        let error = guarded(&devices, || tape.backward(losses).map(drop)).unwrap_err();
+        assert!(matches!(error, Error::DeviceLost { place: 0, .. }), "{error}");
         three_steps(&[DeviceKind::Flex.device()], images(), each_image);
     });
 }
