@@ -50,13 +50,7 @@ pub(crate) fn ci() -> Result<ExitCode> {
     run("documentation tests", &mut cargo(&["test", "--workspace", "--doc"]))?;
     // As tests, not by `cargo bench`: the same build serves, and each bench runs once.
     run("benches, one pass each", &mut cargo(&["test", "--workspace", "--benches"]))?;
-    remote()?;
+    // A build of its own: with this feature burn has other features, too.
+    run("remote devices", &mut cargo(&["test", "--package", "underpin-train", "--features", "remote"]))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Tests what the feature `remote` brings: a build of its own, as burn has other features with it.
-fn remote() -> Result<()> {
-    let with = ["test", "--package", "underpin-train", "--features", "remote"];
-    run("remote devices", cargo(&with).args(["--lib", "--", "remote", "every_layer"]))?;
-    run("remote devices, documentation", cargo(&with).args(["--doc", "--", "Several_devices"]))
 }
