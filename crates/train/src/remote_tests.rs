@@ -34,7 +34,7 @@ fn images() -> Images {
 fn each_image(net: &Images, part: Part<'_>, tape: &mut Tape) -> Tensor<1> {
     let values = part.units.iter().flat_map(|at| row(*at)).collect();
     let input = host::tensor(values, [part.units.len(), 1, 8, 5], part.device);
-    // The first convolution's input is tracked, so that its gradient is formed, too.
+    // Tracked, so that the convolution forms the gradient at its input, too.
     let maps = tape.conv2d(&net.conv, input.autodiff().require_grad()).tanh();
     tape.linear(&net.last, maps.flatten::<2>(1, 3)).powf_scalar(2.0).sum_dim(1).squeeze_dim(1)
 }
