@@ -1,6 +1,7 @@
 //! Where tensors live.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::str::FromStr;
 
 use burn::tensor::Device;
@@ -55,6 +56,32 @@ impl FromStr for DeviceKind {
     }
 }
 
+/// Runs what computes on some of `devices`. burn panics where a tensor's device is out of reach, so a panic is an error if
+/// one of them no longer answers.
+///
+/// # Errors
+///
+/// Those of `work`, and [`Error::DeviceLost`].
+///
+/// # Panics
+///
+/// As `work`, when all devices answer.
+pub(crate) fn guarded<T>(devices: &[Device], work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    let panic = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(outcome) => return outcome,
+        Err(panic) => panic,
+    };
+    for (place, device) in devices.iter().enumerate() {
+        let fault = match catch_unwind(AssertUnwindSafe(|| device.sync())) {
+            Ok(Ok(())) => continue,
+            Ok(Err(fault)) => fault.to_string(),
+            Err(_) => "its connection is closed".to_owned(),
+        };
+        return Err(Error::DeviceLost { place, fault });
+    }
+    resume_unwind(panic)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,5 +93,12 @@ mod tests {
         }
         let error = "cuda".parse::<DeviceKind>().unwrap_err();
         assert_eq!(error.to_string(), "unknown device \"cuda\"; allowed: flex, ndarray");
+    }
+
+    /// Of a device that answers, a panic is a mistake in the program and stays one.
+    #[test]
+    #[should_panic(expected = "the program's own")]
+    fn a_panic_beside_a_sound_device_goes_on() {
+        let _ = guarded(&[DeviceKind::Flex.device()], || -> Result<(), Error> { panic!("the program's own") });
     }
 }

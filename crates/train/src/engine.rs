@@ -11,6 +11,7 @@ use underpin_core::Delta;
 use underpin_privacy::{Batch, Bounds, SecretKey};
 
 use crate::canary::{Canaries, SelfAudit};
+use crate::device::guarded;
 use crate::journal::Journal;
 use crate::paid::Dues;
 use crate::schedule::Average;
@@ -58,7 +59,12 @@ pub struct Method {
 /// 4. Division: by the expected, never the drawn, number of units (`sums_are_divided_by_the_expected_size`).
 /// 5. Budget: a step past the last one accounted for is refused before it is drawn (`no_step_passes_the_budget`).
 /// 6. Physical batches and devices change the sum by rounding alone; the same physical batches on more devices of one
-///    kind not even by that (`devices_share_one_batch`).
+///    kind not even by that (`devices_share_one_batch`, and over the network `remote_devices_share_one_batch`).
+/// 7. A remote device that no longer answers is an error of the step, which stays counted (`a_lost_device_is_an_error`).
+///
+/// # Limits
+///
+/// What a remote device sees, and what it is trusted with, is in the crate's README ("Several devices").
 ///
 /// # Examples
 ///
@@ -148,7 +154,8 @@ struct Piece {
 }
 
 impl Engine {
-    /// A run of `steps` on `devices` (plain ones), with any burn optimiser. The first device holds the model.
+    /// A run of `steps` on `devices` (plain ones, local or remote), with any burn optimiser. The first device holds the
+    /// model.
     ///
     /// # Errors
     ///
@@ -229,7 +236,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::BatchTooLarge`], those of [`Tape::recording`] and [`Tape::backward`], [`Error::Losses`] for another number of losses.
+    /// [`Error::BatchTooLarge`], those of [`Tape::recording`] and [`Tape::backward`], [`Error::Losses`] for another number
+    /// of losses, [`Error::DeviceLost`] for a device that no longer answers. The step stays spent.
     pub fn sum<M, F>(&self, model: &M, drawn: Drawn, losses: F) -> Result<Summed, Error>
     where
         M: Module,
@@ -256,15 +264,18 @@ impl Engine {
             Part { units: &drawn.units[places.clone()], places, device }
         };
         let parts = rows.div_ceil(size);
-        if let [device] = self.devices.as_slice() {
-            for at in 0..parts {
-                add(self.piece(model, part(at, device), rows, drawn.ticket.is_some(), &losses)?)?;
+        guarded(&self.devices, || {
+            if let [device] = self.devices.as_slice() {
+                for at in 0..parts {
+                    add(self.piece(model, part(at, device), rows, drawn.ticket.is_some(), &losses)?)?;
+                }
+            } else {
+                for piece in self.on_all_devices(model, parts, &part, rows, drawn.ticket.is_some(), &losses)? {
+                    add(piece)?;
+                }
             }
-        } else {
-            for piece in self.on_all_devices(model, parts, &part, rows, drawn.ticket.is_some(), &losses)? {
-                add(piece)?;
-            }
-        }
+            Ok(())
+        })?;
         let count = matches!(self.method.clipping, Clipping::Adaptive { .. }).then_some(count);
         let canaries = match &self.canaries {
             Some(canaries) => {
@@ -347,8 +358,8 @@ impl Engine {
     /// # Errors
     ///
     /// The step stays spent: the errors of [`underpin_privacy::PrivateSteps::release`]; [`Error::Replay`] and
-    /// [`Error::Checkpoint`] in a run that is kept on disk; those of
-    /// [`underpin_privacy::PaidRun::check`] and [`underpin_privacy::PaidRun::mark`] in one that a budget pays for.
+    /// [`Error::Checkpoint`] in a run that is kept on disk; those of [`underpin_privacy::PaidRun::check`] and
+    /// [`underpin_privacy::PaidRun::mark`] in one that a budget pays for; [`Error::DeviceLost`] for the device of the model.
     pub fn apply<M: Module>(&mut self, model: M, summed: Summed) -> Result<M, Error> {
         let Summed { drawn, gradient, count, canaries, .. } = summed;
         let Drawn { units, ticket, step, .. } = drawn;
@@ -359,10 +370,13 @@ impl Engine {
             gradient.values().par_iter().map(|value| rounded(value / rows)).collect()
         };
         let rate = self.method.learning_rate * self.method.schedule.factor(step, self.method.steps);
-        let model = self.optimiser.0.step(rate, model, gradient.params(&average, &self.devices[0]));
-        if self.average.takes(step, self.method.steps) {
-            self.average.add(&Weights::of(&model).values);
-        }
+        let model = guarded(&self.devices, || {
+            let model = self.optimiser.0.step(rate, model, gradient.params(&average, &self.devices[0]));
+            if self.average.takes(step, self.method.steps) {
+                self.average.add(&Weights::of(&model).values);
+            }
+            Ok(model)
+        })?;
         self.applied = step;
         Ok(model)
     }
@@ -415,11 +429,13 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] for a model with another number of weights than the one trained.
+    /// [`Error::Model`] for a model with another number of weights than the one trained; [`Error::DeviceLost`].
     pub fn averaged<M: Module>(&self, model: M) -> Result<M, Error> {
         let Some(values) = self.average.values() else { return Ok(model) };
-        let ids = Weights::of(&model).ids;
-        Weights { values, ids }.put_into(model)
+        guarded(&self.devices, || {
+            let ids = Weights::of(&model).ids;
+            Weights { values, ids }.put_into(model)
+        })
     }
 
     /// ε spent at `delta` by the steps begun, those of earlier processes included; none for a run without noise.

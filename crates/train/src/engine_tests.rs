@@ -71,11 +71,11 @@ fn poisson(rate: f64, noise: f64, units: usize, key: u8) -> PrivateSteps {
 }
 
 fn engine(steps: PrivateSteps, method: Method) -> Engine {
-    on(&[DeviceKind::Flex], steps, method)
+    on(&[DeviceKind::Flex.device()], steps, method)
 }
 
-fn on(devices: &[DeviceKind], steps: PrivateSteps, method: Method) -> Engine {
-    let devices = devices.iter().map(|kind| kind.device()).collect();
+fn on(devices: &[Device], steps: PrivateSteps, method: Method) -> Engine {
+    let devices = devices.to_vec();
     Engine::new(Steps::Poisson(steps), method, SgdConfig::new().init(), devices).unwrap()
 }
 
@@ -205,31 +205,42 @@ fn no_step_passes_the_budget() {
     assert!(engine.epsilon(delta).unwrap().unwrap().upper <= 2.0 + 1e-3);
     assert_eq!(engine.taken(), most);
     let few = Method { steps: 2, ..method(FLAT) };
-    let mut short = on(&[DeviceKind::Flex], poisson(0.2, 2.0, 20, 1), few);
+    let mut short = on(&[DeviceKind::Flex.device()], poisson(0.2, 2.0, 20, 1), few);
     for _ in 0..2 {
         short.draw().map(drop).unwrap();
     }
     assert!(short.draw().is_err());
 }
 
+/// Bits of the model after three steps on `devices`, and of each step's sum; the model starts on the first device.
+fn three_steps<M: Module>(
+    devices: &[Device],
+    model: M,
+    losses: impl Fn(&M, Part<'_>, &mut Tape) -> Tensor<1> + Sync,
+) -> (Vec<u32>, Vec<u64>) {
+    let mut engine = on(devices, poisson(0.5, 1.0, 60, 5), Method { physical_batch: 4, ..method(FLAT) });
+    let (mut model, mut sums) = (model.fork(&devices[0].clone().autodiff()), Vec::new());
+    for _ in 0..3 {
+        let drawn = engine.draw().unwrap();
+        let summed = engine.sum(&model, drawn, &losses).unwrap();
+        sums.extend(summed.gradient.values().iter().map(|value| value.to_bits()));
+        model = engine.apply(model, summed).unwrap();
+    }
+    (Weights::of(&model).values.into_iter().map(f32::to_bits).collect(), sums)
+}
+
 /// Guarantee 6.
 #[test]
 fn devices_share_one_batch() {
-    let after = |devices: &[DeviceKind]| {
-        let mut engine = on(devices, poisson(0.5, 1.0, 60, 5), Method { physical_batch: 4, ..method(FLAT) });
-        let (mut net, mut sums) = (net(), Vec::new());
-        for _ in 0..3 {
-            let drawn = engine.draw().unwrap();
-            let summed = engine.sum(&net, drawn, each).unwrap();
-            sums.extend(summed.gradient.values().iter().map(|value| value.to_bits()));
-            net = engine.apply(net, summed).unwrap();
-        }
-        (values(&net), sums)
+    let after = |kinds: &[DeviceKind]| {
+        let devices: Vec<Device> = kinds.iter().map(|kind| kind.device()).collect();
+        three_steps(&devices, net(), each)
     };
     let one = after(&[DeviceKind::Flex]);
     assert_eq!(one, after(&[DeviceKind::Flex, DeviceKind::Flex]));
     assert_eq!(one, after(&[DeviceKind::Flex; 5]));
-    assert!(distance(&one.0, &after(&[DeviceKind::Flex, DeviceKind::Ndarray]).0) < 1e-4);
+    let of_bits = |bits: Vec<u32>| -> Vec<f32> { bits.into_iter().map(f32::from_bits).collect() };
+    assert!(distance(&of_bits(one.0), &of_bits(after(&[DeviceKind::Flex, DeviceKind::Ndarray]).0)) < 1e-4);
 }
 
 #[test]
@@ -333,3 +344,7 @@ fn what_cannot_run_is_refused() {
     let mut engine = make(Method { rows_per_unit: 2, ..good }, device()).unwrap();
     assert!(matches!(engine.step(net(), each), Err(Error::Losses { .. })));
 }
+
+#[cfg(feature = "remote")]
+#[path = "remote_tests.rs"]
+mod remote;

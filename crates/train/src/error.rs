@@ -175,6 +175,14 @@ pub enum Error {
         /// Rejected word.
         word: String,
     },
+    /// A device of an engine no longer answers: its server has ended, or the network has.
+    #[error("device {place} of the engine, counted from 0, no longer answers: {fault}")]
+    DeviceLost {
+        /// Its place among the engine's devices.
+        place: usize,
+        /// What burn says.
+        fault: String,
+    },
     /// A batch holds so many rows that its sum could not be formed exactly enough for its noise.
     #[error("a private batch drew {rows} rows; at most {allowed} can be summed within the noise's slack")]
     BatchTooLarge {

@@ -23,6 +23,8 @@ mod record;
 mod resume;
 mod scattering;
 mod schedule;
+#[cfg(all(test, feature = "remote"))]
+mod served;
 mod settings;
 mod sgd;
 mod steps;

@@ -5,6 +5,7 @@ use burn::tensor::Bytes;
 
 use crate::canary::Canaries;
 use crate::checkpoint::{Head, Saved};
+use crate::device::guarded;
 use crate::engine::{Engine, Optimiser};
 use crate::journal::Journal;
 use crate::weights::Weights;
@@ -31,7 +32,7 @@ impl Engine {
     /// # Errors
     ///
     /// [`Error::Checkpoint`] for a file that is damaged, of another run, in use by another process, or newer than its list
-    /// of steps.
+    /// of steps; [`Error::DeviceLost`] for the device of the model.
     pub fn keep<M: Module>(mut self, model: M, checkpoints: &Checkpoints) -> Result<(Self, M, Option<String>), Error> {
         let path = &checkpoints.path;
         let fault = |fault: &dyn std::fmt::Display| Error::Checkpoint { path: path.clone(), fault: fault.to_string() };
@@ -56,7 +57,7 @@ impl Engine {
             return Err(fault(&format_args!("it has {reached} steps, its list of steps {}", journal.begun())));
         }
         let weights = Weights { values: weights, ids: head.ids };
-        let model = weights.put_into(model).map_err(|error| fault(&error))?;
+        let model = guarded(&self.devices, || weights.put_into(model).map_err(|error| fault(&error)))?;
         (self.taken, self.applied) = (reached, reached);
         let steps = self.steps.resume(head.reached).map_err(|error| fault(&error))?;
         self.steps = steps.ok_or_else(|| fault(&"it is of another kind of steps"))?;
@@ -81,7 +82,7 @@ impl Engine {
     /// # Errors
     ///
     /// [`Error::Checkpoint`] when it cannot be written, and while a step is drawn and not applied: the file would count
-    /// it and lack what it did.
+    /// it and lack what it did; [`Error::DeviceLost`] for the device of the model.
     pub fn save<M: Module>(&self, model: &M, checkpoints: &Checkpoints, note: &str) -> Result<(), Error> {
         let fault = |error: &dyn std::fmt::Display| Error::Checkpoint {
             path: checkpoints.path.clone(),
@@ -90,8 +91,10 @@ impl Engine {
         if self.applied != self.taken {
             return Err(fault(&format_args!("step {} is drawn and not applied", self.taken)));
         }
-        let Weights { values, ids } = Weights::of(model);
-        let optimiser = self.optimiser.0.into_bytes().map_err(|error| fault(&error))?;
+        let (Weights { values, ids }, optimiser) = guarded(&self.devices, || {
+            let optimiser = self.optimiser.0.into_bytes().map_err(|error| fault(&error))?;
+            Ok((Weights::of(model), optimiser))
+        })?;
         let head = Head {
             card: self.card(),
             reached: self.steps.reached(),

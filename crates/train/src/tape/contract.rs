@@ -63,6 +63,20 @@ fn close(found: f64, expected: f64) -> bool {
     (found - expected).abs() <= 1e-4 * expected.abs()
 }
 
+fn devices() -> Vec<(&'static str, Device)> {
+    let local = DeviceKind::ALL.iter().map(|kind| (kind.word(), kind.device()));
+    #[cfg(feature = "remote")]
+    let local = local.chain([("remote", served().clone())]);
+    local.collect()
+}
+
+/// One server for all layers.
+#[cfg(feature = "remote")]
+fn served() -> &'static Device {
+    static SERVER: std::sync::OnceLock<crate::served::Server> = std::sync::OnceLock::new();
+    &SERVER.get_or_init(crate::served::Server::start).device
+}
+
 /// Holds a model to the contract, on every device and with every way of forming norms.
 ///
 /// `run` gives the losses, `[example]`; of one example alone with [`Pass::Burn`].
@@ -71,8 +85,7 @@ pub(super) fn check<M: Module>(
     model: impl Fn(&Device) -> M,
     run: impl Fn(&M, Pass<'_>, &Device) -> Tensor<1>,
 ) {
-    for kind in DeviceKind::ALL {
-        let device = kind.device();
+    for (kind, device) in devices() {
         let model = Redraw::of(model(&device.clone().autodiff()));
         let mut expected = Vec::new();
         let mut losses = Vec::new();

@@ -66,7 +66,9 @@ pub(crate) fn apply<O: Operation<IN, OUT>, const IN: usize, const OUT: usize>(
     {
         try_backend!(NdArray);
     }
-    unreachable!("invariant: DeviceKind lists every device that a tensor can live on")
+    #[cfg(feature = "remote")]
+    try_backend!(burn::backend::Remote);
+    unreachable!("invariant: this crate's features name every backend that a tensor can live on")
 }
 
 type Primitive<B> = <B as BackendTypes>::FloatTensorPrimitive;
