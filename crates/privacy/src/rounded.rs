@@ -112,6 +112,7 @@ impl RoundedGaussian {
 /// Whether these bits of the acceptance settle that the point is kept: `(x² - a²)/2 <= (cell + 1)(offset + 1) / 2^30`, and
 /// `1 - exp(-z) <= z`. Both sides are at most `2^30`.
 #[inline]
+#[allow(clippy::needless_bitwise_bool, reason = "lanes take no branches")]
 fn surely(cell: u32, offset: u32, kept: u32) -> bool {
     (kept << 11 >= (cell + 1) * (offset + 1)) & (cell << CELL_BITS | offset != 0) & (cell != AGAIN as u32)
 }
@@ -187,7 +188,7 @@ impl NullaryFnOnce for Lanes<'_> {
             let cell = if threshold < first { column } else { alias };
             let offset = (high & 31) << 13 | low >> 19;
             let kept = low & ((1 << 19) - 1);
-            open[lane] = u8::from(!(surely(cell, offset, kept) & (threshold != first)));
+            open[lane] = u8::from(!surely(cell, offset, kept)) | u8::from(threshold == first);
             integers[lane] = signed(cell << CELL_BITS | offset, ((high >> 21) & 1).cast_signed());
         }
     }

@@ -14,6 +14,8 @@ mod device;
 mod digits_tests;
 mod engine;
 mod error;
+#[cfg(test)]
+mod heard;
 mod journal;
 mod network;
 mod paid;

@@ -118,7 +118,7 @@ mod tests {
         let plan = Plan::named("adult-eps1").unwrap();
         let runs = [ran(&plan, 1, 0.84), ran(&plan, 2, 0.85), ran(&plan, 3, 0.86)];
         let expected = format!("{:.0}", 100.0 * plan.expected.accuracy);
-        let row = super::row("adult-eps1", &plan, &runs).unwrap();
+        let row = row("adult-eps1", &plan, &runs).unwrap();
         let cells: Vec<&str> = row.trim().trim_matches('|').split('|').map(str::trim).collect();
         assert_eq!(cells[1..3], ["3", "85.00 ± 1.00"]);
         assert!(cells[3].starts_with(&expected), "{row}");

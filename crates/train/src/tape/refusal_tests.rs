@@ -1,13 +1,13 @@
 //! What a tape refuses.
 
-use std::sync::{Arc, Mutex};
-
 use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
+use tracing::Level;
 
 use super::*;
 use crate::DeviceKind;
+use crate::heard::hear;
 
 #[derive(Module, Debug)]
 struct Net {
@@ -130,31 +130,6 @@ fn the_fallback_refuses_what_mixes_examples_or_is_random() {
     }
 }
 
-/// Counts events.
-struct Count(Arc<Mutex<usize>>);
-
-impl tracing::Subscriber for Count {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        *self.0.lock().unwrap() += usize::from(*event.metadata().level() == tracing::Level::WARN);
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
 #[test]
 fn the_fallback_says_so_once() {
     #[derive(Module, Debug)]
@@ -162,8 +137,7 @@ fn the_fallback_says_so_once() {
         layer: Linear,
     }
     let slow = Slow { layer: LinearConfig::new(3, 3).init(&device()) };
-    let said = Arc::new(Mutex::new(0));
-    tracing::subscriber::with_default(Count(said.clone()), || {
+    let ((), heard) = hear(|| {
         for _ in 0..3 {
             let mut tape = Tape::recording(&slow).unwrap();
             let _ = tape.fallback(
@@ -173,7 +147,7 @@ fn the_fallback_says_so_once() {
             );
         }
     });
-    assert_eq!(*said.lock().unwrap(), 1);
+    assert_eq!(heard.iter().filter(|event| event.level == Level::WARN).count(), 1);
 }
 
 #[test]

@@ -1,0 +1,71 @@
+//! What tests hear of tracing's events.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::NoSubscriber;
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber, dispatcher};
+
+/// An event: its level and target, and its numbers by name.
+#[derive(Clone, Debug)]
+pub(crate) struct Heard {
+    pub(crate) level: Level,
+    pub(crate) target: String,
+    pub(crate) numbers: BTreeMap<&'static str, f64>,
+}
+
+/// What `work` gives, and the events of its thread meanwhile.
+pub(crate) fn hear<T>(work: impl FnOnce() -> T) -> (T, Vec<Heard>) {
+    // While there is one dispatcher alone, tracing asks the thread that reaches an event first whether anybody listens,
+    // for all threads; and that may be another test's. With two it asks both.
+    let _other = Dispatch::new(NoSubscriber::default());
+    let ear = Ear::default();
+    let given = dispatcher::with_default(&Dispatch::new(ear.clone()), work);
+    let heard = std::mem::take(&mut *ear.0.lock().unwrap());
+    (given, heard)
+}
+
+#[derive(Clone, Default)]
+struct Ear(Arc<Mutex<Vec<Heard>>>);
+
+impl Subscriber for Ear {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut numbers = Numbers(BTreeMap::new());
+        event.record(&mut numbers);
+        let (level, target) = (*event.metadata().level(), event.metadata().target().to_owned());
+        self.0.lock().unwrap().push(Heard { level, target, numbers: numbers.0 });
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+struct Numbers(BTreeMap<&'static str, f64>);
+
+impl Visit for Numbers {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.0.insert(field.name(), value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.0.insert(field.name(), value as f64);
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn Debug) {}
+}
