@@ -18,6 +18,11 @@ mod train;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
+
+/// Keeps the memory of one training step for the next.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Carries a model through its lifecycle, security first.
 #[derive(Debug, Parser)]
