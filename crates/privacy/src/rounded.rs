@@ -180,11 +180,14 @@ impl NullaryFnOnce for Lanes<'_> {
     #[allow(clippy::inline_always, reason = "what is not inlined is not compiled for the wider instructions")]
     fn call(self) {
         let Self { table, words, integers, open } = self;
+        // Looked up first: what follows then has no loads that keep it from running on many lanes at once.
+        let entries: [u32; LANES] =
+            std::array::from_fn(|lane| table.columns[(words[lane] >> (32 - COLUMN_BITS)) as usize]);
         for lane in 0..LANES {
             let (high, low) = (words[lane], words[lane + LANES]);
             let column = high >> (32 - COLUMN_BITS);
             let threshold = (high >> 5) & 0xffff;
-            let (first, alias) = RoundedGaussian::column(table.columns[column as usize]);
+            let (first, alias) = RoundedGaussian::column(entries[lane]);
             let cell = if threshold < first { column } else { alias };
             let offset = (high & 31) << 13 | low >> 19;
             let kept = low & ((1 << 19) - 1);
