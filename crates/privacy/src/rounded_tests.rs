@@ -95,6 +95,17 @@ fn points_are_kept_in_proportion_to_the_density() {
     }
 }
 
+/// What tells without the exponential tells the same: its bounds lie on either side of it, by less than is asked for.
+#[test]
+fn the_exponential_lies_between_its_bounds() {
+    for shift in [3u32, 4, 8, 20, 40, 64, 100, 127] {
+        for z in [u128::MAX >> shift, (u128::MAX >> shift) / 3, 1 << (127 - shift)] {
+            let exact = one_minus_exp_neg(z);
+            assert!(exact < z + NEAR && z - mul(z, z) / 2 < exact + NEAR, "{z}");
+        }
+    }
+}
+
 /// `Φ(x / σ)` for a distance in grid units.
 fn below(distance: f64) -> f64 {
     0.5 * libm::erfc(-distance / exp2(SIGMA_BITS) / std::f64::consts::SQRT_2)
