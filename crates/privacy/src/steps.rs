@@ -18,6 +18,9 @@ pub(crate) const ROUNDING: f64 = 2.0 * (0.5 + 1.0 / 16.0);
 /// Share of δ set aside for the distance between the noise drawn and the noise accounted for.
 pub(crate) const NOISE_SHARE: f64 = 1.0 / 1_048_576.0;
 
+/// Rows that are looked at together: most often none of them is drawn.
+const LOOK: usize = 16;
+
 /// The rows of one step, drawn by Poisson sampling.
 ///
 /// Comes only from [`PrivateSteps::draw`], is not `Clone`, and is consumed by [`PrivateSteps::release`]: one draw, one
@@ -216,12 +219,21 @@ impl PrivateSteps {
         // OK because q <= 1 and the product is exact: a power of two.
         let threshold = (self.mechanism.sampling_rate() * exp2(64)) as u128;
         let (high, low) = ((threshold >> 32) as u64, threshold as u32);
+        // At a rate of 1 no word has as many bits, and all rows are drawn.
+        let first_bits = u32::try_from(high).unwrap_or(u32::MAX);
         let mut drawn = Vec::new();
         for first in (0..self.rows).step_by(WORDS) {
-            for (row, word) in (first..self.rows).zip(stream.0.block()) {
-                let word = u64::from(*word);
-                if word < high || (word == high && more.0.next_u32() < low) {
-                    drawn.push(row);
+            let words = stream.0.block().as_chunks::<LOOK>().0;
+            for (first, words) in (first..self.rows).step_by(LOOK).zip(words) {
+                // Counted, not searched: without branches.
+                if words.iter().map(|word| u32::from(*word <= first_bits)).sum::<u32>() == 0 {
+                    continue;
+                }
+                for (row, word) in (first..self.rows).zip(words) {
+                    let word = u64::from(*word);
+                    if word < high || (word == high && more.0.next_u32() < low) {
+                        drawn.push(row);
+                    }
                 }
             }
         }

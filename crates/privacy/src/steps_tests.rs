@@ -186,6 +186,29 @@ fn rows_are_drawn_independently_at_the_rate() {
     assert_eq!(all.draw().unwrap().indices(), [0, 1, 2, 3, 4]);
 }
 
+/// Looking at many rows at once draws those that one look at each would: also where rows end within what is looked at, and
+/// at rates that draw hardly any row or all.
+#[test]
+fn rows_drawn_are_those_below_the_threshold() {
+    for (rate, rows) in
+        [(1e-6, 5_000), (0.004, 5_003), (0.5, 1_000), (1.0, 777), (1.0 - 1e-9, 300), (exp2(4).recip(), 31)]
+    {
+        let mut drawn = run(rate, 1.0, rows, 3);
+        for step in 1..=20_u64 {
+            let key = SecretKey::new([3; 32]);
+            let [mut words, mut more] = ["sample", "more sample"].map(|name| key.stream(name, &[&step.to_le_bytes()]));
+            let threshold = (rate * exp2(64)) as u128;
+            let below = |_: &usize| {
+                let word = u128::from(words.0.next_u32());
+                let rest = if word == threshold >> 32 { more.0.next_u32() } else { 0 };
+                word << 32 | u128::from(rest) < threshold
+            };
+            let expected: Vec<usize> = (0..rows).filter(below).collect();
+            assert_eq!(drawn.draw().unwrap().indices(), expected, "{rate} {rows}");
+        }
+    }
+}
+
 /// Standard deviation of the released noise within six of its own: false alarms below 1e-8.
 #[test]
 fn noise_has_the_accounted_spread() {
