@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use underpin_core::{Delta, Epsilon};
-use underpin_privacy::{Budget, Cost, Reservation, Terms};
+use underpin_privacy::{Budget, BudgetTerms, Cost, Reservation};
 
 const COST: Cost = Cost::Concentrated(1e-9);
 
-fn terms() -> Terms {
-    Terms::new(Epsilon::new(100.0).expect("positive"), Delta::new(1e-6).expect("in range"))
+fn terms() -> BudgetTerms {
+    BudgetTerms::new(Epsilon::new(100.0).expect("positive"), Delta::new(1e-6).expect("in range"))
 }
 
 /// Reservations each of which is answered: one unit is one of them, so that times are compared with one thread's.

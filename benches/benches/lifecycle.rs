@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use underpin::seal::{self, policy};
-use underpin::{DeviceKind, Input, Order, Protection, collect, report};
+use underpin::{CollectRequest, DeviceKind, Input, Protection, collect, report};
 use underpin_core::{Attack, Delta, Epsilon, Evidence, Examples, Norm, Radius, Record, Sanitizer, Seed, Trainer};
 use underpin_data::{
-    Contract, ExactDuplicates, FalsePositiveRate, File, KnnLabels, Limits, NearDuplicates, Source, Split,
+    Contract, ExactDuplicates, FalsePositiveRate, KnnLabels, Limits, NamedBytes, NearDuplicates, Source, Split,
 };
 use underpin_metrics::evasion::Pgd;
 use underpin_privacy::{Adjacency, Event, SecretKey, SubsampledGaussian, Target};
@@ -24,7 +24,7 @@ const DIGITS: &[u8] = include_bytes!("../../crates/framework/data/digits/digits.
 fn digits() -> Examples {
     let (policy, _) = policy::read(policy::BASELINE.as_bytes()).expect("shipped");
     let (device, protection) = (DeviceKind::Flex, Protection::Undefended);
-    let order = Order { input: &Input::Digits, config: None, seed: Seed(1), device, protection };
+    let order = CollectRequest { input: &Input::Digits, config: None, seed: Seed(1), device, protection };
     collect(&order, &policy).expect("shipped rows").0.train().examples().clone()
 }
 
@@ -58,7 +58,7 @@ fn steps(c: &mut Criterion) {
         let adversarial = Sgd { settings: settings(architecture), privacy: None, adversary: Some(pgd) };
         group.bench_function(BenchmarkId::new("plain", name), |b| b.iter(|| plain.train(&data, Seed(1))));
         group.bench_function(BenchmarkId::new("private", name), |b| b.iter(|| private.train(&data, Seed(1))));
-        let adaptive = Clipping::Adaptive { initial: 1.0, quantile: 0.5, rate: 0.2, share: 0.05 };
+        let adaptive = Clipping::Adaptive { initial: 1.0, quantile: 0.5, rate: 0.2, fraction: 0.05 };
         let others = [
             ("private, clipped per layer", Privacy { clipping: Clipping::PerLayer { norm: 1.0 }, ..privacy.clone() }),
             ("private, adaptive clipping", Privacy { clipping: adaptive, ..privacy.clone() }),
@@ -155,9 +155,9 @@ fn debits(c: &mut Criterion) {
 
 fn sanitizers(c: &mut Criterion) {
     let source = Source::new("digits.csv.gz");
-    let file = File { name: "digits.csv.gz", bytes: DIGITS };
-    let door = underpin_data::from_bytes(file, None, &source, &Limits::default()).expect("reads");
-    let parts = underpin_data::split(door, &Split { test_share: 0.4, seed: Seed(1) }).expect("splits");
+    let file = NamedBytes { name: "digits.csv.gz", bytes: DIGITS };
+    let raw_table = underpin_data::from_bytes(file, None, &source, &Limits::default()).expect("reads");
+    let parts = underpin_data::split(raw_table, &Split { test_fraction: 0.4, seed: Seed(1) }).expect("splits");
     let contract = Contract::infer(&parts.test).expect("infers");
     let held_out = underpin_data::admit(parts.test, &contract).expect("admits").value.into_rows();
     let admitted = underpin_data::admit(parts.train.clone(), &contract).expect("admits").value;
@@ -190,7 +190,7 @@ fn page(c: &mut Criterion) {
         evidence: &evidence,
         policy: &policy,
         verdicts: &verdicts,
-        outcome: report::Outcome::Refused,
+        outcome: report::GateResult::Refused,
         data: &data,
         reconstructions: &[],
     };

@@ -10,7 +10,7 @@ use underpin_core::Shape;
 
 static FITTING: LazyLock<Config> = LazyLock::new(|| {
     let (policy, _) = policy::read(policy::BASELINE.as_bytes()).expect("the baseline is a policy");
-    Config::fitting(&Shape::new([1, 8, 8]).expect("a shape"), [1000, 300], 10, DeviceKind::Flex, &policy)
+    Config::recommended(&Shape::new([1, 8, 8]).expect("a shape"), [1000, 300], 10, DeviceKind::Flex, &policy)
 });
 
 fuzz_target!(|bytes: &[u8]| {

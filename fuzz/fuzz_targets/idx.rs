@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use underpin_data::Format;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Some((share, rest)) = bytes.split_first() else { return };
-    let (images, labels) = rest.split_at(rest.len() * usize::from(*share) / 256);
+    let Some((fraction, rest)) = bytes.split_first() else { return };
+    let (images, labels) = rest.split_at(rest.len() * usize::from(*fraction) / 256);
     underpin_fuzz::collect(Format::Idx, images, Some(labels));
 });

@@ -7,8 +7,8 @@ use underpin_core::Shape;
 use underpin_serve::read_request;
 
 fuzz_target!(|bytes: &[u8]| {
-    let [how, share, body @ ..] = bytes else { return };
-    let header = (how % 2 == 1).then(|| (body.len() * usize::from(*share) / 256).to_string());
+    let [how, fraction, body @ ..] = bytes else { return };
+    let header = (how % 2 == 1).then(|| (body.len() * usize::from(*fraction) / 256).to_string());
     let shape = Shape::new([2, 2]).expect("a shape");
     if let Some(inputs) = read_request(body, header.as_deref(), &shape) {
         assert_eq!(inputs.shape(), &shape);

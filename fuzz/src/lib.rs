@@ -6,7 +6,7 @@ pub mod seeds;
 
 use underpin_core::Seed;
 use underpin_data::{
-    Contract, Features, File, Format, Limits, Parts, Sanitizers, Source, Split, admit, from_bytes, split,
+    Contract, Features, NamedBytes, Format, Limits, Parts, Sanitizers, Source, Split, admit, from_bytes, split,
     write_quarantine,
 };
 
@@ -14,12 +14,12 @@ use underpin_data::{
 pub fn collect(format: Format, bytes: &[u8], labels: Option<&[u8]>) {
     let source = Source { format: Some(format), ..Source::new("rows") };
     let limits = Limits { bytes: 1 << 20, rows: 200, columns: 64, cell: 64 };
-    let labels = labels.map(|bytes| File { name: "labels", bytes });
-    let Ok(door) = from_bytes(File { name: "rows", bytes }, labels, &source, &limits) else { return };
-    assert!(door.len() as u64 <= limits.rows);
-    assert!(door.rows().zip(door.rows().skip(1)).all(|(row, next)| row.id() < next.id()));
-    let Ok(Parts { train, test }) = split(door.clone(), &Split { test_share: 0.3, seed: Seed(1) }) else { return };
-    assert_eq!(train.len() + test.len(), door.len());
+    let labels = labels.map(|bytes| NamedBytes { name: "labels", bytes });
+    let Ok(raw_table) = from_bytes(NamedBytes { name: "rows", bytes }, labels, &source, &limits) else { return };
+    assert!(raw_table.len() as u64 <= limits.rows);
+    assert!(raw_table.rows().zip(raw_table.rows().skip(1)).all(|(row, next)| row.id() < next.id()));
+    let Ok(Parts { train, test }) = split(raw_table.clone(), &Split { test_fraction: 0.3, seed: Seed(1) }) else { return };
+    assert_eq!(train.len() + test.len(), raw_table.len());
     let Ok(contract) = Contract::infer(&test) else { return };
     let held_out = admit(test, &contract).expect("its own contract fits").value.into_rows();
     let admitted = admit(train, &contract).expect("the same columns").value;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, BinaryArray, BooleanArray, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use underpin_core::{Shape, Sketch};
-use underpin_data::{Column, Contract, File, Kind, Limits, Source, admit, from_bytes};
+use underpin_data::{Column, Contract, NamedBytes, Kind, Limits, Source, admit, from_bytes};
 
 /// The seeds of each light target.
 pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
@@ -53,8 +53,8 @@ fn tables() -> Vec<Vec<u8>> {
 fn idx() -> Vec<u8> {
     let images = [&[0, 0, 8, 3, 0, 0, 0, 40, 0, 0, 0, 2, 0, 0, 0, 2][..], &(0..160).collect::<Vec<u8>>()].concat();
     let labels = [&[0, 0, 8, 1, 0, 0, 0, 40][..], &[0, 1].repeat(20)].concat();
-    let share = (256 * images.len()).div_ceil(images.len() + labels.len());
-    [&[u8::try_from(share).expect("below 256")], &images[..], &labels].concat()
+    let fraction = (256 * images.len()).div_ceil(images.len() + labels.len());
+    [&[u8::try_from(fraction).expect("below 256")], &images[..], &labels].concat()
 }
 
 fn parquet() -> Vec<u8> {
@@ -75,10 +75,10 @@ fn parquet() -> Vec<u8> {
 }
 
 fn ledger(contract: &Contract) -> Vec<u8> {
-    let file = File { name: "rows.csv", bytes: b"a,b,label\n1,red,x\n2,green,y\n3,blue\n4,blue,y\n" };
-    let door = from_bytes(file, None, &Source::new("rows.csv"), &Limits::default()).expect("a table");
+    let file = NamedBytes { name: "rows.csv", bytes: b"a,b,label\n1,red,x\n2,green,y\n3,blue\n4,blue,y\n" };
+    let raw_table = from_bytes(file, None, &Source::new("rows.csv"), &Limits::default()).expect("a table");
     let mut bytes = Vec::new();
-    admit(door, contract).expect("its columns").value.ledger().write(&mut bytes).expect("memory takes it");
+    admit(raw_table, contract).expect("its columns").value.ledger().write(&mut bytes).expect("memory takes it");
     bytes
 }
 
@@ -87,10 +87,10 @@ fn requests() -> Vec<Vec<u8>> {
     let flat = body(r#""datatype":"FP32","data":[0.5,0,1,1e-3]"#).into_bytes();
     let nested = body(r#""datatype":"INT8","data":[[[1,0],[0,1]]]"#).into_bytes();
     let mut binary = body(r#""datatype":"FP32","parameters":{"binary_data_size":16}"#).into_bytes();
-    let share = (1..=255).find(|share| (binary.len() + 16) * share / 256 == binary.len());
+    let fraction = (1..=255).find(|fraction| (binary.len() + 16) * fraction / 256 == binary.len());
     binary.extend([0; 16]);
-    let share = share.and_then(|share| u8::try_from(share).ok());
+    let fraction = fraction.and_then(|fraction| u8::try_from(fraction).ok());
     let plain = |body: Vec<u8>| [&[0, 0], &body[..]].concat();
-    let binary = share.map(|share| [&[1, share], &binary[..]].concat());
+    let binary = fraction.map(|fraction| [&[1, fraction], &binary[..]].concat());
     [plain(flat), plain(nested)].into_iter().chain(binary).collect()
 }

@@ -96,7 +96,7 @@ fn table() -> Result<String> {
         evidence: &evidence,
         policy: &policy,
         verdicts: &verdicts,
-        outcome: report::Outcome::Refused,
+        outcome: report::GateResult::Refused,
         data: &data,
         reconstructions: &[],
     };

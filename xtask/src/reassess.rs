@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use underpin::{Outcome, Request};
+use underpin::{ReassessmentResult, Request};
 
 use crate::console::Console;
 use crate::pipeline::{existing, policy, revision, table, versions, who};
@@ -55,8 +55,8 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     if console.json {
         let mut result = table::json(&reassessed.finished);
         let reason = match &reassessed.outcome {
-            Outcome::Renewed => None,
-            Outcome::Revoked { reason } => Some(reason),
+            ReassessmentResult::Renewed => None,
+            ReassessmentResult::Revoked { reason } => Some(reason),
         };
         result["outcome"] = if reason.is_some() { "revoked" } else { "renewed" }.into();
         result["reason"] = serde_json::json!(reason);
@@ -70,8 +70,8 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         console.print(&format_args!("traffic: {seen} examples, {shifted} of {compared} histograms drifted"))?;
     }
     Ok(match &reassessed.outcome {
-        Outcome::Renewed => ExitCode::SUCCESS,
-        Outcome::Revoked { reason } => {
+        ReassessmentResult::Renewed => ExitCode::SUCCESS,
+        ReassessmentResult::Revoked { reason } => {
             if !console.quiet {
                 eprintln!("revoked: {reason}");
             }

@@ -39,11 +39,11 @@ pub(crate) struct Ran {
     /// The recipe, as it was asked for.
     pub(crate) recipe: String,
     pub(crate) seed: u64,
-    /// Share of the test rows told right.
+    /// Fraction of the test rows classified correctly.
     pub(crate) accuracy: f64,
-    /// The same of the twin without privacy, if the recipe trains one.
+    /// The same of the baseline without privacy, if the recipe trains one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) twin_accuracy: Option<f64>,
+    pub(crate) baseline_accuracy: Option<f64>,
     /// ε, from both sides, at `delta`; neighbours differ in whether one row contributes.
     pub(crate) epsilon_upper: f64,
     pub(crate) epsilon_lower: f64,
@@ -84,7 +84,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         recipe: arguments.recipe.clone(),
         seed,
         accuracy: achieved.accuracy,
-        twin_accuracy: achieved.twin_accuracy,
+        baseline_accuracy: achieved.baseline_accuracy,
         epsilon_upper: achieved.epsilon.upper,
         epsilon_lower: achieved.epsilon.lower,
         epsilon_audited: achieved.audit.map(|audit| audit.epsilon_lower),
@@ -124,8 +124,8 @@ fn plan(name: &str) -> Result<Plan> {
 fn print(ran: &Ran, known: bool) {
     println!("{} on {} rows, seed {}", ran.recipe, ran.rows, ran.seed);
     println!("accuracy  {:.2} % of {} test rows", 100.0 * ran.accuracy, ran.test_rows);
-    if let Some(twin) = ran.twin_accuracy {
-        println!("twin      {:.2} % without privacy", 100.0 * twin);
+    if let Some(baseline) = ran.baseline_accuracy {
+        println!("baseline  {:.2} % without privacy", 100.0 * baseline);
     }
     println!(
         "epsilon   at most {:.4}, at least {:.4} by the accountant, at delta {:e}",

@@ -134,7 +134,7 @@ pub trait Attack<Target: ?Sized> {
     fn run(&self, target: &Target, samples: &Examples, seed: Seed) -> Result<Self::Outcome, Self::Error>;
 }
 
-/// Outcome of an evasion attack: inputs near the given ones, meant to be misread.
+/// Outcome of an evasion attack: inputs near the given ones, meant to be misclassified.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Perturbed {
     /// One perturbed input per sample, in the samples' order; within `radius` of it, and in `[0, 1]`.

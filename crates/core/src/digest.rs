@@ -4,12 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
 
 use crate::Error;
 
 /// A SHA-256 digest, written as 64 lower-case hexadecimal digits.
-///
-/// The vocabulary hashes nothing; whoever holds the bytes does.
 ///
 /// # Examples
 ///
@@ -36,7 +35,21 @@ impl schemars::JsonSchema for Digest {
 }
 
 impl Digest {
-    /// Names bytes already hashed.
+    /// Hashes `bytes` with SHA-256.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use underpin_core::Digest;
+    ///
+    /// let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    /// assert_eq!(Digest::of(b"").to_string(), empty);
+    /// ```
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// Wraps bytes that are already hashed.
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }

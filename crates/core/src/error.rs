@@ -1,19 +1,53 @@
-//! What the vocabulary refuses.
+//! Errors of `underpin-core`, and what the errors of every crate have in common.
 
-/// What `underpin-core` refuses.
+use std::borrow::Cow;
+
+/// A number outside the interval that is allowed. Every crate's error has one variant that holds it.
+///
+/// # Examples
+///
+/// ```
+/// use underpin_core::OutOfRange;
+///
+/// let error = OutOfRange::new("sampling_rate", 1.5, "[0, 1]");
+/// assert_eq!(error.to_string(), "sampling_rate = 1.5 is outside [0, 1]");
+/// ```
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{name} = {value} is outside {range}")]
+pub struct OutOfRange {
+    /// The parameter, as written in the source paper or in the configuration file.
+    pub name: Cow<'static, str>,
+    /// Rejected value.
+    pub value: f64,
+    /// Allowed interval.
+    pub range: Cow<'static, str>,
+}
+
+impl OutOfRange {
+    /// `name` is `value`, which lies outside `range`.
+    pub fn new(name: impl Into<Cow<'static, str>>, value: f64, range: impl Into<Cow<'static, str>>) -> Self {
+        Self { name: name.into(), value, range: range.into() }
+    }
+}
+
+/// Where the cause of an error lies. Every crate's error classifies each of its variants (`Error::origin`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorOrigin {
+    /// The caller passed an argument or a setting that is not allowed. Calling again with the same arguments fails again.
+    Caller,
+    /// The data, a file or a message is malformed, or was tampered with: treat it as hostile.
+    Input,
+    /// A file, the disk, the network or another process failed. Calling again later may succeed.
+    System,
+}
+
+/// Errors of `underpin-core`.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A quantity lies outside its mathematical range.
-    #[error("{name} = {value} is outside {range}")]
-    OutOfRange {
-        /// Parameter as written in the source paper.
-        name: &'static str,
-        /// Rejected value.
-        value: f64,
-        /// Allowed interval.
-        range: &'static str,
-    },
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
     /// A buffer's length does not fit the shape it is said to have.
     #[error("{name} holds {found} values where {expected} are needed")]
     Length {
@@ -68,4 +102,14 @@ pub enum Error {
         /// What is wrong with it.
         fault: String,
     },
+}
+
+impl Error {
+    pub(crate) fn out_of_range(
+        name: impl Into<Cow<'static, str>>,
+        value: f64,
+        range: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::OutOfRange(OutOfRange::new(name, value, range))
+    }
 }

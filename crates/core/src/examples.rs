@@ -21,11 +21,11 @@ impl Shape {
         let size = axes.iter().try_fold(1_usize, |size, axis| size.checked_mul(*axis));
         match size {
             Some(size) if !axes.is_empty() && (1..=1 << 31).contains(&size) => Ok(Self(axes)),
-            _ => Err(Error::OutOfRange {
-                name: "values per example",
-                value: axes.iter().map(|axis| *axis as f64).product::<f64>(),
-                range: "[1, 2^31]",
-            }),
+            _ => Err(Error::out_of_range(
+                "values per example",
+                axes.iter().map(|axis| *axis as f64).product::<f64>(),
+                "[1, 2^31]",
+            )),
         }
     }
 

@@ -17,7 +17,7 @@ mod taxonomy;
 pub use attack::{Attack, Denied, LossGradient, Perturbed, Predict, Trigger};
 pub use defence::{Audited, Point, Record, Sanitizer, Series, Trainer, Value};
 pub use digest::Digest;
-pub use error::Error;
+pub use error::{Error, ErrorOrigin, OutOfRange};
 pub use evidence::{Evidence, Subject};
 pub use examples::{Disclosure, Examples, Inputs, Outputs, Shape};
 pub use measurement::{About, Control, Direction, Interval, Measurement, Metric, Quantity, System, Unit};

@@ -114,13 +114,13 @@ pub enum Direction {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
-    /// Share of unperturbed inputs read right.
+    /// Fraction of unperturbed inputs classified correctly.
     CleanAccuracy,
     /// Clean accuracy of the undefended model less that of the defended one.
     AccuracyLoss,
-    /// Share of inputs read right before and after the attack.
+    /// Fraction of inputs classified correctly before and after the attack.
     RobustAccuracy,
-    /// Share of the attack's trials that succeed.
+    /// Fraction of the attack's trials that succeed.
     AttackSuccessRate,
     /// Accuracy lost to poisoned rows.
     PoisonAccuracyDrop,
@@ -134,13 +134,13 @@ pub enum Quantity {
     Epsilon,
     /// Likeness of a reconstruction to unseen members of its class: 0 as an arbitrary input, 1 as the class mean.
     InversionScore,
-    /// Share of inputs on which a stolen copy agrees with its victim.
+    /// Fraction of inputs on which a stolen copy agrees with its victim.
     Fidelity,
     /// Fidelity beyond that of the same copy trained without the victim's answers.
     FidelityGain,
-    /// Share of planted faults that are caught.
+    /// Fraction of injected faults that are caught.
     DetectionRate,
-    /// Share of clean rows that are flagged.
+    /// Fraction of clean rows that are flagged.
     FalsePositiveRate,
     /// Expected calibration error.
     CalibrationError,
@@ -148,15 +148,15 @@ pub enum Quantity {
     ShiftAccuracy,
     /// Accuracy of the worst group.
     WorstGroupAccuracy,
-    /// Share of inputs answered when abstaining to keep a stated risk.
+    /// Fraction of inputs answered when abstaining to keep a stated risk.
     Coverage,
     /// Error among the inputs answered.
     SelectiveRisk,
     /// Mean cost of an answer under the policy's cost matrix.
     ExpectedCost,
-    /// Share of answers that are confusions the policy forbids.
+    /// Fraction of answers that are confusions the policy forbids.
     ForbiddenConfusion,
-    /// Share of out-of-scope inputs abstained on.
+    /// Fraction of out-of-scope inputs abstained on.
     OutOfScopeAbstention,
 }
 
@@ -274,7 +274,7 @@ impl Interval {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Control {
-    /// The planted target: what makes it weak or ideal.
+    /// The injected target: what makes it weak or ideal.
     pub target: String,
     /// The quantity measured on it.
     #[serde(with = "float")]

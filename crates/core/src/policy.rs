@@ -189,7 +189,7 @@ pub struct Confusion {
     pub truth: String,
     /// Name of the class answered.
     pub answer: String,
-    /// Cost of one such answer, or the largest share of such answers among inputs of the true class.
+    /// Cost of one such answer, or the largest fraction of such answers among inputs of the true class.
     pub weight: f64,
 }
 
@@ -280,10 +280,10 @@ impl TryFrom<PolicyText> for Policy {
             return Err(Error::IncompletePolicy { policy: text.name, missing });
         }
         if !(0.0..1.0).contains(&text.max_rejected) {
-            return Err(Error::OutOfRange { name: "max_rejected", value: text.max_rejected, range: "[0, 1)" });
+            return Err(Error::out_of_range("max_rejected", text.max_rejected, "[0, 1)"));
         }
         if text.valid_days == 0 {
-            return Err(Error::OutOfRange { name: "valid_days", value: 0.0, range: "[1, 4294967295]" });
+            return Err(Error::out_of_range("valid_days", 0.0, "[1, 4294967295]"));
         }
         Ok(Self {
             name: text.name,

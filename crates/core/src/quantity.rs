@@ -26,7 +26,7 @@ macro_rules! quantity {
                 if value.is_finite() && within(value) {
                     Ok(Self(value))
                 } else {
-                    Err(Error::OutOfRange { name: $name, value, range: $range })
+                    Err(Error::out_of_range($name, value, $range))
                 }
             }
 

@@ -48,7 +48,7 @@ pub fn weakest_link(measurements: &[Measurement], system: System) -> (Vec<(Threa
 /// [`Error::OutOfRange`] with fewer than two points, budgets that do not start at 0 and increase, or performance
 /// outside `[0, 1]` (NaN included).
 pub fn resilience(curve: &[Point]) -> Result<f64, Error> {
-    let refuse = |name, value, range| Err(Error::OutOfRange { name, value, range });
+    let refuse = |name, value, range| Err(Error::out_of_range(name, value, range));
     let (Some(first), Some(last), true) = (curve.first(), curve.last(), curve.len() >= 2) else {
         return refuse("points of the curve", curve.len() as f64, "[2, inf)");
     };

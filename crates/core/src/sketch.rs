@@ -23,7 +23,7 @@ impl TryFrom<Vec<u64>> for FeatureSketch {
         }
         match counts.iter().try_fold(0_u64, |sum, count| sum.checked_add(*count)) {
             Some(_) => Ok(Self(counts)),
-            None => Err(Error::OutOfRange { name: "sum of a histogram", value: f64::INFINITY, range: "[0, 2^64)" }),
+            None => Err(Error::out_of_range("sum of a histogram", f64::INFINITY, "[0, 2^64)")),
         }
     }
 }

@@ -76,9 +76,9 @@ words!(Phase {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Threat {
-    /// Training rows are planted or altered; backdoors included.
+    /// Training rows are injected or altered; backdoors included.
     Poisoning,
-    /// Inputs are perturbed to be misread.
+    /// Inputs are perturbed to be misclassified.
     Evasion,
     /// Training inputs or class prototypes are reconstructed.
     Inversion,

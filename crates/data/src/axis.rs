@@ -109,12 +109,12 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// Median and median absolute deviation.
-pub(crate) struct Middle {
+pub(crate) struct MedianMad {
     median: f64,
     deviation: f64,
 }
 
-impl Middle {
+impl MedianMad {
     /// Of at least one place.
     pub(crate) fn of(mut places: Vec<f64>) -> Self {
         let median = median(&mut places);

@@ -25,13 +25,13 @@ pub(crate) enum Batch {
     /// `pixels`, fixed-size binary, and `label`, an unsigned byte.
     Images(RecordBatch),
     /// Rows that do not fit the columns: `line`, as it came, and `fault`, why it does not fit.
-    Misfits(RecordBatch),
+    MalformedRows(RecordBatch),
 }
 
 impl Batch {
     fn record(&self) -> &RecordBatch {
         match self {
-            Self::Cells(batch) | Self::Images(batch) | Self::Misfits(batch) => batch,
+            Self::Cells(batch) | Self::Images(batch) | Self::MalformedRows(batch) => batch,
         }
     }
 
@@ -48,7 +48,7 @@ impl Batch {
                 pixels: columns[1].as_fixed_size_binary().value(at),
                 label: columns[2].as_primitive::<UInt8Type>().value(at),
             },
-            Self::Misfits(_) => Cells::Misfit {
+            Self::MalformedRows(_) => Cells::Malformed {
                 line: columns[1].as_binary::<i64>().value(at),
                 fault: columns[2].as_string::<i32>().value(at),
             },
@@ -76,7 +76,7 @@ pub(crate) struct Builder {
     ids: Vec<u64>,
     cells: Vec<BinaryBuilder>,
     bytes: usize,
-    misfits: Misfits,
+    malformed: MalformedRows,
     done: Vec<Batch>,
 }
 
@@ -87,7 +87,7 @@ impl Builder {
             ids: vec![],
             cells: columns.iter().map(|_| BinaryBuilder::with_capacity(0, 0)).collect(),
             bytes: 0,
-            misfits: Misfits::default(),
+            malformed: MalformedRows::default(),
             done: vec![],
         }
     }
@@ -113,7 +113,7 @@ impl Builder {
 
     /// Adds a row that does not fit the columns.
     pub(crate) fn misfit(&mut self, id: u64, line: &[u8], fault: &str) {
-        self.misfits.push(id, line, fault);
+        self.malformed.push(id, line, fault);
     }
 
     fn close(&mut self) {
@@ -130,19 +130,19 @@ impl Builder {
         if !self.ids.is_empty() {
             self.close();
         }
-        self.done.into_iter().chain(self.misfits.finish()).collect()
+        self.done.into_iter().chain(self.malformed.finish()).collect()
     }
 }
 
 /// Collects rows that do not fit their columns.
 #[derive(Default)]
-pub(crate) struct Misfits {
+pub(crate) struct MalformedRows {
     ids: Vec<u64>,
     lines: LargeBinaryBuilder,
     faults: StringBuilder,
 }
 
-impl Misfits {
+impl MalformedRows {
     pub(crate) fn push(&mut self, id: u64, line: &[u8], fault: &str) {
         self.ids.push(id);
         self.lines.append_value(line);
@@ -157,6 +157,6 @@ impl Misfits {
         let line = Field::new("line", DataType::LargeBinary, false);
         let schema = schema([line, Field::new("fault", DataType::Utf8, false)]);
         let columns: [ArrayRef; 2] = [Arc::new(self.lines.finish()), Arc::new(self.faults.finish())];
-        Some(Batch::Misfits(record(&schema, self.ids, columns)))
+        Some(Batch::MalformedRows(record(&schema, self.ids, columns)))
     }
 }

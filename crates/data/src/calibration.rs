@@ -11,7 +11,7 @@ use crate::Error;
 ///
 /// 1. If clean rows and held-out rows are exchangeable, a clean row is flagged with probability at most this rate
 ///    (`clean_scores_are_flagged_no_more_often_than_stated`).
-/// 2. With enough held-out rows (299 for 1 %) the share flagged is, with 95 % confidence over the held-out rows, at most
+/// 2. With enough held-out rows (299 for 1 %) the fraction flagged is, with 95 % confidence over the held-out rows, at most
 ///    this rate (`with_enough_rows_the_rate_holds_with_confidence`). With fewer only the first holds; with too few (under
 ///    99 for 1 %) nothing is flagged, and the record says so.
 ///
@@ -32,12 +32,12 @@ impl FalsePositiveRate {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] unless `0 < rate < 1`.
+    /// [`Error::OutOfRange`] unless `0 < rate < 1`.
     pub fn new(rate: f64) -> Result<Self, Error> {
         if rate > 0.0 && rate < 1.0 {
             Ok(Self(rate))
         } else {
-            Err(Error::Setting { name: "false_positive_rate", value: rate, range: "(0, 1)" })
+            Err(Error::out_of_range("false_positive_rate", rate, "(0, 1)"))
         }
     }
 
@@ -59,7 +59,7 @@ impl FalsePositiveRate {
     }
 
     /// Which of `count` sorted reference scores, from 1, is the threshold.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count is a count")]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a fraction of a count is a count")]
     fn rank(self, count: usize) -> Option<usize> {
         if let Some(above) = self.tolerated(count) {
             return Some(count - above);
@@ -125,7 +125,7 @@ mod tests {
         }
     }
 
-    /// In 2,000 trials the share flagged exceeds the rate in at most 5 % of them: 146 of 2,000 is 4.7 standard
+    /// In 2,000 trials the fraction flagged exceeds the rate in at most 5 % of them: 146 of 2,000 is 4.7 standard
     /// deviations above, a false alarm of about one in a million.
     #[test]
     fn with_enough_rows_the_rate_holds_with_confidence() {

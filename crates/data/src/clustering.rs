@@ -17,7 +17,7 @@ use crate::spectral::{Representation, represent};
 /// Representations are whitened by the spread of rows about their classes' means. Each class is split in two where its
 /// places along the direction of greatest variance fall apart most (two means in one dimension). The smaller part is
 /// judged by exclusionary reclassification: each of its rows is given the most frequent class among its `neighbours`
-/// nearest rows outside the part. If at least the share `reclassified` of the part goes to other classes, and these rows
+/// nearest rows outside the part. If at least the fraction `reclassified` of the part goes to other classes, and these rows
 /// share a value of some feature that is rare elsewhere (a trigger: 90 % of them have it, at most 3 % of all rows outside
 /// the part), they are dropped. Held-out rows of that part that go to other classes are left out of all later
 /// calibration.
@@ -42,7 +42,7 @@ pub struct ActivationClustering<'a> {
     pub representation: &'a dyn Representation,
     /// Number of neighbours that vote, 1 to 32.
     pub neighbours: usize,
-    /// Share of a part that must go to other classes, in `(0, 1]`.
+    /// Fraction of a part that must go to other classes, in `(0, 1]`.
     pub reclassified: f64,
 }
 
@@ -59,7 +59,7 @@ const PART: usize = 5;
 const SAMPLE: usize = 10_000;
 /// Values this near count as the same.
 const SAME: f32 = 0.01;
-/// Share of a part's strangers that must have a trigger's value, and share of all others that may.
+/// Fraction of a part's strangers that must have a trigger's value, and share of all others that may.
 const TOGETHER: f64 = 0.9;
 const ELSEWHERE: f64 = 0.03;
 
@@ -68,7 +68,7 @@ impl Sanitizer<Collection> for ActivationClustering<'_> {
 
     fn sanitize(&self, collection: Collection) -> Result<Audited<Collection>, Error> {
         if !(self.reclassified > 0.0 && self.reclassified <= 1.0) {
-            return Err(Error::Setting { name: "reclassified", value: self.reclassified, range: "(0, 1]" });
+            return Err(Error::out_of_range("reclassified", self.reclassified, "(0, 1]"));
         }
         let neighbours = checked(self.neighbours)?;
         collection.judge("activation_clustering", |collection, record| {
@@ -93,14 +93,14 @@ impl Sanitizer<Collection> for ActivationClustering<'_> {
                 let voters: Vec<usize> = all.iter().copied().filter(|at| !part.rows.contains(at)).collect();
                 let vote = Vote { voters: rows.select(&sample(&voters)), neighbours };
                 let strangers = vote.strangers(rows, &part.rows.iter().copied().collect::<Vec<_>>());
-                let share = strangers.len() as f64 / part.rows.len() as f64;
-                tracing::debug!(class, part = part.rows.len(), share, "part reclassified");
-                if share < self.reclassified {
+                let fraction = strangers.len() as f64 / part.rows.len() as f64;
+                tracing::debug!(class, part = part.rows.len(), fraction, "part reclassified");
+                if fraction < self.reclassified {
                     continue;
                 }
                 let Some((feature, value)) = shared_value(rows, &strangers, &part.rows) else { continue };
                 let detail = format!(
-                    "{share:.3} of {} rows go to other classes, allowed: less than {}; feature {feature} is {value} in them",
+                    "{fraction:.3} of {} rows go to other classes, allowed: less than {}; feature {feature} is {value} in them",
                     part.rows.len(),
                     self.reclassified
                 );
@@ -126,7 +126,7 @@ impl Sanitizer<Collection> for ActivationClustering<'_> {
 fn shared_value(rows: &Examples, strangers: &[usize], part: &BTreeSet<usize>) -> Option<(usize, f32)> {
     let inputs = rows.inputs();
     let outside: Vec<usize> = (0..rows.len()).filter(|at| !part.contains(at)).collect();
-    let share = |of: &[usize], feature: usize, value: f32| {
+    let fraction = |of: &[usize], feature: usize, value: f32| {
         let same = of.iter().filter(|at| (inputs.row(**at)[feature] - value).abs() <= SAME);
         same.count() as f64 / of.len().max(1) as f64
     };
@@ -134,8 +134,8 @@ fn shared_value(rows: &Examples, strangers: &[usize], part: &BTreeSet<usize>) ->
         let mut values: Vec<f32> = strangers.iter().map(|at| inputs.row(*at)[feature]).collect();
         values.sort_by(f32::total_cmp);
         let value = *values.get(values.len() / 2)?;
-        let rare = || share(&outside, feature, value) <= ELSEWHERE;
-        (share(strangers, feature, value) >= TOGETHER && rare()).then_some((feature, value))
+        let rare = || fraction(&outside, feature, value) <= ELSEWHERE;
+        (fraction(strangers, feature, value) >= TOGETHER && rare()).then_some((feature, value))
     })
 }
 

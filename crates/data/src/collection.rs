@@ -1,4 +1,4 @@
-//! Rows on their way from the door to training, each with its fate.
+//! Rows on their way from the file to training, each with its decision.
 
 use std::sync::Arc;
 
@@ -8,21 +8,21 @@ use underpin_core::{Audited, Examples, Inputs, Record};
 
 use crate::Error;
 use crate::contract::Contract;
-use crate::door::Door;
 use crate::encode::Encoder;
-use crate::ledger::{Drop, Fate, Ledger, Reason};
+use crate::ledger::{Reason, Rejection, RowDecision, RowLedger};
 use crate::neighbours::Neighbours;
+use crate::raw::RawTable;
 use crate::rows::Rows;
 
-/// Rows that kept the contract, the fate of every row that came, and the rows held out.
+/// Rows that kept the contract, the decision of every row that came, and the rows held out.
 ///
 /// Sanitizers take rows out; none puts rows in or changes one. Each judges a collection once: what it kept, it keeps.
 #[derive(Clone, Debug)]
 pub struct Collection {
-    door: Arc<Door>,
+    raw_table: Arc<RawTable>,
     contract: Arc<Contract>,
     rows: Rows,
-    ledger: Ledger,
+    ledger: RowLedger,
     held_out: Option<Arc<Rows>>,
     judged: Vec<String>,
     pub(crate) neighbours: Option<Arc<Neighbours>>,
@@ -44,13 +44,13 @@ pub struct Floor {
 ///
 /// [`Error::MissingColumn`] or [`Error::ShapeMismatch`] when the file has not the contract's columns. A bad row is no
 /// error.
-pub fn admit(door: Door, contract: &Contract) -> Result<Audited<Collection>, Error> {
-    let encoder = Encoder::new(contract, &door)?;
-    let encoded: Vec<_> = (0..door.len()).into_par_iter().map(|at| encoder.encode(door.nth(at))).collect();
+pub fn admit(raw_table: RawTable, contract: &Contract) -> Result<Audited<Collection>, Error> {
+    let encoder = Encoder::new(contract, &raw_table)?;
+    let encoded: Vec<_> = (0..raw_table.len()).into_par_iter().map(|at| encoder.encode(raw_table.nth(at))).collect();
     let mut record = Record::default();
     let mut values = Vec::with_capacity(encoded.len() * contract.shape().size());
-    let (mut labels, mut ids, mut fates, mut clamped) = (vec![], vec![], vec![], 0);
-    for (row, encoded) in door.rows().zip(encoded) {
+    let (mut labels, mut ids, mut decisions, mut clamped) = (vec![], vec![], vec![], 0);
+    for (row, encoded) in raw_table.rows().zip(encoded) {
         let dropped = match encoded {
             Ok(encoded) => {
                 values.extend(encoded.values);
@@ -59,16 +59,16 @@ pub fn admit(door: Door, contract: &Contract) -> Result<Audited<Collection>, Err
                 clamped += encoded.clamped;
                 None
             }
-            Err((reason, detail)) => Some(Drop { by: "contract".into(), reason, detail }),
+            Err((reason, detail)) => Some(Rejection { by: "contract".into(), reason, detail }),
         };
         let digest = if dropped.is_some() { row.digest() } else { underpin_core::Digest::new([0; 32]) };
-        fates.push(Fate { id: row.id(), digest, dropped });
+        decisions.push(RowDecision { id: row.id(), digest, dropped });
     }
     let inputs = Inputs::new(contract.shape().clone(), values)?;
     let rows = Rows::new(Examples::new(inputs, labels, contract.classes().len())?, ids)?;
-    let admitted = fates.iter_mut().filter(|fate| fate.dropped.is_none());
-    admitted.zip(rows.digests()).for_each(|(fate, digest)| fate.digest = *digest);
-    let ledger = Ledger::new(fates)?;
+    let admitted = decisions.iter_mut().filter(|decision| decision.dropped.is_none());
+    admitted.zip(rows.digests()).for_each(|(decision, digest)| decision.digest = *digest);
+    let ledger = RowLedger::new(decisions)?;
     record.set("collection.read", ledger.read());
     record.set("collection.contract.kept", ledger.kept());
     record.set("collection.contract.clamped_values", clamped);
@@ -76,8 +76,8 @@ pub fn admit(door: Door, contract: &Contract) -> Result<Audited<Collection>, Err
         record.set(format!("collection.contract.{reason}"), count);
     }
     tracing::info!(read = ledger.read(), kept = ledger.kept(), "contract checked");
-    let (door, contract) = (Arc::new(door), Arc::new(contract.clone()));
-    let value = Collection { door, contract, rows, ledger, held_out: None, judged: vec![], neighbours: None };
+    let (raw_table, contract) = (Arc::new(raw_table), Arc::new(contract.clone()));
+    let value = Collection { raw_table, contract, rows, ledger, held_out: None, judged: vec![], neighbours: None };
     Ok(Audited { value, record })
 }
 
@@ -103,13 +103,13 @@ impl Collection {
     }
 
     /// The rows as they came.
-    pub fn door(&self) -> &Door {
-        &self.door
+    pub fn raw_table(&self) -> &RawTable {
+        &self.raw_table
     }
 
     /// Features and label of the row `id` as it came, dropped or not, if it keeps `contract`.
     pub fn encoded(&self, contract: &Contract, id: u64) -> Option<(Vec<f32>, usize)> {
-        let encoded = Encoder::new(contract, &self.door).ok()?.encode(self.door.row(id)?).ok()?;
+        let encoded = Encoder::new(contract, &self.raw_table).ok()?.encode(self.raw_table.row(id)?).ok()?;
         Some((encoded.values, encoded.label))
     }
 
@@ -128,8 +128,8 @@ impl Collection {
         self.rows
     }
 
-    /// Every row's fate so far.
-    pub fn ledger(&self) -> &Ledger {
+    /// Every row's decision so far.
+    pub fn ledger(&self) -> &RowLedger {
         &self.ledger
     }
 
@@ -157,15 +157,19 @@ impl Collection {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`], [`Error::TooManyRejected`], [`Error::TooFewRows`] or [`Error::OneClass`].
+    /// [`Error::OutOfRange`], [`Error::TooManyRejected`], [`Error::TooFewRows`] or [`Error::OneClass`].
     pub fn check(&self, floor: &Floor) -> Result<(), Error> {
         if !(0.0..=1.0).contains(&floor.max_rejected) {
-            return Err(Error::Setting { name: "max_rejected", value: floor.max_rejected, range: "[0, 1]" });
+            return Err(Error::out_of_range("max_rejected", floor.max_rejected, "[0, 1]"));
         }
-        let file = self.door.name().to_owned();
+        let file = self.raw_table.name().to_owned();
         let (rows, kept) = (self.ledger.read(), self.ledger.kept());
         if (rows - kept) as f64 > floor.max_rejected * rows as f64 {
-            let first = self.ledger.fates().iter().find_map(|fate| fate.dropped.as_ref().map(|drop| (fate.id, drop)));
+            let first = self
+                .ledger
+                .decisions()
+                .iter()
+                .find_map(|decision| decision.dropped.as_ref().map(|drop| (decision.id, drop)));
             return Err(Error::TooManyRejected {
                 file,
                 rejected: rows - kept,
@@ -207,7 +211,7 @@ impl Collection {
         flags.sort_by_key(|flag| flag.position);
         flags.dedup_by_key(|flag| flag.position);
         for Flag { position, reason, detail } in &flags {
-            let drop = Drop { by: name.into(), reason: *reason, detail: detail.clone() };
+            let drop = Rejection { by: name.into(), reason: *reason, detail: detail.clone() };
             self.ledger.drop_row(self.rows.ids()[*position], drop);
         }
         let mut flagged = flags.iter().map(|flag| flag.position).peekable();

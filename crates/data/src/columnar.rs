@@ -14,9 +14,9 @@ use parquet::basic::Compression;
 use parquet::file::metadata::RowGroupMetaData;
 
 use crate::Error;
-use crate::batch::{Batch, Misfits, record, schema};
+use crate::batch::{Batch, MalformedRows, record, schema};
 use crate::cell::is_readable;
-use crate::door::Door;
+use crate::raw::RawTable;
 use crate::source::{Format, Limits};
 use crate::table::find_label;
 
@@ -24,13 +24,13 @@ use crate::table::find_label;
 const BATCH: usize = 1024;
 
 /// Reads a table of numbers, flags and words; an absent value becomes an empty cell.
-pub(crate) fn read(file: &str, bytes: Vec<u8>, label: Option<&str>, limits: &Limits) -> Result<Door, Error> {
+pub(crate) fn read(file: &str, bytes: Vec<u8>, label: Option<&str>, limits: &Limits) -> Result<RawTable, Error> {
     // The decoder is a large third-party parser: should hostile bytes make it panic, that is an error of the file.
     let decode = AssertUnwindSafe(|| decode(file, bytes, limits));
     let panicked = |_| Err(Error::Parquet { file: file.to_owned(), fault: "the decoder panicked".into() });
     let (columns, batches) = catch_unwind(decode).unwrap_or_else(panicked)?;
     let label = find_label(file, &columns, label)?;
-    Ok(Door::new(file, Format::Parquet, columns, label, batches))
+    Ok(RawTable::new(file, Format::Parquet, columns, label, batches))
 }
 
 fn decode(file: &str, bytes: Vec<u8>, limits: &Limits) -> Result<(Vec<String>, Vec<Batch>), Error> {
@@ -71,7 +71,7 @@ fn decode(file: &str, bytes: Vec<u8>, limits: &Limits) -> Result<(Vec<String>, V
     let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata).with_batch_size(BATCH).build();
     let schema = schema(viewed.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)));
     let (mut rows, mut size) = (0, 0);
-    let (mut batches, mut misfits) = (Vec::new(), Misfits::default());
+    let (mut batches, mut malformed) = (Vec::new(), MalformedRows::default());
     for batch in reader.map_err(|fault| refuse(fault.to_string()))? {
         let batch = batch.map_err(|fault| refuse(fault.to_string()))?;
         let ids: Vec<u64> = (rows + 1..).take(batch.num_rows()).collect();
@@ -81,9 +81,10 @@ fn decode(file: &str, bytes: Vec<u8>, limits: &Limits) -> Result<(Vec<String>, V
         size += batch.columns().iter().map(|column| size_of(column)).sum::<u64>();
         at_most("number of bytes, decompressed,", size, limits.bytes)?;
         let cells = record(&schema, ids, batch.columns().iter().cloned());
-        batches.push(Batch::Cells(set_aside(cells, &mut misfits, limits).map_err(|fault| refuse(fault.to_string()))?));
+        batches
+            .push(Batch::Cells(set_aside(cells, &mut malformed, limits).map_err(|fault| refuse(fault.to_string()))?));
     }
-    batches.extend(misfits.finish());
+    batches.extend(malformed.finish());
     Ok((names, batches))
 }
 
@@ -123,10 +124,10 @@ fn size_of(column: &dyn Array) -> u64 {
     }
 }
 
-/// Moves rows with a cell that is too long to the misfits.
+/// Moves rows with a cell that is too long to the malformed.
 fn set_aside(
     cells: RecordBatch,
-    misfits: &mut Misfits,
+    malformed: &mut MalformedRows,
     limits: &Limits,
 ) -> Result<RecordBatch, arrow_schema::ArrowError> {
     let mut long = vec![None; cells.num_rows()];
@@ -146,7 +147,7 @@ fn set_aside(
     for (at, long) in long.iter().enumerate() {
         if let Some(cell) = long {
             let row = batch.row(at);
-            misfits.push(row.id(), &row.line(), &format!("cell {cell} is longer than {} bytes", limits.cell));
+            malformed.push(row.id(), &row.line(), &format!("cell {cell} is longer than {} bytes", limits.cell));
         }
     }
     Ok(kept)

@@ -53,7 +53,7 @@ impl Sanitizer<Collection> for ExactDuplicates {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NearDuplicates {
-    /// Share of the median nearest distance, in `[0, 1]`.
+    /// Fraction of the median nearest distance, in `[0, 1]`.
     pub ratio: f64,
 }
 
@@ -106,7 +106,7 @@ impl Sanitizer<Collection> for NearDuplicates {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Leakage {
-    /// Share of the median nearest distance, in `[0, 1]`.
+    /// Fraction of the median nearest distance, in `[0, 1]`.
     pub ratio: f64,
 }
 
@@ -155,7 +155,7 @@ impl Sanitizer<Collection> for Leakage {
 #[allow(clippy::cast_possible_truncation, reason = "a distance in f32 times a ratio")]
 fn limit(ratio: f64, neighbours: &Neighbours) -> Result<f32, Error> {
     if !(0.0..=1.0).contains(&ratio) {
-        return Err(Error::Setting { name: "ratio", value: ratio, range: "[0, 1]" });
+        return Err(Error::out_of_range("ratio", ratio, "[0, 1]"));
     }
     let lists = if neighbours.held_out.is_empty() { &neighbours.rows } else { &neighbours.held_out };
     let mut nearest: Vec<f32> = lists.iter().filter_map(|near| near.first()).map(|(_, distance)| *distance).collect();

@@ -6,8 +6,8 @@ use underpin_core::Trigger;
 
 use crate::Error;
 use crate::contract::{Contract, Kind};
-use crate::door::Door;
 use crate::ledger::Reason;
+use crate::raw::RawTable;
 use crate::row::{RawRow, Refusal, shortened};
 
 /// Where one column's cell lies, and where its features go.
@@ -51,14 +51,14 @@ pub(crate) struct Encoded {
 
 impl<'a> Encoder<'a> {
     /// Finds the contract's columns among the file's.
-    pub(crate) fn new(contract: &'a Contract, door: &'a Door) -> Result<Self, Error> {
+    pub(crate) fn new(contract: &'a Contract, raw_table: &'a RawTable) -> Result<Self, Error> {
         let missing = |column: &str| Error::MissingColumn {
-            file: door.name().to_owned(),
+            file: raw_table.name().to_owned(),
             column: column.to_owned(),
-            found: door.columns().to_vec(),
+            found: raw_table.columns().to_vec(),
         };
         let position =
-            |name: &str| door.columns().iter().position(|column| column == name).ok_or_else(|| missing(name));
+            |name: &str| raw_table.columns().iter().position(|column| column == name).ok_or_else(|| missing(name));
         let label = position(contract.label())?;
         let mut fields = Vec::new();
         let mut feature = 0;
@@ -66,15 +66,15 @@ impl<'a> Encoder<'a> {
             match &column.kind {
                 Kind::Ignored { .. } => {}
                 Kind::Pixels { count, max } => {
-                    let cells = (0..door.columns().len()).filter(|at| *at != label);
-                    if *count != door.columns().len() - 1 {
-                        let (file, shape) = (door.name().to_owned(), contract.shape().axes().to_vec());
-                        let found = door.columns().len() - 1;
+                    let cells = (0..raw_table.columns().len()).filter(|at| *at != label);
+                    if *count != raw_table.columns().len() - 1 {
+                        let (file, shape) = (raw_table.name().to_owned(), contract.shape().axes().to_vec());
+                        let found = raw_table.columns().len() - 1;
                         return Err(Error::ShapeMismatch { file, shape, needed: *count, found });
                     }
                     fields.extend(cells.enumerate().map(|(feature, cell)| Field {
                         cell,
-                        name: &door.columns()[cell],
+                        name: &raw_table.columns()[cell],
                         kind: number(0.0, *max, 0.0),
                         feature,
                     }));
@@ -92,7 +92,7 @@ impl<'a> Encoder<'a> {
             feature += column.kind.width();
         }
         let classes = contract.classes().iter().enumerate().map(|(at, class)| (class.as_str(), at)).collect();
-        Ok(Self { fields, contract, classes, label, columns: door.columns() })
+        Ok(Self { fields, contract, classes, label, columns: raw_table.columns() })
     }
 
     /// The row's features and label, or why it breaks the contract: column, value and what is allowed.

@@ -1,11 +1,13 @@
-//! What collection refuses.
+//! Errors of this crate.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use underpin_core::OutOfRange;
 
 use crate::ledger::Reason;
 
-/// What `underpin-data` refuses. Bad rows are no errors: they are set aside with a [`Reason`].
+/// Errors of `underpin-data`. Bad rows are no errors: they are set aside with a [`Reason`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -183,8 +185,8 @@ pub enum Error {
         /// Rows needed.
         needed: usize,
     },
-    /// More than the stated share of rows was rejected.
-    #[error("{file}: {rejected} of {rows} rows rejected ({}), allowed is a share of {allowed}; first: {first}", counts(.reasons))]
+    /// More than the stated fraction of rows was rejected.
+    #[error("{file}: {rejected} of {rows} rows rejected ({}), allowed is a fraction of {allowed}; first: {first}", counts(.reasons))]
     TooManyRejected {
         /// Name of the file.
         file: String,
@@ -222,16 +224,9 @@ pub enum Error {
     /// The covariance of held-out rows cannot be factored.
     #[error("the covariance of the held-out representations is not positive definite")]
     Covariance,
-    /// A setting lies outside its range.
-    #[error("{name} = {value} is outside {range}")]
-    Setting {
-        /// Name of the setting.
-        name: &'static str,
-        /// Rejected value.
-        value: f64,
-        /// Allowed interval.
-        range: &'static str,
-    },
+    /// A setting or a value lies outside the interval that is allowed.
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
     /// A line of a ledger cannot be read.
     #[error("ledger line {line}: {fault}")]
     LedgerLine {
@@ -256,6 +251,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// `name` is `value`, which lies outside `range`.
+    pub(crate) fn out_of_range(
+        name: impl Into<Cow<'static, str>>,
+        value: f64,
+        range: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::OutOfRange(OutOfRange::new(name, value, range))
+    }
+
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, source }

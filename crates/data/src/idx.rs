@@ -9,7 +9,7 @@ use underpin_core::Shape;
 
 use crate::Error;
 use crate::batch::{Batch, record, schema};
-use crate::door::Door;
+use crate::raw::RawTable;
 use crate::source::{Format, Limits};
 
 /// An IDX file with `N` axes, whose bytes are as many as its header says.
@@ -49,7 +49,7 @@ impl<const N: usize> Idx<N> {
 }
 
 /// Images and their labels, as rows.
-pub(crate) fn read(images: Idx<3>, labels: Idx<1>, limits: &Limits) -> Result<Door, Error> {
+pub(crate) fn read(images: Idx<3>, labels: Idx<1>, limits: &Limits) -> Result<RawTable, Error> {
     let [rows, height, width] = images.axes;
     let refuse = |file, field, found, allowed| Err(Error::Idx { file, field, found, allowed });
     if labels.axes[0] != rows {
@@ -72,5 +72,5 @@ pub(crate) fn read(images: Idx<3>, labels: Idx<1>, limits: &Limits) -> Result<Do
     let batch = Batch::Images(record(&schema(fields), (1..=rows).collect(), columns));
     let columns = (1..=size).map(|pixel| format!("p{pixel}")).chain(["label".into()]).collect();
     let shape = Shape::new([1, axis(height), axis(width)])?;
-    Door::new(&images.name, Format::Idx, columns, axis(size), vec![batch]).with_shape(shape)
+    RawTable::new(&images.name, Format::Idx, columns, axis(size), vec![batch]).with_shape(shape)
 }

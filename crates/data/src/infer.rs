@@ -6,7 +6,7 @@ use underpin_core::Shape;
 
 use crate::Error;
 use crate::contract::{Column, Contract, Kind};
-use crate::door::Door;
+use crate::raw::RawTable;
 use crate::row::{RawRow, is_missing};
 
 /// Maxima of the usual pixel depths.
@@ -15,7 +15,7 @@ const DEPTHS: [f64; 5] = [1.0, 15.0, 16.0, 255.0, 65_535.0];
 const CATEGORIES: usize = 128;
 /// Most classes.
 const CLASSES: usize = 1_000;
-/// Share of the cells that must be numbers for a column to be numeric.
+/// Fraction of the cells that must be numbers for a column to be numeric.
 const NUMERIC: f64 = 0.9;
 /// Greatest share of the cells of a column of categories that may hold what no other cell holds.
 const ONCE: f64 = 0.1;
@@ -23,7 +23,7 @@ const ONCE: f64 = 0.1;
 const SLACK: f64 = 4.0;
 /// A value this many widths of all others away from them does not widen the range.
 const FAR: f64 = 10.0;
-/// Share of the values that may be passed over so, at each end.
+/// Fraction of the values that may be passed over so, at each end.
 const PASSED_OVER: f64 = 0.01;
 
 impl Contract {
@@ -41,7 +41,7 @@ impl Contract {
     ///
     /// [`Error::OneClass`], [`Error::TooManyClasses`] when the labels are no classes; [`Error::Contract`] when no column
     /// is of use, or pixels lie above 65,535.
-    pub fn infer(held_out: &Door) -> Result<Self, Error> {
+    pub fn infer(held_out: &RawTable) -> Result<Self, Error> {
         let sound = |row: &RawRow<'_>| row.fault().is_none() && row.not_text().is_none();
         let rows: Vec<RawRow<'_>> = held_out.rows().filter(sound).collect();
         let classes = classes(held_out, &rows)?;
@@ -63,15 +63,15 @@ impl Contract {
     }
 }
 
-fn classes(door: &Door, rows: &[RawRow<'_>]) -> Result<Vec<String>, Error> {
+fn classes(raw_table: &RawTable, rows: &[RawRow<'_>]) -> Result<Vec<String>, Error> {
     let mut counts = BTreeMap::new();
-    for label in rows.iter().filter_map(|row| row.label(door.label())) {
+    for label in rows.iter().filter_map(|row| row.label(raw_table.label())) {
         *counts.entry(label).or_insert(0_usize) += 1;
     }
-    let (file, found) = (door.name().to_owned(), counts.len());
+    let (file, found) = (raw_table.name().to_owned(), counts.len());
     let allowed = CLASSES.min(rows.len() / 2).max(2);
     if found > allowed {
-        let column = door.columns()[door.label()].clone();
+        let column = raw_table.columns()[raw_table.label()].clone();
         return Err(Error::TooManyClasses { file, column, found, rows: rows.len(), allowed });
     }
     let mut classes: Vec<String> = counts.into_keys().collect();
@@ -144,7 +144,7 @@ fn column(rows: &[RawRow<'_>], at: usize) -> Kind {
     Kind::Category { values: words.into_keys().collect() }
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small share of a count is a count")]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small fraction of a count is a count")]
 fn range(mut numbers: Vec<f64>) -> Kind {
     numbers.sort_by(f64::total_cmp);
     let spare = (numbers.len() as f64 * PASSED_OVER).ceil() as usize;

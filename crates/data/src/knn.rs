@@ -11,12 +11,12 @@ use crate::neighbours::{NEIGHBOURS, Near, Neighbours};
 
 /// Drops rows whose label their neighbours contradict more strongly than they contradict the labels of held-out rows.
 ///
-/// The score of a row is the share of its `neighbours` nearest rows that bear the most frequent other label, less the
+/// The score of a row is the fraction of its `neighbours` nearest rows that bear the most frequent other label, less the
 /// share that bear its own; ties are broken by how much nearer the nearest row of another label is. The row itself does
 /// not vote, so the vote is out of sample. A row is dropped when its score exceeds both `least` and the threshold.
 ///
-/// The rate should be well above the share of wrong labels expected among held-out rows: up to that share they do not
-/// raise the threshold above what clean rows give. `least` keeps the share of rows dropped far below the rate where
+/// The rate should be well above the fraction of wrong labels expected among held-out rows: up to that fraction they do not
+/// raise the threshold above what clean rows give. `least` keeps the fraction of rows dropped far below the rate where
 /// classes are apart.
 ///
 /// # Limits
@@ -35,7 +35,7 @@ pub struct KnnLabels {
     pub neighbours: usize,
     /// Contradiction below which no label is called wrong, in `[0, 1]`.
     pub least: f64,
-    /// Share of clean rows that may be flagged.
+    /// Fraction of clean rows that may be flagged.
     pub false_positive_rate: FalsePositiveRate,
 }
 
@@ -47,7 +47,7 @@ impl Sanitizer<Collection> for KnnLabels {
             let held_out = collection.reference("knn_labels")?;
             let votes = checked(self.neighbours)?;
             if !(0.0..=1.0).contains(&self.least) {
-                return Err(Error::Setting { name: "least", value: self.least, range: "[0, 1]" });
+                return Err(Error::out_of_range("least", self.least, "[0, 1]"));
             }
             record.set("collection.knn_labels.least", self.least);
             record.set("collection.knn_labels.neighbours", votes);
@@ -76,7 +76,7 @@ impl Sanitizer<Collection> for KnnLabels {
 pub struct KnnOutliers {
     /// Which neighbour's distance is taken, 1 to 32.
     pub neighbours: usize,
-    /// Share of clean rows that may be flagged.
+    /// Fraction of clean rows that may be flagged.
     pub false_positive_rate: FalsePositiveRate,
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn checked(neighbours: usize) -> Result<usize, Error> {
     if (1..=NEIGHBOURS).contains(&neighbours) {
         Ok(neighbours)
     } else {
-        Err(Error::Setting { name: "neighbours", value: neighbours as f64, range: "[1, 32]" })
+        Err(Error::out_of_range("neighbours", neighbours as f64, "[1, 32]"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Every row's fate.
+//! Every row's decision.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -65,7 +65,7 @@ impl fmt::Display for Reason {
 /// Why and by whom a row was dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Drop {
+pub struct Rejection {
     /// The sanitizer.
     pub by: String,
     /// The reason.
@@ -77,88 +77,91 @@ pub struct Drop {
 /// What became of one row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Fate {
+pub struct RowDecision {
     /// Identifier of the row: its line or position in the file, from 1.
     pub id: u64,
     /// SHA-256 of the row's canonical content.
     pub digest: Digest,
     /// Nothing while the row is kept.
-    pub dropped: Option<Drop>,
+    pub dropped: Option<Rejection>,
 }
 
-/// Every row's fate, in the order of the file, with a Merkle root over all of them.
+/// Every row's decision, in the order of the file, with a Merkle root over all of them.
 ///
 /// # Guarantees
 ///
-/// 1. Rows that pass [`Ledger::verify`] are exactly the kept rows, in order, bit for bit
+/// 1. Rows that pass [`RowLedger::verify`] are exactly the kept rows, in order, bit for bit
 ///    (`any_change_to_a_kept_row_is_named`).
 /// 2. Two ledgers have the same root only if they are the same, as far as SHA-256 resists collisions
 ///    (`any_change_of_a_fate_changes_the_root`).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ledger {
-    fates: Vec<Fate>,
+pub struct RowLedger {
+    decisions: Vec<RowDecision>,
 }
 
-impl Ledger {
-    /// A ledger of these fates.
+impl RowLedger {
+    /// A ledger of these decisions.
     ///
     /// # Errors
     ///
     /// [`Error::LedgerLine`] when identifiers do not increase.
-    pub fn new(fates: Vec<Fate>) -> Result<Self, Error> {
-        match fates.windows(2).position(|pair| pair[0].id >= pair[1].id) {
+    pub fn new(decisions: Vec<RowDecision>) -> Result<Self, Error> {
+        match decisions.windows(2).position(|pair| pair[0].id >= pair[1].id) {
             Some(at) => Err(Error::LedgerLine {
                 line: at + 2,
-                fault: format!("row id {} after {}; identifiers must increase", fates[at + 1].id, fates[at].id),
+                fault: format!("row id {} after {}; identifiers must increase", decisions[at + 1].id, decisions[at].id),
             }),
-            None => Ok(Self { fates }),
+            None => Ok(Self { decisions }),
         }
     }
 
-    /// The fates, by increasing identifier.
-    pub fn fates(&self) -> &[Fate] {
-        &self.fates
+    /// The decisions, by increasing identifier.
+    pub fn decisions(&self) -> &[RowDecision] {
+        &self.decisions
     }
 
-    /// The fate of row `id`.
-    pub fn fate(&self, id: u64) -> Option<&Fate> {
-        self.fates.binary_search_by_key(&id, |fate| fate.id).ok().map(|at| &self.fates[at])
+    /// The decision of row `id`.
+    pub fn decision(&self, id: u64) -> Option<&RowDecision> {
+        self.decisions.binary_search_by_key(&id, |decision| decision.id).ok().map(|at| &self.decisions[at])
     }
 
-    pub(crate) fn drop_row(&mut self, id: u64, drop: Drop) {
-        if let Ok(at) = self.fates.binary_search_by_key(&id, |fate| fate.id) {
-            self.fates[at].dropped.get_or_insert(drop);
+    pub(crate) fn drop_row(&mut self, id: u64, drop: Rejection) {
+        if let Ok(at) = self.decisions.binary_search_by_key(&id, |decision| decision.id) {
+            self.decisions[at].dropped.get_or_insert(drop);
         }
     }
 
     /// Number of rows read.
     pub fn read(&self) -> usize {
-        self.fates.len()
+        self.decisions.len()
     }
 
     /// Number of rows kept.
     pub fn kept(&self) -> usize {
-        self.fates.iter().filter(|fate| fate.dropped.is_none()).count()
+        self.decisions.iter().filter(|decision| decision.dropped.is_none()).count()
     }
 
     /// Number of rows dropped, by reason.
     pub fn dropped(&self) -> BTreeMap<Reason, usize> {
         let mut counts = BTreeMap::new();
-        for drop in self.fates.iter().filter_map(|fate| fate.dropped.as_ref()) {
+        for drop in self.decisions.iter().filter_map(|decision| decision.dropped.as_ref()) {
             *counts.entry(drop.reason).or_insert(0) += 1;
         }
         counts
     }
 
-    /// Merkle root (RFC 6962) over the fates; a leaf is the fate's line in the ledger file, without its line feed.
+    /// Merkle root (RFC 6962) over the decisions; a leaf is the decision's line in the ledger file, without its line feed.
     pub fn root(&self) -> Digest {
-        merkle::root(&self.fates.iter().map(|fate| merkle::leaf(fate.line().as_bytes())).collect::<Vec<_>>())
+        merkle::root(
+            &self.decisions.iter().map(|decision| merkle::leaf(decision.line().as_bytes())).collect::<Vec<_>>(),
+        )
     }
 
     /// Merkle root (RFC 6962) over the kept rows; a leaf is the identifier (8 bytes, little endian) and the digest.
     pub fn kept_root(&self) -> Digest {
-        let kept = self.fates.iter().filter(|fate| fate.dropped.is_none());
-        let leaf = |fate: &Fate| merkle::leaf(&[&fate.id.to_le_bytes()[..], fate.digest.bytes()].concat());
+        let kept = self.decisions.iter().filter(|decision| decision.dropped.is_none());
+        let leaf =
+            |decision: &RowDecision| merkle::leaf(&[&decision.id.to_le_bytes()[..], decision.digest.bytes()].concat());
         merkle::root(&kept.map(leaf).collect::<Vec<_>>())
     }
 
@@ -166,18 +169,18 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`Error::Mismatch`] naming the first row that differs, is dropped, planted, unknown or missing.
+    /// [`Error::Mismatch`] naming the first row that differs, is dropped, injected, unknown or missing.
     pub fn verify(&self, rows: &Rows) -> Result<(), Error> {
-        let mut kept = self.fates.iter().filter(|fate| fate.dropped.is_none());
+        let mut kept = self.decisions.iter().filter(|decision| decision.dropped.is_none());
         let fresh = rows.rehash();
         for (position, (id, digest)) in rows.ids().iter().zip(fresh).enumerate() {
             let mismatch = |fault| Err(Error::Mismatch { id: *id, position, fault });
             if *id >= crate::redteam::FIRST_ID {
-                return mismatch("it is planted; planted rows never train");
+                return mismatch("it is injected; injected rows never train");
             }
-            match (kept.next(), self.fate(*id)) {
+            match (kept.next(), self.decision(*id)) {
                 (_, None) => return mismatch("the ledger does not know it"),
-                (_, Some(Fate { dropped: Some(_), .. })) => return mismatch("the ledger says it was dropped"),
+                (_, Some(RowDecision { dropped: Some(_), .. })) => return mismatch("the ledger says it was dropped"),
                 (Some(next), _) if next.id != *id => {
                     return mismatch("it is out of order, or the row before it is missing");
                 }
@@ -187,7 +190,9 @@ impl Ledger {
             }
         }
         match kept.next() {
-            Some(fate) => Err(Error::Mismatch { id: fate.id, position: rows.ids().len(), fault: "it is missing" }),
+            Some(decision) => {
+                Err(Error::Mismatch { id: decision.id, position: rows.ids().len(), fault: "it is missing" })
+            }
             None => Ok(()),
         }
     }

@@ -3,49 +3,49 @@
 use std::io::{BufRead, Read, Write};
 
 use crate::Error;
-use crate::ledger::{Fate, Ledger};
+use crate::ledger::{RowDecision, RowLedger};
 use crate::source::Limits;
 
 /// Longest line of a ledger, in bytes.
 const LINE: u64 = 1 << 16;
 
-impl Fate {
-    /// The fate as one line of JSON, without a line feed.
+impl RowDecision {
+    /// The decision as one line of JSON, without a line feed.
     pub(crate) fn line(&self) -> String {
-        serde_json::to_string(self).expect("invariant: a fate holds nothing that JSON cannot say")
+        serde_json::to_string(self).expect("invariant: a decision holds nothing that JSON cannot say")
     }
 }
 
-impl Ledger {
-    /// Writes one fate per line.
+impl RowLedger {
+    /// Writes one decision per line.
     ///
     /// # Errors
     ///
     /// What the writer refuses.
     pub fn write(&self, mut to: impl Write) -> std::io::Result<()> {
-        self.fates().iter().try_for_each(|fate| writeln!(to, "{}", fate.line()))?;
+        self.decisions().iter().try_for_each(|decision| writeln!(to, "{}", decision.line()))?;
         to.flush()
     }
 
-    /// Reads what [`Ledger::write`] wrote; of anything else names the line that is wrong.
+    /// Reads what [`RowLedger::write`] wrote; of anything else names the line that is wrong.
     ///
     /// # Errors
     ///
-    /// [`Error::LedgerLine`] on a line that is no fate, is not written as [`Ledger::write`] would, or is out of order;
+    /// [`Error::LedgerLine`] on a line that is no decision, is not written as [`RowLedger::write`] would, or is out of order;
     /// [`Error::TooLarge`] above `limits.rows`.
     pub fn read_from(mut from: impl BufRead, limits: &Limits) -> Result<Self, Error> {
-        let mut fates: Vec<Fate> = Vec::new();
+        let mut decisions: Vec<RowDecision> = Vec::new();
         let mut line = Vec::new();
         loop {
             line.clear();
-            let at = fates.len() + 1;
+            let at = decisions.len() + 1;
             let refuse = |fault: String| Error::LedgerLine { line: at, fault };
             let taken =
                 from.by_ref().take(LINE).read_until(b'\n', &mut line).map_err(|fault| refuse(fault.to_string()))?;
             if taken == 0 {
-                return Self::new(fates);
+                return Self::new(decisions);
             }
-            if fates.len() as u64 >= limits.rows {
+            if decisions.len() as u64 >= limits.rows {
                 let found = limits.rows.saturating_add(1);
                 return Err(Error::TooLarge {
                     file: "ledger".into(),
@@ -57,11 +57,11 @@ impl Ledger {
             let Some(text) = line.strip_suffix(b"\n") else {
                 return Err(refuse(format!("the line is cut short or longer than {LINE} bytes")));
             };
-            let fate: Fate = serde_json::from_slice(text).map_err(|fault| refuse(fault.to_string()))?;
-            if fate.line().as_bytes() != text {
+            let decision: RowDecision = serde_json::from_slice(text).map_err(|fault| refuse(fault.to_string()))?;
+            if decision.line().as_bytes() != text {
                 return Err(refuse("not in canonical form".into()));
             }
-            fates.push(fate);
+            decisions.push(decision);
         }
     }
 }

@@ -41,7 +41,7 @@ pub struct Manifest {
     pub split: Option<Split>,
     /// What every row had to be.
     pub contract: Contract,
-    /// Merkle root over all fates.
+    /// Merkle root over all decisions.
     pub ledger_root: Digest,
     /// Merkle root over the kept rows.
     pub kept_root: Digest,
@@ -56,7 +56,7 @@ impl Manifest {
     ///
     /// [`Error::Core`] never: an admitted collection has classes.
     pub fn new(collection: &Collection, split: Option<Split>) -> Result<Self, Error> {
-        let (door, contract) = (collection.door(), collection.contract());
+        let (raw_table, contract) = (collection.raw_table(), collection.contract());
         let (rows, ledger) = (collection.rows(), collection.ledger());
         let sketched = collection.held_out().unwrap_or(rows).examples();
         let classes = contract.classes().len();
@@ -70,9 +70,9 @@ impl Manifest {
         sketch.observe(sketched.inputs(), &Outputs::new(classes, scores, Disclosure::Label)?);
         let subject = |(name, digest): &(String, Digest)| Subject { name: name.clone(), digest: *digest };
         Ok(Self {
-            source: door.name().to_owned(),
-            format: door.format(),
-            files: door.files().iter().map(subject).collect(),
+            source: raw_table.name().to_owned(),
+            format: raw_table.format(),
+            files: raw_table.files().iter().map(subject).collect(),
             read: ledger.read(),
             kept: ledger.kept(),
             dropped: ledger.dropped(),

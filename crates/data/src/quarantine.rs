@@ -8,7 +8,7 @@ use parquet::arrow::ArrowWriter;
 
 use crate::Error;
 use crate::collection::Collection;
-use crate::ledger::{Drop, Fate};
+use crate::ledger::{Rejection, RowDecision};
 
 /// Rows per batch.
 const BATCH: usize = 4096;
@@ -23,25 +23,34 @@ const BATCH: usize = 4096;
 /// [`Error::Parquet`] when `to` cannot be written.
 pub fn write_quarantine(collection: &Collection, to: impl Write + Send) -> Result<(), Error> {
     let refuse = |fault: &dyn std::fmt::Display| Error::Parquet { file: "quarantine".into(), fault: fault.to_string() };
-    let fates: Vec<_> =
-        collection.ledger().fates().iter().filter_map(|fate| Some((fate, fate.dropped.as_ref()?))).collect();
+    let decisions: Vec<_> = collection
+        .ledger()
+        .decisions()
+        .iter()
+        .filter_map(|decision| Some((decision, decision.dropped.as_ref()?)))
+        .collect();
     let schema = batch(collection, &[]).map_err(|fault| refuse(&fault))?.schema();
     let mut writer = ArrowWriter::try_new(to, schema, None).map_err(|fault| refuse(&fault))?;
-    for fates in fates.chunks(BATCH) {
-        let batch = batch(collection, fates).map_err(|fault| refuse(&fault))?;
+    for decisions in decisions.chunks(BATCH) {
+        let batch = batch(collection, decisions).map_err(|fault| refuse(&fault))?;
         writer.write(&batch).map_err(|fault| refuse(&fault))?;
     }
     writer.close().map_err(|fault| refuse(&fault))?;
     Ok(())
 }
 
-fn batch(collection: &Collection, fates: &[(&Fate, &Drop)]) -> Result<RecordBatch, arrow_schema::ArrowError> {
-    let text = |of: &dyn Fn(&Fate, &Drop) -> String| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(fates.iter().map(|(fate, drop)| of(fate, drop))))
+fn batch(
+    collection: &Collection,
+    decisions: &[(&RowDecision, &Rejection)],
+) -> Result<RecordBatch, arrow_schema::ArrowError> {
+    let text = |of: &dyn Fn(&RowDecision, &Rejection) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(decisions.iter().map(|(decision, drop)| of(decision, drop))))
     };
-    let raw = fates.iter().map(|(fate, _)| collection.door().row(fate.id).map(|row| row.line()).unwrap_or_default());
+    let raw = decisions
+        .iter()
+        .map(|(decision, _)| collection.raw_table().row(decision.id).map(|row| row.line()).unwrap_or_default());
     RecordBatch::try_from_iter([
-        ("id", Arc::new(UInt64Array::from_iter_values(fates.iter().map(|(fate, _)| fate.id))) as ArrayRef),
+        ("id", Arc::new(UInt64Array::from_iter_values(decisions.iter().map(|(decision, _)| decision.id))) as ArrayRef),
         ("sanitizer", text(&|_, drop| drop.by.clone())),
         ("reason", text(&|_, drop| drop.reason.to_string())),
         ("detail", text(&|_, drop| drop.detail.clone())),

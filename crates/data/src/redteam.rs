@@ -1,4 +1,4 @@
-//! Known faults, planted in a copy, so that detection is measured and not claimed.
+//! Known faults, injected in a copy, so that detection is measured and not claimed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,18 +12,18 @@ use underpin_core::{Seed, Trigger};
 use crate::Error;
 use crate::batch::Builder;
 use crate::contract::Contract;
-use crate::door::Door;
 use crate::encode::{Encoded, Encoder};
-use crate::ledger::Ledger;
+use crate::ledger::RowLedger;
+use crate::raw::RawTable;
 use crate::row::RawRow;
 
-/// Planted rows are numbered from here, above any row of a file; [`Ledger::verify`] refuses them.
+/// Injected rows are numbered from here, above any row of a file; [`RowLedger::verify`] refuses them.
 pub const FIRST_ID: u64 = 1 << 48;
 
 /// How far the features of a near duplicate are moved, at most.
 const JITTER: f32 = 0.002;
 
-/// A fault that can be planted.
+/// A fault that can be injected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
@@ -60,61 +60,61 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Which faults to plant, each as a share of the rows in `[0, 1]`; together at most 1.
+/// Which faults to inject, each as a fraction of the rows in `[0, 1]`; together at most 1.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Faults(pub BTreeMap<Fault, f64>);
 
 /// Which rows carry which fault.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Planted(pub BTreeMap<u64, Fault>);
+pub struct Injected(pub BTreeMap<u64, Fault>);
 
-/// Plants `faults` in a copy of the rows; which rows, `seed` decides.
+/// Injects `faults` in a copy of the rows; which rows, `seed` decides.
 ///
 /// Duplicates are added. Every other fault takes the place of a row that kept the contract, so that no original gives it
-/// away; a fault that cannot be had (no row outside the target class, no numeric column) is not planted. Planted rows
+/// away; a fault that cannot be had (no row outside the target class, no numeric column) is not injected. Injected rows
 /// have fresh identifiers from [`FIRST_ID`].
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] when the shares are outside `[0, 1]` or sum to more than 1; as [`admit`](crate::admit) when the
+/// [`Error::OutOfRange`] when the shares are outside `[0, 1]` or sum to more than 1; as [`admit`](crate::admit) when the
 /// rows do not fit the contract; [`Error::Core`] when the trigger's target is no class.
-pub fn plant(
-    door: &Door,
+pub fn inject(
+    raw_table: &RawTable,
     contract: &Contract,
     faults: &Faults,
     trigger: &Trigger,
     seed: Seed,
-) -> Result<(Door, Planted), Error> {
+) -> Result<(RawTable, Injected), Error> {
     check(contract, faults, trigger)?;
-    let encoder = Encoder::new(contract, door)?;
+    let encoder = Encoder::new(contract, raw_table)?;
     let encoded = |(at, row): (usize, RawRow<'_>)| encoder.encode(row).ok().map(|encoded| (at, encoded));
-    let mut sound: Vec<(usize, Encoded)> = door.rows().enumerate().filter_map(encoded).collect();
+    let mut sound: Vec<(usize, Encoded)> = raw_table.rows().enumerate().filter_map(encoded).collect();
     let mut rng = ChaCha20Rng::seed_from_u64(seed.derive("redteam").0);
     sound.shuffle(&mut rng);
     let total = sound.len();
-    let (rows, planted) = (Builder::new(door.columns()), Planted::default());
-    let mut planter = Planter { contract, encoder: &encoder, trigger, rng, rows, planted };
-    let mut replaced = vec![false; door.len()];
-    for (fault, share) in &faults.0 {
-        let mut wanted = share_of(total, *share);
+    let (rows, injected) = (Builder::new(raw_table.columns()), Injected::default());
+    let mut planter = Injector { contract, encoder: &encoder, trigger, rng, rows, injected };
+    let mut replaced = vec![false; raw_table.len()];
+    for (fault, fraction) in &faults.0 {
+        let mut wanted = fraction_of(total, *fraction);
         while wanted > 0 {
             let fits = |(_, row): &(usize, Encoded)| *fault != Fault::Backdoor || row.label != trigger.target;
             let Some(chosen) = sound.iter().rposition(fits) else { break };
             let (at, row) = sound.swap_remove(chosen);
-            let taken = planter.plant(*fault, door.nth(at), row);
+            let taken = planter.inject(*fault, raw_table.nth(at), row);
             replaced[at] = taken && !matches!(fault, Fault::Duplicate | Fault::NearDuplicate);
             wanted -= 1;
         }
     }
-    let (rows, planted) = (planter.rows.finish(), planter.planted);
-    Ok((door.clone().select(|at| !replaced[at]).with(rows), planted))
+    let (rows, injected) = (planter.rows.finish(), planter.injected);
+    Ok((raw_table.clone().select(|at| !replaced[at]).with(rows), injected))
 }
 
 fn check(contract: &Contract, faults: &Faults, trigger: &Trigger) -> Result<(), Error> {
     let sum: f64 = faults.0.values().sum();
-    if let Some(value) = faults.0.values().copied().chain([sum]).find(|share| !(0.0..=1.0).contains(share)) {
-        return Err(Error::Setting { name: "share of planted faults", value, range: "[0, 1], their sum too" });
+    if let Some(value) = faults.0.values().copied().chain([sum]).find(|fraction| !(0.0..=1.0).contains(fraction)) {
+        return Err(Error::out_of_range("fraction of injected faults", value, "[0, 1], their sum too"));
     }
     let classes = contract.classes().len();
     if trigger.target >= classes {
@@ -123,24 +123,24 @@ fn check(contract: &Contract, faults: &Faults, trigger: &Trigger) -> Result<(), 
     Ok(())
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count is a count")]
-fn share_of(count: usize, share: f64) -> usize {
-    (count as f64 * share).round() as usize
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a fraction of a count is a count")]
+fn fraction_of(count: usize, fraction: f64) -> usize {
+    (count as f64 * fraction).round() as usize
 }
 
-struct Planter<'a> {
+struct Injector<'a> {
     contract: &'a Contract,
     encoder: &'a Encoder<'a>,
     trigger: &'a Trigger,
     rng: ChaCha20Rng,
     rows: Builder,
-    planted: Planted,
+    injected: Injected,
 }
 
-impl Planter<'_> {
-    /// Plants one fault; says whether it could be.
-    fn plant(&mut self, fault: Fault, raw: RawRow<'_>, mut row: Encoded) -> bool {
-        let id = FIRST_ID + self.planted.0.len() as u64;
+impl Injector<'_> {
+    /// Injects one fault; says whether it could be.
+    fn inject(&mut self, fault: Fault, raw: RawRow<'_>, mut row: Encoded) -> bool {
+        let id = FIRST_ID + self.injected.0.len() as u64;
         let cells = match fault {
             Fault::LabelFlip => {
                 let classes = self.contract.classes().len();
@@ -181,7 +181,7 @@ impl Planter<'_> {
     fn add(&mut self, id: u64, fault: Fault, cells: &[impl AsRef<[u8]>]) {
         let cells = cells.iter().map(AsRef::as_ref);
         self.rows.push(id, &cells.clone().collect::<Vec<_>>().join(&b','), cells);
-        self.planted.0.insert(id, fault);
+        self.injected.0.insert(id, fault);
     }
 
     fn relabelled(&self, raw: &RawRow<'_>, label: usize) -> Vec<String> {
@@ -207,41 +207,41 @@ impl Planter<'_> {
 pub struct Detection {
     /// The fault.
     pub fault: Fault,
-    /// Rows planted.
-    pub planted: usize,
+    /// Rows injected.
+    pub injected: usize,
     /// Of these, rows dropped.
     pub caught: usize,
     /// Rows dropped by each sanitizer.
     pub by: BTreeMap<String, usize>,
 }
 
-/// What a ledger says of planted rows, and of all others.
+/// What a ledger says of injected rows, and of all others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Detections {
-    /// One entry per fault that was planted.
+    /// One entry per fault that was injected.
     pub faults: Vec<Detection>,
-    /// Rows that were not planted.
+    /// Rows that were not injected.
     pub clean: usize,
     /// Of these, rows dropped by each sanitizer.
     pub flagged: BTreeMap<String, usize>,
 }
 
-/// Compares what was planted with what was dropped.
-pub fn detection(planted: &Planted, ledger: &Ledger) -> Detections {
+/// Compares what was injected with what was dropped.
+pub fn detection(injected: &Injected, ledger: &RowLedger) -> Detections {
     let mut faults: BTreeMap<Fault, Detection> = BTreeMap::new();
     let (mut clean, mut flagged) = (0, BTreeMap::new());
-    for fate in ledger.fates() {
-        let by = if let Some(fault) = planted.0.get(&fate.id) {
-            let new = Detection { fault: *fault, planted: 0, caught: 0, by: BTreeMap::new() };
+    for decision in ledger.decisions() {
+        let by = if let Some(fault) = injected.0.get(&decision.id) {
+            let new = Detection { fault: *fault, injected: 0, caught: 0, by: BTreeMap::new() };
             let detection = faults.entry(*fault).or_insert(new);
-            detection.planted += 1;
-            detection.caught += usize::from(fate.dropped.is_some());
+            detection.injected += 1;
+            detection.caught += usize::from(decision.dropped.is_some());
             &mut detection.by
         } else {
             clean += 1;
             &mut flagged
         };
-        if let Some(drop) = &fate.dropped {
+        if let Some(drop) = &decision.dropped {
             *by.entry(drop.by.clone()).or_insert(0) += 1;
         }
     }

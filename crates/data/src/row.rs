@@ -24,7 +24,7 @@ pub(crate) enum Cells<'a> {
     /// The pixels of an image, then its label.
     Image { pixels: &'a [u8], label: u8 },
     /// In a line that does not fit the columns, and why.
-    Misfit { line: &'a [u8], fault: &'a str },
+    Malformed { line: &'a [u8], fault: &'a str },
 }
 
 /// Why a cell is refused, with its text.
@@ -35,7 +35,7 @@ impl<'a> RawRow<'a> {
         Self { id, cells }
     }
 
-    /// Line in the file (CSV) or position in it, from 1; planted rows have fresh ones.
+    /// Line in the file (CSV) or position in it, from 1; injected rows have fresh ones.
     pub fn id(&self) -> u64 {
         self.id
     }
@@ -43,7 +43,7 @@ impl<'a> RawRow<'a> {
     /// Why the row does not fit the file's columns, if it does not; then it has no cells, only its line.
     pub fn fault(&self) -> Option<&'a str> {
         match self.cells {
-            Cells::Misfit { fault, .. } => Some(fault),
+            Cells::Malformed { fault, .. } => Some(fault),
             _ => None,
         }
     }
@@ -52,7 +52,7 @@ impl<'a> RawRow<'a> {
         match self.cells {
             Cells::Columns { columns, .. } => columns.len(),
             Cells::Image { pixels, .. } => pixels.len() + 1,
-            Cells::Misfit { .. } => 0,
+            Cells::Malformed { .. } => 0,
         }
     }
 
@@ -63,7 +63,7 @@ impl<'a> RawRow<'a> {
                 let label = (position == pixels.len()).then_some(&label);
                 pixels.get(position).or(label).map(|byte| Cell::Byte(*byte))
             }
-            Cells::Misfit { .. } => None,
+            Cells::Malformed { .. } => None,
         }
     }
 
@@ -85,7 +85,7 @@ impl<'a> RawRow<'a> {
     /// The row as one line: as it came if it does not fit the columns, else its cells, quoted as RFC 4180 says.
     #[allow(clippy::missing_panics_doc, reason = "`expect(\"invariant\")` panics on our own bug only")]
     pub fn line(&self) -> Vec<u8> {
-        if let Cells::Misfit { line, .. } = self.cells {
+        if let Cells::Malformed { line, .. } = self.cells {
             return line.to_vec();
         }
         let mut writer =
@@ -111,7 +111,7 @@ impl<'a> RawRow<'a> {
     /// (`u64`, little endian); or `l` and the line that does not fit the columns. No digest of an admitted row equals it.
     pub(crate) fn digest(&self) -> Digest {
         let mut bytes = b"underpin raw row v2\0".to_vec();
-        if let Cells::Misfit { line, .. } = self.cells {
+        if let Cells::Malformed { line, .. } = self.cells {
             bytes.push(b'l');
             bytes.extend(line);
         } else {

@@ -19,7 +19,7 @@ pub struct Sanitizers {
     pub leakage: Leakage,
     /// Rows that almost equal another.
     pub near_duplicates: NearDuplicates,
-    /// Share of a part of a class that must go to other classes for it to be a backdoor.
+    /// Fraction of a part of a class that must go to other classes for it to be a backdoor.
     pub reclassified: f64,
     /// Rows whose label is contradicted.
     pub knn_labels: KnnLabels,
@@ -53,7 +53,7 @@ impl Sanitizers {
     ///
     /// # Errors
     ///
-    /// [`Error::NoReference`] without held-out rows; [`Error::Setting`] or [`Error::Representation`].
+    /// [`Error::NoReference`] without held-out rows; [`Error::OutOfRange`] or [`Error::Representation`].
     pub fn sanitize(
         &self,
         collection: Collection,

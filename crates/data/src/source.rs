@@ -7,8 +7,8 @@ use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 use underpin_core::Shape;
 
-use crate::door::Door;
 use crate::idx::{self, Idx};
+use crate::raw::RawTable;
 use crate::{Error, columnar, merkle, table};
 
 /// How rows are written.
@@ -75,7 +75,7 @@ impl Default for Limits {
 
 /// A file's name and content, as it came.
 #[derive(Clone, Copy, Debug)]
-pub struct File<'a> {
+pub struct NamedBytes<'a> {
     /// Name, for messages and to tell the format.
     pub name: &'a str,
     /// Content, perhaps compressed by gzip.
@@ -90,7 +90,7 @@ pub struct File<'a> {
 /// [`Error::HeaderOnly`], [`Error::NotIdx`], [`Error::Idx`], [`Error::NoLabels`], [`Error::Parquet`],
 /// [`Error::MissingColumn`], [`Error::NoLabelColumn`] or [`Error::ShapeMismatch`] when the file as a whole is of no use;
 /// a bad row is kept for [`admit`](crate::admit) to set aside.
-pub fn open(source: &Source, limits: &Limits) -> Result<Door, Error> {
+pub fn open(source: &Source, limits: &Limits) -> Result<RawTable, Error> {
     let bytes = read(&source.path, limits)?;
     let name = file_name(&source.path);
     let labels_path = source.labels.clone().or_else(|| labels_beside(&source.path));
@@ -102,8 +102,8 @@ pub fn open(source: &Source, limits: &Limits) -> Result<Door, Error> {
         },
         None => None,
     };
-    let labels = labels.as_ref().map(|(name, bytes)| File { name, bytes });
-    from_bytes(File { name: &name, bytes: &bytes }, labels, source, limits).map_err(|error| match error {
+    let labels = labels.as_ref().map(|(name, bytes)| NamedBytes { name, bytes });
+    from_bytes(NamedBytes { name: &name, bytes: &bytes }, labels, source, limits).map_err(|error| match error {
         Error::NoLabels { file, .. } => Error::NoLabels { file, looked_for: labels_path },
         other => other,
     })
@@ -114,7 +114,12 @@ pub fn open(source: &Source, limits: &Limits) -> Result<Door, Error> {
 /// # Errors
 ///
 /// As [`open`].
-pub fn from_bytes(file: File<'_>, labels: Option<File<'_>>, source: &Source, limits: &Limits) -> Result<Door, Error> {
+pub fn from_bytes(
+    file: NamedBytes<'_>,
+    labels: Option<NamedBytes<'_>>,
+    source: &Source,
+    limits: &Limits,
+) -> Result<RawTable, Error> {
     let unknown = || Error::UnknownFormat { file: file.name.to_owned() };
     let format = source.format.or_else(|| format_of(file.name)).ok_or_else(unknown)?;
     let plain = inflate(file, limits)?;
@@ -122,7 +127,7 @@ pub fn from_bytes(file: File<'_>, labels: Option<File<'_>>, source: &Source, lim
         return Err(Error::Empty { file: file.name.to_owned() });
     }
     let asked = source.label.as_deref();
-    let door = match format {
+    let raw_table = match format {
         Format::Csv => table::read(file.name, &plain, asked, limits)?,
         Format::Parquet => columnar::read(file.name, plain.into_owned(), asked, limits)?,
         Format::Idx => {
@@ -137,15 +142,15 @@ pub fn from_bytes(file: File<'_>, labels: Option<File<'_>>, source: &Source, lim
             idx::read(images, labels, limits)?
         }
     };
-    if door.is_empty() {
+    if raw_table.is_empty() {
         return Err(Error::Empty { file: file.name.to_owned() });
     }
     let files = [Some(file), labels.filter(|_| format == Format::Idx)];
-    let named = |file: File<'_>| (file.name.to_owned(), merkle::sha256(file.bytes));
-    let door = door.with_files(files.into_iter().flatten().map(named).collect());
+    let named = |file: NamedBytes<'_>| (file.name.to_owned(), merkle::sha256(file.bytes));
+    let raw_table = raw_table.with_files(files.into_iter().flatten().map(named).collect());
     match &source.shape {
-        Some(shape) => door.with_shape(shape.clone()),
-        None => Ok(door),
+        Some(shape) => raw_table.with_shape(shape.clone()),
+        None => Ok(raw_table),
     }
 }
 
@@ -179,7 +184,7 @@ fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, Error> {
     capped(file, &file_name(path), limits).map_err(|fault| fault.unwrap_or_else(Error::io(path)))
 }
 
-fn inflate<'a>(file: File<'a>, limits: &Limits) -> Result<std::borrow::Cow<'a, [u8]>, Error> {
+fn inflate<'a>(file: NamedBytes<'a>, limits: &Limits) -> Result<std::borrow::Cow<'a, [u8]>, Error> {
     if !file.bytes.starts_with(&[0x1f, 0x8b]) {
         return Ok(file.bytes.into());
     }

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha20Rng;
 use underpin_core::{Audited, Examples, Inputs, Sanitizer, Seed};
 
 use crate::Error;
-use crate::axis::{Axis, Middle, Whitening};
+use crate::axis::{Axis, MedianMad, Whitening};
 use crate::calibration::FalsePositiveRate;
 use crate::collection::Collection;
 use crate::knn::above;
@@ -59,7 +59,7 @@ impl<F: Fn(&Inputs) -> Inputs> Representation for F {
 pub struct SpectralSignatures<'a> {
     /// What is looked at.
     pub representation: &'a dyn Representation,
-    /// Share of clean rows that may be flagged.
+    /// Fraction of clean rows that may be flagged.
     pub false_positive_rate: FalsePositiveRate,
     /// Decides which rows form which half.
     pub seed: Seed,
@@ -100,13 +100,13 @@ impl Sanitizer<Collection> for SpectralSignatures<'_> {
                     if known.len() < HELD_OUT / 4 {
                         continue;
                     }
-                    let middle = Middle::of(known.clone());
+                    let middle = MedianMad::of(known.clone());
                     for at in judge {
                         scores[at] = middle.distance(axis.place(white.as_ref(), at));
                     }
                     reference.extend((0..known.len()).map(|at| {
                         let mut rest = known.clone();
-                        Middle::of({
+                        MedianMad::of({
                             rest.swap_remove(at);
                             rest
                         })

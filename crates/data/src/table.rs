@@ -7,7 +7,7 @@ use csv::ByteRecord;
 use crate::Error;
 use crate::batch::Builder;
 use crate::cell::trimmed;
-use crate::door::Door;
+use crate::raw::RawTable;
 use crate::row::is_missing;
 use crate::source::{Format, Limits};
 
@@ -18,7 +18,7 @@ const LABELS: [&str; 9] = ["label", "target", "class", "y", "income", "species",
 const SAMPLE: usize = 200;
 
 /// Reads a table. A row is one line, so an unclosed quote spoils its own row alone; blank lines are passed over.
-pub(crate) fn read(file: &str, bytes: &[u8], label: Option<&str>, limits: &Limits) -> Result<Door, Error> {
+pub(crate) fn read(file: &str, bytes: &[u8], label: Option<&str>, limits: &Limits) -> Result<RawTable, Error> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let too_many = |what, found, allowed| Error::TooLarge { file: file.to_owned(), what, found, allowed };
     let lines: Vec<_> =
@@ -56,7 +56,7 @@ pub(crate) fn read(file: &str, bytes: &[u8], label: Option<&str>, limits: &Limit
             Err(fault) => builder.misfit(*number, line, &fault),
         }
     }
-    Ok(Door::new(file, Format::Csv, columns, label, builder.finish()))
+    Ok(RawTable::new(file, Format::Csv, columns, label, builder.finish()))
 }
 
 /// The label column: by name, by position from 1, by a usual name, or the last.

@@ -1,9 +1,11 @@
-//! Collection: rows set aside, judged, and the same judgement measured on planted faults.
+//! Collection: rows set aside, judged, and the same judgement measured on injected faults.
 
 use std::collections::BTreeMap;
 
 use underpin_core::{Audited, Examples, Inputs, Policy, Record, Seed};
-use underpin_data::{Collection, Contract, Door, File, Floor, Ledger, Limits, Manifest, Rows, Source, Split};
+use underpin_data::{
+    Collection, Contract, Floor, Limits, Manifest, NamedBytes, RawTable, RowLedger, Rows, Source, Split,
+};
 use underpin_train::Classifier;
 
 use crate::config::{Attacks, Config};
@@ -23,11 +25,11 @@ const SHOWN: usize = 12;
 
 /// Rows that collection judged, and all that is known of them.
 #[derive(Debug)]
-pub struct Material {
+pub struct CollectedData {
     /// Rows that train.
     pub(crate) train: Rows,
-    /// Every row's fate.
-    pub(crate) ledger: Ledger,
+    /// Every row's decision.
+    pub(crate) ledger: RowLedger,
     /// Rows that never train; what is measured is measured on them.
     pub(crate) holdout: Rows,
     /// Rows of the same distribution that the adversary owns; they never train either.
@@ -45,14 +47,14 @@ pub struct Material {
     pub(crate) floor: Attacks,
 }
 
-impl Material {
+impl CollectedData {
     /// Rows that train.
     pub fn train(&self) -> &Rows {
         &self.train
     }
 
-    /// Every row's fate.
-    pub fn ledger(&self) -> &Ledger {
+    /// Every row's decision.
+    pub fn ledger(&self) -> &RowLedger {
         &self.ledger
     }
 
@@ -82,7 +84,7 @@ pub(crate) fn joined(first: &Examples, second: &Examples) -> Result<Examples, Er
 
 /// What a run asks of collection.
 #[derive(Clone, Copy, Debug)]
-pub struct Order<'a> {
+pub struct CollectRequest<'a> {
     /// Where rows come from.
     pub input: &'a Input,
     /// Changes to the configuration, in TOML.
@@ -95,7 +97,7 @@ pub struct Order<'a> {
     pub protection: Protection,
 }
 
-/// Reads rows, sets a test share aside, judges the others, and measures the judgement on planted faults.
+/// Reads rows, sets a test fraction aside, judges the others, and measures the judgement on injected faults.
 ///
 /// Undefended, rows only have to parse.
 ///
@@ -103,8 +105,8 @@ pub struct Order<'a> {
 ///
 /// When the file as a whole is of no use, too many rows are rejected, or too few are left; and on a configuration that
 /// does not fit.
-pub fn collect(order: &Order<'_>, policy: &Policy) -> Result<(Material, Config), Error> {
-    let Doors { train, test, split } = doors(order)?;
+pub fn collect(order: &CollectRequest<'_>, policy: &Policy) -> Result<(CollectedData, Config), Error> {
+    let RawTables { train, test, split } = raw_tables(order)?;
     let contract = Contract::infer(&test)?;
     let rows = train.rows().len();
     let name = test.name().to_owned();
@@ -117,7 +119,7 @@ pub fn collect(order: &Order<'_>, policy: &Policy) -> Result<(Material, Config),
     check_held_out(&name, &held_out, &contract)?;
     let (holdout, auxiliary) = halves(&held_out);
     let sizes = [rows, auxiliary.len()];
-    let defaults = Config::fitting(contract.shape(), sizes, contract.classes().len(), order.device, policy);
+    let defaults = Config::recommended(contract.shape(), sizes, contract.classes().len(), order.device, policy);
     let mut config = order.config.map_or(Ok(defaults.clone()), |text| defaults.changed(text))?;
     config.check(contract.classes().len(), auxiliary.len())?;
     if order.protection == Protection::Undefended {
@@ -129,7 +131,7 @@ pub fn collect(order: &Order<'_>, policy: &Policy) -> Result<(Material, Config),
         if !(1..=auxiliary.len()).contains(&settings.batch_size) {
             let range =
                 format!("[1, {}]: the adversary's surrogate trains on {} rows", auxiliary.len(), auxiliary.len());
-            return Err(Error::Setting { name, value: settings.batch_size as f64, range });
+            return Err(Error::out_of_range(name, settings.batch_size as f64, range));
         }
     }
     let seed = order.seed.derive("collection");
@@ -149,7 +151,7 @@ pub fn collect(order: &Order<'_>, policy: &Policy) -> Result<(Material, Config),
     let manifest = Manifest::new(&collection, split.map(|(split, _)| split))?;
     let summary = summary(&collection, &set_aside, &contract);
     let files = written(&collection, &set_aside, &manifest)?;
-    let material = Material {
+    let collected = CollectedData {
         ledger: collection.ledger().clone(),
         train: collection.into_rows(),
         holdout,
@@ -161,7 +163,7 @@ pub fn collect(order: &Order<'_>, policy: &Policy) -> Result<(Material, Config),
         contract,
         floor: defaults.attacks,
     };
-    Ok((material, config))
+    Ok((collected, config))
 }
 
 /// Judges rows as the configuration says; the red team's copy is judged by the same.
@@ -173,8 +175,8 @@ pub(crate) struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    pub(crate) fn judge(&self, door: Door, held_out: Rows) -> Result<Audited<Collection>, Error> {
-        let Audited { value, mut record } = underpin_data::admit(door, self.contract)?;
+    pub(crate) fn judge(&self, raw_table: RawTable, held_out: Rows) -> Result<Audited<Collection>, Error> {
+        let Audited { value, mut record } = underpin_data::admit(raw_table, self.contract)?;
         let collection = value.hold_out(held_out)?;
         if self.protection == Protection::Undefended || collection.rows().is_empty() {
             return Ok(Audited { value: collection, record });
@@ -189,7 +191,7 @@ impl Judge<'_> {
     /// The last hidden layer of a model fitted to the rows as they came: where a backdoor must show if it works.
     fn representation(&self, collection: &Collection) -> Result<impl Fn(&Inputs) -> Inputs + use<>, Error> {
         let trainer = underpin_train::Sgd::plain(self.config.training_undefended().clone());
-        let trainer = crate::model::Hushed(&trainer);
+        let trainer = crate::model::WithoutProgress(&trainer);
         let data = collection.rows().examples();
         let fit = underpin_core::Trainer::train(&trainer, data, self.seed.derive("representation"));
         let model: Classifier = fit.map_err(|error| Error::training("model that detectors look through", error))?.value;
@@ -198,30 +200,30 @@ impl Judge<'_> {
 }
 
 /// Raw rows to train on, raw rows to test on, and how they were parted if they came as one.
-struct Doors {
-    train: Door,
-    test: Door,
-    split: Option<(Split, Door)>,
+struct RawTables {
+    train: RawTable,
+    test: RawTable,
+    split: Option<(Split, RawTable)>,
 }
 
-fn doors(order: &Order<'_>) -> Result<Doors, Error> {
+fn raw_tables(order: &CollectRequest<'_>) -> Result<RawTables, Error> {
     let limits = Limits::default();
-    let door = match order.input {
+    let raw_table = match order.input {
         Input::Digits => {
             let shape = underpin_core::Shape::new([1, 8, 8])?;
             let source = Source { shape: Some(shape), ..Source::new("digits.csv.gz") };
-            underpin_data::from_bytes(File { name: "digits.csv.gz", bytes: DIGITS }, None, &source, &limits)?
+            underpin_data::from_bytes(NamedBytes { name: "digits.csv.gz", bytes: DIGITS }, None, &source, &limits)?
         }
         Input::Files { train, test: None } => underpin_data::open(train, &limits)?,
         Input::Files { train, test: Some(test) } => {
             let (train, test) = (underpin_data::open(train, &limits)?, underpin_data::open(test, &limits)?);
-            return Ok(Doors { train, test, split: None });
+            return Ok(RawTables { train, test, split: None });
         }
     };
-    let small = door.rows().len() < 10_000;
-    let split = Split { test_share: if small { 0.4 } else { 0.2 }, seed: order.seed };
-    let parts = underpin_data::split(door.clone(), &split)?;
-    Ok(Doors { train: parts.train, test: parts.test, split: Some((split, door)) })
+    let small = raw_table.rows().len() < 10_000;
+    let split = Split { test_fraction: if small { 0.4 } else { 0.2 }, seed: order.seed };
+    let parts = underpin_data::split(raw_table.clone(), &split)?;
+    Ok(RawTables { train: parts.train, test: parts.test, split: Some((split, raw_table)) })
 }
 
 /// Refuses rows set aside that are too few to attack with and to measure on.
@@ -278,7 +280,7 @@ fn written(
 }
 
 /// Refuses a test file whose columns are not those of the training file.
-fn same_columns(train: &Door, test: &Door) -> Result<(), Error> {
+fn same_columns(train: &RawTable, test: &RawTable) -> Result<(), Error> {
     for (file, there) in [(test, train), (train, test)] {
         if let Some(column) = there.columns().iter().find(|column| !file.columns().contains(column)) {
             return Err(Error::OtherColumns {
@@ -294,12 +296,12 @@ fn same_columns(train: &Door, test: &Door) -> Result<(), Error> {
 fn summary(collection: &Collection, set_aside: &Collection, contract: &Contract) -> DataSummary {
     let (ledger, held_out) = (collection.ledger(), set_aside.ledger());
     let mut dropped: BTreeMap<(String, String), u64> = BTreeMap::new();
-    for drop in ledger.fates().iter().chain(held_out.fates()).filter_map(|fate| fate.dropped.as_ref()) {
+    for drop in ledger.decisions().iter().chain(held_out.decisions()).filter_map(|decision| decision.dropped.as_ref()) {
         *dropped.entry((drop.by.clone(), drop.reason.to_string())).or_default() += 1;
     }
     let counts = collection.rows().examples().counts();
     DataSummary {
-        name: collection.door().name().to_owned(),
+        name: collection.raw_table().name().to_owned(),
         rows_read: (ledger.read() + held_out.read()) as u64,
         kept: (ledger.kept() + held_out.kept()) as u64,
         dropped: dropped.into_iter().map(|((by, reason), rows)| Dropped { by, reason, rows }).collect(),
@@ -318,15 +320,15 @@ fn pictures(collection: &Collection, contract: &Contract) -> Vec<Picture> {
     let Some(shape) = contract.shape().image() else { return Vec::new() };
     let mut shown: BTreeMap<String, usize> = BTreeMap::new();
     let mut pictures = Vec::new();
-    for fate in collection.ledger().fates() {
-        let Some(drop) = &fate.dropped else { continue };
+    for decision in collection.ledger().decisions() {
+        let Some(drop) = &decision.dropped else { continue };
         let count = shown.entry(drop.reason.to_string()).or_default();
         if *count >= 4 || pictures.len() >= SHOWN {
             continue;
         }
-        let Some((values, label)) = collection.encoded(contract, fate.id) else { continue };
+        let Some((values, label)) = collection.encoded(contract, decision.id) else { continue };
         *count += 1;
-        let caption = format!("row {}, labelled {}: {}", fate.id, contract.classes()[label], drop.reason);
+        let caption = format!("row {}, labelled {}: {}", decision.id, contract.classes()[label], drop.reason);
         pictures.push(Picture { shape, values, caption });
     }
     pictures

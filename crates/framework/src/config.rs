@@ -23,7 +23,7 @@ pub struct Config {
     pub collection: Collection,
     /// How models are fitted.
     pub training: Settings,
-    /// How the undefended twin is fitted; as the model itself if absent.
+    /// How the undefended baseline is fitted; as the model itself if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undefended: Option<Settings>,
     /// Differential privacy; none trains without.
@@ -44,8 +44,8 @@ pub struct Config {
 pub struct Collection {
     /// The sanitizers.
     pub sanitizers: Sanitizers,
-    /// Share of rows that the red team plants of each fault, in a copy that never trains.
-    pub planted_share: f64,
+    /// Fraction of rows that the red team injects of each fault, in a copy that never trains.
+    pub injected_fraction: f64,
 }
 
 /// Differential privacy of training.
@@ -163,7 +163,7 @@ pub struct Extraction {
     /// Labelled rows that the adversary owns beforehand.
     pub owned: usize,
     /// Independent attacks; what is told is their mean.
-    pub thieves: usize,
+    pub attackers: usize,
     /// Rows of a batch when a copy or a surrogate is trained; at most `owned`.
     pub batch_size: usize,
     /// Queries of each copy on the curve; the last is the attack that is judged.
@@ -174,15 +174,15 @@ pub struct Extraction {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Poisoning {
-    /// Share of the training rows that wear the trigger and the target's label.
-    pub share: f64,
+    /// Fraction of the training rows that wear the trigger and the target's label.
+    pub fraction: f64,
     /// The class that triggered inputs shall be read as.
     pub target: usize,
 }
 
 impl Config {
     /// Defaults for `rows` rows of `shape` in `classes` classes; the smallest set that any attack trains on has `fewest`.
-    pub fn fitting(
+    pub fn recommended(
         shape: &Shape,
         [rows, fewest]: [usize; 2],
         classes: usize,
@@ -191,9 +191,9 @@ impl Config {
     ) -> Self {
         let small = rows < 10_000;
         let (norm, radius) = radius(policy);
-        // One network for the model and its twin, so that only the defences differ.
-        let plain = Settings::fitting(shape, rows, Regime::Plain, device);
-        let private = Settings::fitting(shape, rows, Regime::Private, device);
+        // One network for the model and its baseline, so that only the defences differ.
+        let plain = Settings::recommended(shape, rows, Regime::Plain, device);
+        let private = Settings::recommended(shape, rows, Regime::Private, device);
         let batch_size = |settings: &Settings| settings.batch_size.min(fewest).max(1);
         // Dozens of models are trained against an adversary: convolutions would take hours on two cores.
         let architecture = match &plain.architecture {
@@ -205,10 +205,10 @@ impl Config {
             Settings { architecture: plain.architecture.clone(), batch_size: batch_size(&private), ..private };
         let owned = (5 * classes).min(fewest / 2).max(1);
         Self {
-            collection: Collection { sanitizers: Sanitizers::default(), planted_share: 0.05 },
+            collection: Collection { sanitizers: Sanitizers::default(), injected_fraction: 0.05 },
             undefended: Some(plain),
             training,
-            privacy: Some(Privacy::fitting(rows)),
+            privacy: Some(Privacy::recommended(rows)),
             adversary: Some(Adversary { norm, radius, steps: 7 }),
             serving: Serving {
                 // A client that may ask a 64th of what the model was trained on learns little more than it owns.
@@ -235,16 +235,16 @@ impl Config {
                 inversion: Inversion { steps: 100, queries: 2000 },
                 extraction: Extraction {
                     owned,
-                    thieves: 8,
+                    attackers: 8,
                     batch_size: owned.min(32),
                     budgets: vec![50, 100, 200, 500, 1000],
                 },
-                poisoning: Poisoning { share: 0.05, target: 0 },
+                poisoning: Poisoning { fraction: 0.05, target: 0 },
             },
         }
     }
 
-    /// How the undefended twin is fitted.
+    /// How the undefended baseline is fitted.
     pub fn training_undefended(&self) -> &Settings {
         self.undefended.as_ref().unwrap_or(&self.training)
     }
@@ -270,7 +270,7 @@ impl Config {
     /// use underpin_core::Shape;
     ///
     /// let (policy, _) = policy::read(policy::BASELINE.as_bytes())?;
-    /// let defaults = Config::fitting(&Shape::new([30])?, [500, 100], 2, DeviceKind::Flex, &policy);
+    /// let defaults = Config::recommended(&Shape::new([30])?, [500, 100], 2, DeviceKind::Flex, &policy);
     /// let config = defaults.changed("[attacks.membership]\nshadows = 4")?;
     /// assert_eq!(config.attacks.membership.shadows, 4);
     /// assert!(defaults.changed("[attacks]\nsurprise = 1").is_err());
@@ -287,7 +287,7 @@ impl Config {
 
 impl Privacy {
     /// ε = 8 at δ = 1 / rows, rounded down to a power of ten and at most 1e-4.
-    fn fitting(rows: usize) -> Self {
+    fn recommended(rows: usize) -> Self {
         let delta = 10_f64.powf((1.0 / rows.max(10) as f64).log10().floor()).min(1e-4);
         Self {
             epsilon: Epsilon::new(8.0).expect("invariant: 8 is a positive number"),
@@ -331,7 +331,7 @@ impl Attacks {
             ("membership.shadows", self.membership.shadows, floor.membership.shadows),
             ("inversion.steps", self.inversion.steps, floor.inversion.steps),
             ("inversion.queries", self.inversion.queries, floor.inversion.queries),
-            ("extraction.thieves", self.extraction.thieves, floor.extraction.thieves),
+            ("extraction.attackers", self.extraction.attackers, floor.extraction.attackers),
             ("extraction.budgets", most(&self.extraction.budgets), most(&floor.extraction.budgets)),
         ];
         let mut weaker: Vec<_> =
@@ -339,8 +339,8 @@ impl Attacks {
         if self.keys < floor.keys {
             weaker.push("keys");
         }
-        if self.poisoning.share < floor.poisoning.share {
-            weaker.push("poisoning.share");
+        if self.poisoning.fraction < floor.poisoning.fraction {
+            weaker.push("poisoning.fraction");
         }
         weaker
     }

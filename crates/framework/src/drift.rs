@@ -60,8 +60,8 @@ impl Drift {
         let mut pairs: Vec<(String, &[u64], &[u64])> =
             features.map(|(at, (a, b))| (format!("feature {at}"), a.counts(), b.counts())).collect();
         pairs.push(("answers".into(), &reference.answers, &seen.answers));
-        let share = false_alarm / pairs.len() as f64;
-        let deviation = |n: u64| ((4.0 / share).ln() / (2.0 * n as f64)).sqrt();
+        let fraction = false_alarm / pairs.len() as f64;
+        let deviation = |n: u64| ((4.0 / fraction).ln() / (2.0 * n as f64)).sqrt();
         let compare = |(name, a, b): &(String, &[u64], &[u64])| {
             let (n, m) = (a.iter().sum(), b.iter().sum());
             let threshold = deviation(n) + deviation(m);

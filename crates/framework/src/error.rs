@@ -1,8 +1,10 @@
-//! What the framework refuses.
+//! Errors of this crate.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
+use underpin_core::OutOfRange;
 
-/// What `underpin` refuses.
+/// Errors of `underpin`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -55,16 +57,9 @@ pub enum Error {
         /// Names of the recipes that come with the program.
         known: Vec<&'static str>,
     },
-    /// A setting is out of range.
-    #[error("{name} = {value} is outside {range}")]
-    Setting {
-        /// The setting, as the configuration file names it.
-        name: &'static str,
-        /// Rejected value.
-        value: f64,
-        /// What is allowed.
-        range: String,
-    },
+    /// A setting or a value lies outside the interval that is allowed.
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
     /// Too few rows of a class are set aside.
     #[error("{file}: class {class:?} has {found} rows set aside for testing; at least {needed} are needed")]
     TooFewHeldOut {
@@ -154,6 +149,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// `name` is `value`, which lies outside `range`.
+    pub(crate) fn out_of_range(
+        name: impl Into<Cow<'static, str>>,
+        value: f64,
+        range: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::OutOfRange(OutOfRange::new(name, value, range))
+    }
+
     pub(crate) fn training(model: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Training { model, source: Box::new(source) }
     }

@@ -2,7 +2,7 @@
 
 mod assess;
 mod calendar;
-mod census;
+mod class_counts;
 mod collect;
 pub mod config;
 mod drift;
@@ -18,13 +18,13 @@ mod safety;
 pub mod seal;
 mod serving;
 
-pub use collect::{Material, Order, collect};
+pub use collect::{CollectRequest, CollectedData, collect};
 pub use config::Config;
 pub use drift::{Drift, Shift};
 pub use error::Error;
 pub use model::{Model, Recipe};
 pub use pipeline::{Finished, Input, Job, Protection, run};
-pub use reassess::{Outcome, Reassessed, Request, reassess};
+pub use reassess::{Reassessed, ReassessmentResult, Request, reassess};
 pub use redteam::Poisoned;
 pub use serving::{Ready, State, open};
 pub use underpin_train::DeviceKind;

@@ -63,12 +63,12 @@ use underpin_core::{Audited, Confidence, Digest, Evidence, Policy, Record, Seed,
 use underpin_privacy::SecretKey;
 
 use crate::assess::{self, Systems};
-use crate::collect::Material;
+use crate::collect::CollectedData;
 use crate::config::{Attacks, Privacy, Serving};
 use crate::model::{Model, Recipe};
 use crate::report::Reconstruction;
 use crate::seal::{self, ClearanceDocument, PolicyName, files};
-use crate::{Error, census, safety};
+use crate::{Error, class_counts, safety};
 
 /// A policy is fixed: read, complete, and known by the digest of its bytes. Nothing has been measured.
 #[derive(Debug)]
@@ -100,25 +100,25 @@ impl Declared {
     }
 
     /// Takes rows in that collection has judged.
-    pub fn collect(self, material: Material) -> Sanitized {
-        Sanitized { declared: self, material }
+    pub fn collect(self, collected: CollectedData) -> Sanitized {
+        Sanitized { declared: self, collected }
     }
 }
 
-/// Rows are judged; each one's fate is on record.
+/// Rows are judged; each one's decision is on record.
 #[derive(Debug)]
 pub struct Sanitized {
     declared: Declared,
-    material: Material,
+    collected: CollectedData,
 }
 
 impl Sanitized {
     /// The rows, and what is known of them.
-    pub fn material(&self) -> &Material {
-        &self.material
+    pub fn collected(&self) -> &CollectedData {
+        &self.collected
     }
 
-    /// Fits the model and its undefended twin to the rows that were kept.
+    /// Fits the model and its undefended baseline to the rows that were kept.
     ///
     /// # Guarantees
     ///
@@ -132,18 +132,18 @@ impl Sanitized {
         D: Trainer<Model: Model>,
         U: Trainer<Model = D::Model>,
     {
-        self.material.ledger.verify(&self.material.train)?;
-        let data = self.material.train.examples();
+        self.collected.ledger.verify(&self.collected.train)?;
+        let data = self.collected.train.examples();
         let span = tracing::info_span!("training", phase = "training").entered();
         let fit = recipe.defended.train(data, seed.derive("model"));
         let Audited { value: model, record } = fit.map_err(|error| Error::training("model", error))?;
         let fit = recipe.undefended.train(data, seed.derive("twin"));
-        let twin = fit.map_err(|error| Error::training("undefended twin", error))?.value;
+        let baseline = fit.map_err(|error| Error::training("undefended baseline", error))?.value;
         drop(span);
-        Ok(Trained { sanitized: self, model, twin, record })
+        Ok(Trained { sanitized: self, model, baseline, record })
     }
 
-    /// Takes up a model that was trained on these rows before, to be assessed again; only the twin is fitted anew.
+    /// Takes up a model that was trained on these rows before, to be assessed again; only the baseline is fitted anew.
     /// `record` is what its training left behind.
     pub(crate) fn restore<D, U>(
         self,
@@ -156,10 +156,10 @@ impl Sanitized {
         D: Trainer<Model: Model>,
         U: Trainer<Model = D::Model>,
     {
-        self.material.ledger.verify(&self.material.train)?;
-        let fit = recipe.undefended.train(self.material.train.examples(), seed.derive("twin"));
-        let twin = fit.map_err(|error| Error::training("undefended twin", error))?.value;
-        Ok(Trained { sanitized: self, model, twin, record })
+        self.collected.ledger.verify(&self.collected.train)?;
+        let fit = recipe.undefended.train(self.collected.train.examples(), seed.derive("twin"));
+        let baseline = fit.map_err(|error| Error::training("undefended baseline", error))?.value;
+        Ok(Trained { sanitized: self, model, baseline, record })
     }
 }
 
@@ -168,7 +168,7 @@ impl Sanitized {
 pub struct Trained<M> {
     sanitized: Sanitized,
     model: M,
-    twin: M,
+    baseline: M,
     record: Record,
 }
 
@@ -184,8 +184,8 @@ impl<M: Model> Trained<M> {
     ///
     /// When the counts would leave no ε to train with.
     pub(crate) fn count(mut self, privacy: &Privacy, key: &SecretKey, seed: Seed) -> Result<Self, Error> {
-        let data = self.sanitized.material.train.examples();
-        census::count(data, privacy, key, seed, &mut self.record)?;
+        let data = self.sanitized.collected.train.examples();
+        class_counts::count(data, privacy, key, seed, &mut self.record)?;
         Ok(self)
     }
 
@@ -264,8 +264,8 @@ impl Judged {
 
 impl<M: Model> Guarded<M> {
     /// The policy, the rows and all that came before.
-    pub fn material(&self) -> &Material {
-        &self.trained.sanitized.material
+    pub fn collected(&self) -> &CollectedData {
+        &self.trained.sanitized.collected
     }
 
     /// The policy that was declared.
@@ -308,22 +308,22 @@ impl<M: Model> Guarded<M> {
         let Provenance { seed, revision, versions, measured_at } = provenance;
         let confidence = strictest(self.declared().policy());
         let systems = Systems {
-            material: self.material(),
+            collected: self.collected(),
             model: &self.trained.model,
-            twin: &self.trained.twin,
+            baseline: &self.trained.baseline,
             recipe,
             serving: &self.serving,
             key: &self.key,
         };
         let mut record = Record::default();
-        record.merge(self.material().record.clone());
+        record.merge(self.collected().record.clone());
         record.merge(self.trained.record.clone());
         let (attacked, reconstructions) = assess::measure(&systems, plan, confidence, seed.derive("attacks"))?;
         record.merge(attacked);
         let mut subjects = vec![Subject { name: files::MODEL.into(), digest: seal::sha256(&self.artifact) }];
         subjects.push(Subject { name: files::POLICY.into(), digest: self.declared().digest });
         subjects.extend(
-            self.material()
+            self.collected()
                 .files
                 .iter()
                 .map(|(name, bytes)| Subject { name: (*name).to_owned(), digest: seal::sha256(bytes) }),

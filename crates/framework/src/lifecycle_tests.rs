@@ -2,7 +2,7 @@ use underpin_data::Rows;
 use underpin_train::Sgd;
 
 use super::*;
-use crate::collect::{Order, collect};
+use crate::collect::{CollectRequest, collect};
 use crate::{DeviceKind, Input, Protection};
 
 #[test]
@@ -11,12 +11,12 @@ fn rows_that_do_not_match_their_ledger_do_not_train() {
         let declared = Declared::read(seal::policy::BASELINE.as_bytes()).unwrap();
         let (device, protection) = (DeviceKind::Flex, Protection::Undefended);
         let config = Some("[training]\nepochs = 1");
-        let order = Order { input: &Input::Digits, config, seed: Seed(1), device, protection };
-        let (mut material, config) = collect(&order, declared.policy()).unwrap();
-        material.train = change(&material.train);
+        let order = CollectRequest { input: &Input::Digits, config, seed: Seed(1), device, protection };
+        let (mut collected, config) = collect(&order, declared.policy()).unwrap();
+        collected.train = change(&collected.train);
         let plain = Sgd::plain(config.training);
         let recipe = Recipe { defended: plain.clone(), undefended: plain.clone(), adversary: plain };
-        declared.collect(material).train(&recipe, Seed(1)).map(drop)
+        declared.collect(collected).train(&recipe, Seed(1)).map(drop)
     };
     assert!(train(&Rows::clone).is_ok());
     let without_one = train(&|rows| rows.select(&(1..rows.len()).collect::<Vec<_>>()));

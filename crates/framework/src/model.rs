@@ -21,33 +21,33 @@ impl Model for Classifier {
     }
 }
 
-/// How the model to be cleared is trained, and its undefended twin: the same model, plainly.
+/// How the model to be cleared is trained, and its undefended baseline: the same model, plainly.
 #[derive(Clone, Copy, Debug)]
 pub struct Recipe<D, U> {
     /// Trains the model to be cleared.
     pub defended: D,
-    /// Trains the twin.
+    /// Trains the baseline.
     pub undefended: U,
     /// Trains what an adversary trains on few rows of its own: copies and surrogates.
     pub adversary: U,
 }
 
 /// Works without a word to whoever listens.
-pub(crate) fn hushed<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn without_progress<T>(work: impl FnOnce() -> T) -> T {
     tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), work)
 }
 
 /// A trainer that keeps its progress to itself: dozens of shadow models would drown the one bar that counts
 /// them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Hushed<'a, R>(pub(crate) &'a R);
+pub(crate) struct WithoutProgress<'a, R>(pub(crate) &'a R);
 
-impl<R: Trainer> Trainer for Hushed<'_, R> {
+impl<R: Trainer> Trainer for WithoutProgress<'_, R> {
     type Model = R::Model;
     type Error = R::Error;
 
     fn train(&self, data: &Examples, seed: Seed) -> Result<Audited<R::Model>, R::Error> {
-        hushed(|| self.0.train(data, seed))
+        without_progress(|| self.0.train(data, seed))
     }
 }
 
@@ -60,6 +60,6 @@ impl<T: ?Sized, A: Attack<T>> Attack<T> for Quiet<A> {
     type Error = A::Error;
 
     fn run(&self, target: &T, samples: &Examples, seed: Seed) -> Result<A::Outcome, A::Error> {
-        hushed(|| self.0.run(target, samples, seed))
+        without_progress(|| self.0.run(target, samples, seed))
     }
 }

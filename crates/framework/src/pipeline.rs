@@ -10,13 +10,13 @@ use underpin_metrics::evasion::Pgd;
 use underpin_privacy::SecretKey;
 use underpin_train::{Classifier, DeviceKind, Settings, Sgd};
 
-use crate::collect::{Material, Order, collect};
+use crate::collect::{CollectRequest, CollectedData, collect};
 use crate::config::{self, Config};
 use crate::lifecycle::{Assessed, Cleared, Declared, Provenance, Refused};
 use crate::model::{Quiet, Recipe};
 use crate::report::{self, Report};
-use crate::seal::{self, Act, RunFolder, SigningKey, files};
-use crate::{Error, census};
+use crate::seal::{self, Action, RunFolder, SigningKey, files};
+use crate::{Error, class_counts};
 
 /// File of a run that says how it was made, so that it can be made again.
 pub(crate) const JOB: &str = "job.json";
@@ -32,7 +32,7 @@ pub enum Input {
     Digits,
     /// A file, and another to test on if there is one.
     Files {
-        /// Rows to train on; without `test` a share of them is set aside.
+        /// Rows to train on; without `test` a fraction of them is set aside.
         train: Box<Source>,
         /// Rows to test on.
         test: Option<Box<Source>>,
@@ -75,9 +75,9 @@ pub struct Job {
 }
 
 impl Job {
-    fn order(&self) -> Order<'_> {
+    fn order(&self) -> CollectRequest<'_> {
         let Self { input, config, seed, device, protection, .. } = self;
-        Order { input, config: config.as_deref(), seed: *seed, device: *device, protection: *protection }
+        CollectRequest { input, config: config.as_deref(), seed: *seed, device: *device, protection: *protection }
     }
 }
 
@@ -124,7 +124,7 @@ pub(crate) fn recipe(config: &Config, key: SecretKey) -> Result<Trainers, Error>
     let small = Settings { batch_size: config.attacks.extraction.batch_size, ..undefended.settings.clone() };
     let adversary = Sgd::plain(small);
     let private = |privacy: config::Privacy| {
-        let (target, _) = census::split(&privacy)?;
+        let (target, _) = class_counts::split(&privacy)?;
         Ok::<_, Error>(privacy.training(target, key))
     };
     let privacy = config.privacy.map(private).transpose()?;
@@ -147,12 +147,12 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
     let declared = Declared::read(&job.policy)?;
     let mut folder = RunFolder::create(&job.out)?;
     folder.write(files::POLICY, declared.bytes())?;
-    let act = |what: &str| Act { at: clock(), who: job.who.clone(), what: what.into(), details: BTreeMap::new() };
+    let act = |what: &str| Action { at: clock(), who: job.who.clone(), what: what.into(), details: BTreeMap::new() };
     folder.record(act("fixed the policy"), key)?;
 
     stage(0, "collection");
     let span = tracing::info_span!("collection", phase = "collection").entered();
-    let (material, config) = collect(&job.order(), declared.policy())?;
+    let (collected, config) = collect(&job.order(), declared.policy())?;
     drop(span);
     folder.record(act("judged the rows"), key)?;
 
@@ -160,7 +160,7 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
     let secret = SecretKey::new(key.secret("underpin training"));
     let serving_key = SecretKey::new(key.secret("underpin serving"));
     let recipe = recipe(&config, secret)?;
-    let mut trained = declared.collect(material).train(&recipe, job.seed)?;
+    let mut trained = declared.collect(collected).train(&recipe, job.seed)?;
     if let Some(privacy) = &config.privacy {
         trained = trained.count(privacy, &SecretKey::new(key.secret("underpin statistics")), job.seed)?;
     }
@@ -201,13 +201,13 @@ pub(crate) fn to_json<T: Serialize>(value: &T, file: &str) -> Result<Vec<u8>, Er
 
 fn write_common(
     folder: &RunFolder,
-    material: &Material,
+    collected: &CollectedData,
     artifact: &[u8],
     evidence: &Evidence,
     key: &SigningKey,
 ) -> Result<Vec<u8>, Error> {
     folder.write(files::MODEL, artifact)?;
-    for (name, bytes) in &material.files {
+    for (name, bytes) in &collected.files {
         folder.write(name, bytes)?;
     }
     let envelope = seal::sign(evidence, &evidence.subjects, key)?;
@@ -224,13 +224,13 @@ fn seal_cleared(
 ) -> Result<Finished, Error> {
     let guarded = cleared.guarded();
     let evidence = cleared.judged().evidence();
-    let envelope = write_common(&folder, guarded.material(), guarded.artifact(), evidence, key)?;
+    let envelope = write_common(&folder, guarded.collected(), guarded.artifact(), evidence, key)?;
     let clearance = cleared.clearance(&envelope, clock());
     folder.write(files::CLEARANCE, &clearance.sign(key)?)?;
     let safety: Record = cleared.evaluate_safety(job.seed.derive("safety"))?;
     folder.write(SAFETY, &to_json(&safety, SAFETY)?)?;
     let id = key.public().id().to_string();
-    let outcome = report::Outcome::Cleared { expires_at: clearance.expires_at, key: &id, safety: Some(&safety) };
+    let outcome = report::GateResult::Cleared { expires_at: clearance.expires_at, key: &id, safety: Some(&safety) };
     let report = view(guarded, cleared.judged(), outcome);
     folder.write(files::MODEL_CARD, report::model_card(&report).as_bytes())?;
     finish(job, &report, Some(clearance.expires_at), folder, key, clock)
@@ -244,22 +244,22 @@ fn seal_refused(
     clock: &dyn Fn() -> u64,
 ) -> Result<Finished, Error> {
     let guarded = refused.guarded();
-    write_common(&folder, guarded.material(), guarded.artifact(), refused.judged().evidence(), key)?;
-    let report = view(guarded, refused.judged(), report::Outcome::Refused);
+    write_common(&folder, guarded.collected(), guarded.artifact(), refused.judged().evidence(), key)?;
+    let report = view(guarded, refused.judged(), report::GateResult::Refused);
     finish(job, &report, None, folder, key, clock)
 }
 
 pub(crate) fn view<'a>(
     guarded: &'a crate::lifecycle::Guarded<Classifier>,
     judged: &'a crate::lifecycle::Judged,
-    outcome: report::Outcome<'a>,
+    outcome: report::GateResult<'a>,
 ) -> Report<'a> {
     Report {
         evidence: judged.evidence(),
         policy: guarded.declared().policy(),
         verdicts: judged.verdicts(),
         outcome,
-        data: &guarded.material().summary,
+        data: &guarded.collected().summary,
         reconstructions: judged.reconstructions(),
     }
 }
@@ -279,7 +279,7 @@ fn finish(
     } else {
         "refused the model and sealed the run"
     };
-    folder.finish(Act { at: clock(), who: job.who.clone(), what: what.into(), details: BTreeMap::new() }, key)?;
+    folder.finish(Action { at: clock(), who: job.who.clone(), what: what.into(), details: BTreeMap::new() }, key)?;
     Ok(Finished {
         policy: report.policy.clone(),
         evidence: report.evidence.clone(),

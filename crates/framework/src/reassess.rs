@@ -9,12 +9,12 @@ use underpin_privacy::SecretKey;
 use underpin_train::{Classifier, DeviceKind};
 
 use crate::Error;
-use crate::collect::{Order, collect};
+use crate::collect::{CollectRequest, collect};
 use crate::drift::Drift;
 use crate::lifecycle::{Assessed, Declared, Provenance};
 use crate::pipeline::{Finished, JOB, Recorded, SAFETY, recipe, to_json, view};
 use crate::report;
-use crate::seal::{self, Act, PublicKey, Revocation, SigningKey, files};
+use crate::seal::{self, Action, PublicKey, Revocation, SigningKey, files};
 use crate::serving::parsed;
 
 /// Probability with which traffic that did not drift is said to have.
@@ -22,7 +22,7 @@ const FALSE_ALARM: f64 = 0.001;
 
 /// What became of a clearance.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum ReassessmentResult {
     /// Every bar is met again and the traffic looks as it did; valid anew.
     Renewed,
     /// Withdrawn for good.
@@ -36,7 +36,7 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Reassessed {
     /// What became of the clearance.
-    pub outcome: Outcome,
+    pub outcome: ReassessmentResult,
     /// What the traffic shows, if there was any.
     pub drift: Option<Drift>,
     /// The new measurements and their judgement.
@@ -73,12 +73,12 @@ pub struct Request<'a> {
 /// or an attack cannot be played. Then the clearance is as it was.
 pub fn reassess(request: &Request<'_>, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Reassessed, Error> {
     let run = seal::inspect(request.folder, request.trusted)?;
-    match run.outcome() {
-        seal::Outcome::Cleared(_) => {}
-        seal::Outcome::Refused(unmet) => {
+    match run.status() {
+        seal::ClearanceStatus::Cleared(_) => {}
+        seal::ClearanceStatus::Refused(unmet) => {
             return Err(Error::NotCleared { unmet: unmet.len(), wanted: "reassessed" });
         }
-        seal::Outcome::Revoked(Revocation { at, reason, .. }) => {
+        seal::ClearanceStatus::Revoked(Revocation { at, reason, .. }) => {
             let flaw = seal::Flaw::Revoked { at: *at, reason: reason.clone() };
             return Err(Error::Fault(flaw.of(files::REVOCATION)));
         }
@@ -93,16 +93,16 @@ pub fn reassess(request: &Request<'_>, key: &SigningKey, clock: &dyn Fn() -> u64
     let config = toml::to_string(&recorded.config).map_err(|error| Error::Config { fault: error.to_string() })?;
     let (input, seed, protection) = (&recorded.input, recorded.seed, recorded.protection);
     let device = DeviceKind::Flex;
-    let order = Order { input, config: Some(&config), seed, device, protection };
-    let (material, mut config) = collect(&order, declared.policy())?;
-    if Some(material.files[files::MANIFEST].as_slice()) != run.file(files::MANIFEST) {
+    let order = CollectRequest { input, config: Some(&config), seed, device, protection };
+    let (collected, mut config) = collect(&order, declared.policy())?;
+    if Some(collected.files[files::MANIFEST].as_slice()) != run.file(files::MANIFEST) {
         return Err(Error::OtherData { file: manifest.source, fault: "its manifest is another".into() });
     }
     config.attacks.evasion.follow(declared.policy());
     let recipe = recipe(&config, SecretKey::new(key.secret("underpin training")))?;
     let bytes = run.file(files::MODEL).unwrap_or_default();
     let model = Classifier::from_safetensors(bytes, device)?;
-    let trained = declared.collect(material).restore(&recipe, model, training(run.evidence()), seed)?;
+    let trained = declared.collect(collected).restore(&recipe, model, training(run.evidence()), seed)?;
     let serving = SecretKey::new(key.secret("underpin serving")).derive("model", &[seal::sha256(bytes).bytes()]);
     let provenance = Provenance {
         seed: Seed(seed.derive("reassessment").nth(index).0),
@@ -151,12 +151,12 @@ fn conclude(
             let clearance = cleared.clearance(&envelope, clock());
             let safety = cleared.evaluate_safety(evidence.seed.derive("safety"))?;
             let expires_at = clearance.expires_at;
-            let shown = report::Outcome::Cleared { expires_at, key: &id, safety: Some(&safety) };
+            let shown = report::GateResult::Cleared { expires_at, key: &id, safety: Some(&safety) };
             let report = view(guarded, judged, shown);
             written.insert(files::CLEARANCE, clearance.sign(key)?);
             written.insert(SAFETY, to_json(&safety, SAFETY)?);
             written.insert(files::MODEL_CARD, report::model_card(&report).into_bytes());
-            (Outcome::Renewed, Some(expires_at), report::html(&report))
+            (ReassessmentResult::Renewed, Some(expires_at), report::html(&report))
         }
         (_, shifted) => {
             let reason = reason(judged, shifted);
@@ -166,29 +166,29 @@ fn conclude(
             // What was for people when the model was cleared must not go on saying so.
             let mut withdrawn = Record::default();
             withdrawn.set("revoked", reason.as_str());
-            let report = view(guarded, judged, report::Outcome::Refused);
+            let report = view(guarded, judged, report::GateResult::Refused);
             written.insert(SAFETY, to_json(&withdrawn, SAFETY)?);
             written.insert(files::MODEL_CARD, report::model_card(&report).into_bytes());
-            (Outcome::Revoked { reason }, None, report::html(&report))
+            (ReassessmentResult::Revoked { reason }, None, report::html(&report))
         }
     };
     written.insert(files::EVIDENCE, envelope);
     written.insert(files::REPORT, html.into_bytes());
     let what = match &outcome {
-        Outcome::Renewed => "reassessed the model and renewed its clearance",
-        Outcome::Revoked { .. } => "reassessed the model and revoked its clearance",
+        ReassessmentResult::Renewed => "reassessed the model and renewed its clearance",
+        ReassessmentResult::Revoked { .. } => "reassessed the model and revoked its clearance",
     };
     let mut details = BTreeMap::new();
     if let Some(drift) = &drift {
         details.insert("traffic".to_owned(), drift.seen.into());
         details.insert("drifted".to_owned(), drift.shifts.len().into());
     }
-    if let Outcome::Revoked { reason } = &outcome {
+    if let ReassessmentResult::Revoked { reason } = &outcome {
         details.insert("reason".to_owned(), reason.as_str().into());
     }
-    let act = Act { at: clock(), who: request.who.to_owned(), what: what.into(), details };
+    let act = Action { at: clock(), who: request.who.to_owned(), what: what.into(), details };
     seal::amend(request.folder, request.trusted, key, act, &written)?;
-    let report = view(guarded, judged, report::Outcome::Refused);
+    let report = view(guarded, judged, report::GateResult::Refused);
     let finished = Finished {
         policy: report.policy.clone(),
         evidence: evidence.clone(),

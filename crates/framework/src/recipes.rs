@@ -40,7 +40,7 @@ const MAX_REJECTED: f64 = 0.1;
 ///
 /// # Limits
 ///
-/// What was chosen by looking at data of the same kind is told in `tuned`; no ε counts it. Neither the twin nor the loss
+/// What was chosen by looking at data of the same kind is told in `tuned`; no ε counts it. Neither the baseline nor the loss
 /// that progress events tell meanwhile is private. Accuracy, then and at the end, is that of private weights: it costs
 /// the training rows nothing more, and tells of the test rows without privacy.
 ///
@@ -69,9 +69,9 @@ pub struct Plan {
     pub data: Layout,
     /// How the model is trained.
     pub training: Settings,
-    /// How its twin without privacy is trained; none is trained if absent.
+    /// How its baseline without privacy is trained; none is trained if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub twin: Option<Settings>,
+    pub baseline: Option<Settings>,
     /// How private the model is.
     pub privacy: Privacy,
     /// What is to be expected.
@@ -96,13 +96,13 @@ pub struct Layout {
 pub struct Expected {
     /// SHA-256 of those test rows, as [`Achieved::data`] has it; other data meet no expectation and miss none.
     pub data: Digest,
-    /// Share of the test rows told right, the mean over seeds.
+    /// Fraction of the test rows classified correctly, the mean over seeds.
     pub accuracy: f64,
     /// How far a single seed may fall below it.
     pub tolerance: f64,
-    /// How much better the twin may be.
+    /// How much better the baseline may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub behind_twin: Option<f64>,
+    pub behind_baseline: Option<f64>,
 }
 
 /// What a run of a recipe came to.
@@ -114,10 +114,10 @@ pub struct Achieved {
     pub rows: usize,
     /// Rows tested on.
     pub test_rows: usize,
-    /// Share of the test rows told right.
+    /// Fraction of the test rows classified correctly.
     pub accuracy: f64,
-    /// The same of the twin without privacy.
-    pub twin_accuracy: Option<f64>,
+    /// The same of the baseline without privacy.
+    pub baseline_accuracy: Option<f64>,
     /// ε of the training at `delta`, from both sides.
     pub epsilon: Bounds,
     /// What the run's own canaries prove of its ε; none without canaries.
@@ -164,7 +164,7 @@ impl Plan {
     /// # Errors
     ///
     /// [`Error::Config`] naming the place and what is wrong: an unknown or missing key, a value of another kind, a
-    /// contract whose parts disagree, a twin of another architecture, 0 rows; [`Error::Setting`] for a clipping or
+    /// contract whose parts disagree, a baseline of another architecture, 0 rows; [`Error::OutOfRange`] for a clipping or
     /// mechanism out of range.
     pub fn read(text: &str) -> Result<Self, Error> {
         let refuse = |fault: String| Error::Config { fault: fault.trim().to_owned() };
@@ -173,10 +173,10 @@ impl Plan {
             return Err(refuse("rows = 0 is outside [1, inf)".to_owned()));
         }
         plan.privacy.check(&plan.training, plan.rows)?;
-        match &plan.twin {
-            Some(twin) if twin.architecture != plan.training.architecture => Err(refuse(format!(
-                "twin.architecture is {:?}; a twin has that of training, {:?}",
-                twin.architecture, plan.training.architecture
+        match &plan.baseline {
+            Some(baseline) if baseline.architecture != plan.training.architecture => Err(refuse(format!(
+                "baseline.architecture is {:?}; a baseline has that of training, {:?}",
+                baseline.architecture, plan.training.architecture
             ))),
             _ => Ok(plan),
         }
@@ -202,14 +202,17 @@ impl Plan {
         let sgd = Sgd { privacy: Some(privacy), ..sgd };
         let trained = sgd.train_watched(&train, seed, &test)?;
         let spent = spent(&trained.record);
-        let twin =
-            self.twin.as_ref().map(|twin| Sgd::plain(self.scaled(twin, rows)).train(&train, seed)).transpose()?;
+        let baseline = self
+            .baseline
+            .as_ref()
+            .map(|baseline| Sgd::plain(self.scaled(baseline, rows)).train(&train, seed))
+            .transpose()?;
         Ok(Achieved {
             data,
             rows,
             test_rows: test.len(),
             accuracy: trained.value.accuracy(&test)?,
-            twin_accuracy: twin.map(|twin| twin.value.accuracy(&test)).transpose()?,
+            baseline_accuracy: baseline.map(|baseline| baseline.value.accuracy(&test)).transpose()?,
             epsilon: Bounds { lower: spent.lower, upper: spent.upper },
             audit: audit(&trained.record),
             delta: self.privacy.delta,
@@ -228,22 +231,25 @@ impl Plan {
         if achieved.data != self.expected.data {
             return missed;
         }
-        let Expected { accuracy, tolerance, behind_twin, .. } = self.expected;
+        let Expected { accuracy, tolerance, behind_baseline, .. } = self.expected;
         if achieved.accuracy < accuracy - tolerance {
             missed.push(format!("accuracy {} is below {accuracy} - {tolerance}", achieved.accuracy));
         }
-        if let (Some(allowed), Some(twin)) = (behind_twin, achieved.twin_accuracy)
-            && twin - achieved.accuracy > allowed
+        if let (Some(allowed), Some(baseline)) = (behind_baseline, achieved.baseline_accuracy)
+            && baseline - achieved.accuracy > allowed
         {
-            missed.push(format!("accuracy {} is more than {allowed} behind the twin's {twin}", achieved.accuracy));
+            missed.push(format!(
+                "accuracy {} is more than {allowed} behind the undefended baseline's {baseline}",
+                achieved.accuracy
+            ));
         }
         missed
     }
 
     /// Batches as large for `rows` rows as the settings' are for the recipe's own.
     fn scaled(&self, settings: &Settings, rows: usize) -> Settings {
-        let share = (rows as f64 / self.rows as f64).min(1.0);
-        let batch_size = (settings.batch_size as f64 * share).round();
+        let fraction = (rows as f64 / self.rows as f64).min(1.0);
+        let batch_size = (settings.batch_size as f64 * fraction).round();
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most the batch size it was")]
         Settings { batch_size: (batch_size as usize).max(1), ..settings.clone() }
     }

@@ -47,7 +47,7 @@ fn every_recipe_that_comes_along_can_be_read() {
         let plan = Plan::named(name).unwrap();
         assert!(plan.tuned.len() > 80, "{name} must tell what was tuned");
         assert!((0.5..1.0).contains(&plan.expected.accuracy) && plan.expected.tolerance <= 0.01, "{name}");
-        assert_eq!(plan.expected.behind_twin.is_some(), plan.twin.is_some(), "{name}");
+        assert_eq!(plan.expected.behind_baseline.is_some(), plan.baseline.is_some(), "{name}");
         let again = toml::to_string(&plan).unwrap();
         assert_eq!(Plan::read(&again).unwrap(), plan);
     }
@@ -61,7 +61,7 @@ fn what_is_wrong_with_a_recipe_is_named() {
     assert!(refused(&adult.replace("epsilon = 1.0", "epsilon = -1.0")).contains("-1"));
     assert!(refused(&adult.replace("rows = 32561", "rows = 0")).contains("rows = 0"));
     let other = adult.replacen("architecture = \"linear\"", "architecture = { mlp = { hidden = [8] } }", 1);
-    assert!(refused(&other).contains("a twin has that of training"));
+    assert!(refused(&other).contains("a baseline has that of training"));
     let error = Plan::named("mnist").unwrap_err().to_string();
     assert!(error.contains("mnist-scatter-eps3, fashion-scatter-eps3"), "{error}");
 }
@@ -141,12 +141,12 @@ fn rows_have_no_say_in_each_others_encoding() {
 fn what_misses_the_expected_result_is_told() {
     let plan = Plan::named("adult-eps1").unwrap();
     let Expected { data, accuracy, tolerance, .. } = plan.expected;
-    let achieved = |accuracy: f64, twin: f64, data| Achieved {
+    let achieved = |accuracy: f64, baseline: f64, data| Achieved {
         data,
         rows: 1,
         test_rows: 1,
         accuracy,
-        twin_accuracy: Some(twin),
+        baseline_accuracy: Some(baseline),
         epsilon: Bounds { lower: 0.9, upper: 1.0 },
         audit: None,
         delta: plan.privacy.delta,
@@ -155,7 +155,7 @@ fn what_misses_the_expected_result_is_told() {
     };
     let good = accuracy - 0.9 * tolerance;
     assert!(plan.missed(&achieved(good, good + 0.009, data)).is_empty());
-    assert!(plan.missed(&achieved(good, good + 0.011, data))[0].contains("behind the twin's"));
+    assert!(plan.missed(&achieved(good, good + 0.011, data))[0].contains("behind the undefended baseline's"));
     assert!(plan.missed(&achieved(accuracy - 1.1 * tolerance, 0.5, data))[0].contains("accuracy"));
     let other = Digest::new([9; 32]);
     assert!(plan.missed(&achieved(0.1, 0.9, other)).is_empty());

@@ -1,10 +1,10 @@
-//! The red team at the door: known faults planted in a copy, so that detection is measured and not hoped for.
+//! The red team at collection: known faults injected in a copy, so that detection is measured and not hoped for.
 
 use std::collections::BTreeMap;
 
 use underpin_core::{Confidence, Examples, Measurement, Phase, Record, Shape, System, Trigger};
-use underpin_data::redteam::{Fault, Faults, detection, plant};
-use underpin_data::{Door, Rows, Split};
+use underpin_data::redteam::{Fault, Faults, detection, inject};
+use underpin_data::{RawTable, Rows, Split};
 use underpin_metrics::{Setting, detection as rates};
 
 use crate::Error;
@@ -16,7 +16,7 @@ const CONFIDENCE: f64 = 0.95;
 /// What both pipelines would have trained on, had the rows been poisoned.
 #[derive(Debug)]
 pub struct Poisoned {
-    /// Every planted row that parses, among the others.
+    /// Every injected row that parses, among the others.
     pub(crate) raw: Examples,
     /// What sanitizing leaves of them.
     pub(crate) sanitized: Examples,
@@ -24,42 +24,42 @@ pub struct Poisoned {
     pub(crate) trigger: Trigger,
 }
 
-/// Plants faults in a copy of the rows, judges it as the rows themselves are judged, and measures what was caught.
+/// Injects faults in a copy of the rows, judges it as the rows themselves are judged, and measures what was caught.
 ///
-/// Rows that came as one are planted before they are parted: then the rows set aside, by which detectors are calibrated,
+/// Rows that came as one are injected before they are parted: then the rows set aside, by which detectors are calibrated,
 /// are poisoned like the others. What is counted is what reached the training side.
 pub(crate) fn poison(
     judge: &Judge<'_>,
-    train: &Door,
-    split: Option<&(Split, Door)>,
+    train: &RawTable,
+    split: Option<&(Split, RawTable)>,
     held_out: Rows,
 ) -> Result<(Poisoned, Record), Error> {
     let config = judge.config;
     let trigger = trigger(judge.contract.shape(), config.attacks.poisoning.target);
     let mut faults: BTreeMap<Fault, f64> =
-        Fault::ALL.into_iter().map(|fault| (fault, config.collection.planted_share)).collect();
-    faults.insert(Fault::Backdoor, config.attacks.poisoning.share);
-    let whole = split.map_or(train, |(_, door)| door);
-    let (door, planted) = plant(whole, judge.contract, &Faults(faults), &trigger, judge.seed)?;
-    let (door, held_out) = match split {
+        Fault::ALL.into_iter().map(|fault| (fault, config.collection.injected_fraction)).collect();
+    faults.insert(Fault::Backdoor, config.attacks.poisoning.fraction);
+    let whole = split.map_or(train, |(_, raw_table)| raw_table);
+    let (raw_table, injected) = inject(whole, judge.contract, &Faults(faults), &trigger, judge.seed)?;
+    let (raw_table, held_out) = match split {
         Some((split, _)) => {
-            let parts = underpin_data::split(door, split)?;
+            let parts = underpin_data::split(raw_table, split)?;
             (parts.train, underpin_data::admit(parts.test, judge.contract)?.value.into_rows())
         }
-        None => (door, held_out),
+        None => (raw_table, held_out),
     };
-    let raw = underpin_data::admit(door.clone(), judge.contract)?.value.into_rows().into_examples();
-    let judged = judge.judge(door, held_out)?.value;
-    let found = detection(&planted, judged.ledger());
+    let raw = underpin_data::admit(raw_table.clone(), judge.contract)?.value.into_rows().into_examples();
+    let judged = judge.judge(raw_table, held_out)?.value;
+    let found = detection(&injected, judged.ledger());
 
     let mut record = Record::default();
     let confidence = Confidence::new(CONFIDENCE)?;
     let setting = |name: &str| Setting::test(System::Defended, Phase::Collection, name, confidence);
     for fault in &found.faults {
-        let setting = setting(&format!("planted_{}", fault.fault));
+        let setting = setting(&format!("injected_{}", fault.fault));
         let by = fault.by.iter().max_by_key(|(_, count)| **count);
         let setting = by.map_or(setting.clone(), |(name, _)| setting.with("mostly_by", name.as_str()));
-        record.measurements.push(rates::detection_rate(&setting, fault.caught as u64, fault.planted as u64)?);
+        record.measurements.push(rates::detection_rate(&setting, fault.caught as u64, fault.injected as u64)?);
     }
     for (sanitizer, flagged) in sanitizers(&found.flagged) {
         let measured = rates::false_positive_rate(&setting(&sanitizer), flagged as u64, found.clean as u64)?;
@@ -71,8 +71,8 @@ pub(crate) fn poison(
         flagged as u64,
         found.clean as u64,
     )?);
-    record.set("redteam.planted", planted.0.len());
-    tracing::info!(planted = planted.0.len(), flagged, clean = found.clean, "red team measured");
+    record.set("redteam.injected", injected.0.len());
+    tracing::info!(injected = injected.0.len(), flagged, clean = found.clean, "red team measured");
     Ok((Poisoned { raw, sanitized: judged.into_rows().into_examples(), trigger }, record))
 }
 

@@ -6,7 +6,7 @@ use underpin_core::{
     About, Confidence, Confusion, Examples, Inputs, Intent, Interval, Measurement, Phase, Predict, Quantity, Record,
     Seed, System,
 };
-use underpin_metrics::interval::{Bootstrap, Share, bootstrap};
+use underpin_metrics::interval::{Bootstrap, Proportion, bootstrap};
 use underpin_metrics::utility::{
     Prediction, abstention_threshold, calibration_error, coverage, predictions, selective_risk, worst_group_accuracy,
 };
@@ -35,9 +35,9 @@ const PIXELS: i64 = 1;
 /// The abstention threshold is chosen on the adversary's rows and measured on the others, so that no row judges a
 /// threshold chosen on it.
 pub(crate) fn evaluate<M: Model>(guarded: &Guarded<M>, seed: Seed) -> Result<Record, Error> {
-    let material = guarded.material();
+    let collected = guarded.collected();
     let endpoint = guarded.endpoint();
-    let test = material.test();
+    let test = collected.test();
     let confidence = Confidence::new(CONFIDENCE)?;
     let setting = |name: &str| Setting::test(System::Defended, Phase::Deployment, name, confidence);
     let outputs = endpoint.predict(test.inputs())?;
@@ -48,14 +48,14 @@ pub(crate) fn evaluate<M: Model>(guarded: &Guarded<M>, seed: Seed) -> Result<Rec
     let how = Bootstrap::seeded(seed.derive("calibration"));
     record.measurements.push(calibration_error(&setting("calibration"), &seen, BINS, how)?);
     let shifted = shifted(test.inputs(), seed.derive("shift"));
-    let share = Share::of(&correct(&endpoint, &test.with_inputs(shifted.clone())?)?);
+    let fraction = Proportion::of(&correct(&endpoint, &test.with_inputs(shifted.clone())?)?);
     let name = if test.inputs().shape().image().is_some() { "shift_and_noise" } else { "noise" };
-    record.measurements.push(setting(name).share(About::Safety, Quantity::ShiftAccuracy, share)?);
+    record.measurements.push(setting(name).proportion(About::Safety, Quantity::ShiftAccuracy, fraction)?);
     record.measurements.push(worst_group_accuracy(&setting("classes"), &right, test.labels())?);
 
     let intent = guarded.declared().policy().intent();
     let risk = intent.selective_risk.unwrap_or(RISK);
-    let tuning = material.auxiliary.examples();
+    let tuning = collected.auxiliary.examples();
     let tuned = predictions(&endpoint.predict(tuning.inputs())?, tuning.labels())?;
     let threshold = abstention_threshold(&tuned, risk, confidence)?;
     let abstaining = setting("abstention").with("risk", risk).with("threshold", threshold);
@@ -63,7 +63,7 @@ pub(crate) fn evaluate<M: Model>(guarded: &Guarded<M>, seed: Seed) -> Result<Rec
     if seen.iter().any(|prediction| prediction.confidence >= threshold) {
         record.measurements.push(selective_risk(&abstaining, &seen, threshold)?);
     }
-    record.measurements.extend(alignment(&endpoint, intent, &test, material.classes(), threshold, &setting, seed)?);
+    record.measurements.extend(alignment(&endpoint, intent, &test, collected.classes(), threshold, &setting, seed)?);
     Ok(record)
 }
 
@@ -123,7 +123,11 @@ fn alignment(
             .with("truth", confusion.truth.as_str())
             .with("answer", confusion.answer.as_str())
             .with("at_most", confusion.weight);
-        measurements.push(setting.share(About::Alignment, Quantity::ForbiddenConfusion, Share::of(&confused))?);
+        measurements.push(setting.proportion(
+            About::Alignment,
+            Quantity::ForbiddenConfusion,
+            Proportion::of(&confused),
+        )?);
     }
     let strangers = out_of_scope(test.inputs(), seed.derive("out of scope"));
     let told = predictions(&endpoint.predict(&strangers)?, &vec![0; strangers.len()])?;
@@ -132,7 +136,11 @@ fn alignment(
     if let Some(least) = intent.out_of_scope_abstention {
         setting = setting.with("at_least", least);
     }
-    measurements.push(setting.share(About::Alignment, Quantity::OutOfScopeAbstention, Share::of(&abstained))?);
+    measurements.push(setting.proportion(
+        About::Alignment,
+        Quantity::OutOfScopeAbstention,
+        Proportion::of(&abstained),
+    )?);
     Ok(measurements)
 }
 

@@ -10,14 +10,15 @@ use underpin_core::{Denied, Sketch};
 use underpin_data::Manifest;
 use underpin_privacy::SecretKey;
 use underpin_serve::{
-    ClientBook, Clock, Guards, HttpLimits, ModelInfo, QueryLedger, Recorder, Service, Standing, read_sketch, serve,
+    ClearanceCheck, ClientBook, Clock, Guards, HttpLimits, ModelInfo, QueryLedger, Recorder, Service, read_sketch,
+    serve,
 };
 use underpin_train::{Classifier, DeviceKind};
 
 use crate::Error;
 use crate::assess::{Answers, perturbed};
 use crate::pipeline::{JOB, Recorded};
-use crate::seal::{self, Outcome, PublicKey, files};
+use crate::seal::{self, ClearanceStatus, PublicKey, files};
 
 /// How often the sketch of the traffic is written to disk.
 const SAVE: Duration = Duration::from_secs(5);
@@ -82,12 +83,12 @@ impl std::fmt::Debug for Ready {
 
 /// Asks the seal, before every answer, whether the clearance still stands.
 struct Watch<C> {
-    standing: Mutex<seal::Standing>,
+    standing: Mutex<seal::ClearanceWatch>,
     clock: C,
 }
 
-impl<C: Fn() -> u64 + Send + Sync> Standing for Watch<C> {
-    fn standing(&self) -> Result<(), Denied> {
+impl<C: Fn() -> u64 + Send + Sync> ClearanceCheck for Watch<C> {
+    fn check(&self) -> Result<(), Denied> {
         // OK after a panic elsewhere: a check begins by looking at the folder again.
         let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
         standing.check((self.clock)()).map_err(|fault| Denied::Revoked { reason: fault.to_string() })
@@ -111,10 +112,10 @@ where
     C: Fn() -> u64 + Send + Sync + 'static,
 {
     let verified = seal::verify(folder, trusted, clock())?;
-    if let Outcome::Refused(unmet) = verified.outcome() {
+    if let ClearanceStatus::Refused(unmet) = verified.status() {
         return Err(Error::NotCleared { unmet: unmet.len(), wanted: "served" });
     }
-    let standing = Mutex::new(seal::Standing::new(folder, trusted, &verified));
+    let standing = Mutex::new(seal::ClearanceWatch::new(folder, trusted, &verified));
     let run = verified.into_run();
     let recorded: Recorded = parsed(&run, JOB)?;
     let manifest: Manifest = parsed(&run, files::MANIFEST)?;
@@ -137,7 +138,7 @@ where
         ledger: Arc::new(QueryLedger::open(&state.0.join("queries.redb"))?),
         quota: serving.quota,
         clients: Arc::new(state.clients()?),
-        standing: Arc::new(Watch { standing, clock }),
+        clearance: Arc::new(Watch { standing, clock }),
         clock: Clock::monotonic(),
     };
     let name = name.map_or_else(|| manifest.source.split('.').next().unwrap_or("model").to_owned(), str::to_owned);

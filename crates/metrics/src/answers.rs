@@ -17,7 +17,7 @@ pub(crate) fn answers<T: Predict + ?Sized>(target: &T, inputs: &Inputs, classes:
     }
 }
 
-/// Whether each example is read right. An answer with a NaN is wrong.
+/// Whether each example is classified correctly. An answer with a NaN is wrong.
 ///
 /// # Errors
 ///

@@ -2,23 +2,23 @@
 
 use underpin_core::{About, Measurement, Quantity};
 
-use crate::interval::Share;
+use crate::interval::Proportion;
 use crate::{Error, Setting};
 
-/// Share of planted faults that were caught; higher is safer.
+/// Fraction of planted faults that were caught; higher is safer.
 ///
 /// # Errors
 ///
 /// [`Error::NoObservations`] when none was planted, [`Error::OutOfRange`] when more were caught.
 pub fn detection_rate(setting: &Setting, caught: u64, planted: u64) -> Result<Measurement, Error> {
-    setting.share(About::Poisoning, Quantity::DetectionRate, Share { successes: caught, trials: planted })
+    setting.proportion(About::Poisoning, Quantity::DetectionRate, Proportion { successes: caught, trials: planted })
 }
 
-/// Share of clean rows that were flagged; lower is better.
+/// Fraction of clean rows that were flagged; lower is better.
 ///
 /// # Errors
 ///
 /// [`Error::NoObservations`] without a clean row, [`Error::OutOfRange`] when more were flagged.
 pub fn false_positive_rate(setting: &Setting, flagged: u64, clean: u64) -> Result<Measurement, Error> {
-    setting.share(About::Poisoning, Quantity::FalsePositiveRate, Share { successes: flagged, trials: clean })
+    setting.proportion(About::Poisoning, Quantity::FalsePositiveRate, Proportion { successes: flagged, trials: clean })
 }

@@ -1,21 +1,15 @@
-//! What this crate refuses.
+//! Errors of this crate.
 
-use underpin_core::Denied;
+use std::borrow::Cow;
+use underpin_core::{Denied, OutOfRange};
 
-/// What `underpin-metrics` refuses.
+/// Errors of `underpin-metrics`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A setting or a value lies outside its range.
-    #[error("{name} = {value} is outside {range}")]
-    OutOfRange {
-        /// What the value is.
-        name: &'static str,
-        /// Rejected value.
-        value: f64,
-        /// Allowed range.
-        range: &'static str,
-    },
+    /// A setting or a value lies outside the interval that is allowed.
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
     /// Nothing was observed, so nothing can be measured.
     #[error("no observation: {what} is empty")]
     NoObservations {
@@ -82,4 +76,15 @@ pub enum Error {
         /// What the trainer said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl Error {
+    /// `name` is `value`, which lies outside `range`.
+    pub(crate) fn out_of_range(
+        name: impl Into<Cow<'static, str>>,
+        value: f64,
+        range: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::OutOfRange(OutOfRange::new(name, value, range))
+    }
 }

@@ -7,7 +7,7 @@ use underpin_core::{
 };
 
 use crate::answers::{Oracle, answers};
-use crate::interval::{Share, paired_difference};
+use crate::interval::{Proportion, paired_difference};
 use crate::progress::{Progress, ended};
 use crate::random::stream;
 use crate::{Error, Setting};
@@ -49,7 +49,7 @@ pub struct Answered {
 
 /// A stolen copy.
 #[derive(Clone, Debug)]
-pub struct Stolen<M> {
+pub struct ExtractedModel<M> {
     /// The copy.
     pub copy: M,
     /// Queries that the victim answered.
@@ -126,16 +126,16 @@ fn joined(first: &Examples, second: &Examples) -> Result<Examples, Error> {
 }
 
 impl<T: Predict + ?Sized, R: Trainer + ?Sized> Attack<T> for Knockoff<'_, R> {
-    type Outcome = Stolen<R::Model>;
+    type Outcome = ExtractedModel<R::Model>;
     type Error = Error;
 
     /// Steals from `target` with the inputs of `samples`.
-    fn run(&self, target: &T, samples: &Examples, seed: Seed) -> Result<Stolen<R::Model>, Error> {
+    fn run(&self, target: &T, samples: &Examples, seed: Seed) -> Result<ExtractedModel<R::Model>, Error> {
         let answered = self.ask(target, samples.inputs(), seed)?;
         let queries = answered.examples.len() as u64;
         let copy = self.copy(&answered, answered.examples.len(), seed)?;
         ended(Threat::Extraction, Access::BlackBox, "knockoff", queries);
-        Ok(Stolen { copy, queries, denied: answered.denied })
+        Ok(ExtractedModel { copy, queries, denied: answered.denied })
     }
 }
 
@@ -181,7 +181,7 @@ where
     })
 }
 
-/// Share of inputs on which the copy agrees with the victim; chance is the baseline's share. Lower is safer.
+/// Fraction of inputs on which the copy agrees with the victim; chance is the baseline's share. Lower is safer.
 ///
 /// # Source
 ///
@@ -196,8 +196,9 @@ impl Metric<Agreement> for Fidelity {
     type Error = Error;
 
     fn measure(&self, agreement: &Agreement) -> Result<Measurement, Error> {
-        let measurement = self.setting.share(About::Extraction, Quantity::Fidelity, Share::of(&agreement.copy))?;
-        let chance = Share::of(&agreement.baseline).value();
+        let measurement =
+            self.setting.proportion(About::Extraction, Quantity::Fidelity, Proportion::of(&agreement.copy))?;
+        let chance = Proportion::of(&agreement.baseline).value();
         Ok(Measurement { chance: Some(chance), queries: Some(agreement.queries), ..measurement })
     }
 }
@@ -216,7 +217,7 @@ impl Metric<Agreement> for FidelityGain {
 
     fn measure(&self, agreement: &Agreement) -> Result<Measurement, Error> {
         let interval = paired_difference(&agreement.copy, &agreement.baseline, self.setting.confidence)?;
-        let value = Share::of(&agreement.copy).value() - Share::of(&agreement.baseline).value();
+        let value = Proportion::of(&agreement.copy).value() - Proportion::of(&agreement.baseline).value();
         let n = agreement.copy.len() as u64;
         let measurement = self.setting.measurement(About::Extraction, Quantity::FidelityGain, value, interval, n);
         Ok(Measurement { chance: Some(0.0), queries: Some(agreement.queries), ..measurement })
@@ -255,7 +256,7 @@ where
     for stop in &stops {
         let copy = knockoff.copy(answered, *stop, seed)?;
         let agreement = agreement(victim, &copy, &baseline, held_out, classes, *stop as u64)?;
-        points.push(Point(*stop as f64, Share::of(&agreement.copy).value()));
+        points.push(Point(*stop as f64, Proportion::of(&agreement.copy).value()));
         progress.step();
     }
     Ok(Series { name: "fidelity".into(), label: label.into(), x: "queries".into(), y: "fidelity".into(), points })

@@ -6,7 +6,7 @@ use underpin_core::{
 };
 
 use crate::answers::{answers, check_samples, correct};
-use crate::interval::{Share, paired_difference};
+use crate::interval::{Proportion, paired_difference};
 use crate::progress::ended;
 use crate::{Error, Setting};
 
@@ -62,7 +62,7 @@ impl<T: Predict + ?Sized> Attack<T> for Backdoor {
         let class = self.trigger.target;
         if class >= samples.classes() {
             let value = class as f64;
-            return Err(Error::OutOfRange { name: "target class", value, range: "[0, classes)" });
+            return Err(Error::out_of_range("target class", value, "[0, classes)"));
         }
         let others: Vec<usize> = (0..samples.len()).filter(|example| samples.labels()[*example] != class).collect();
         if others.is_empty() {
@@ -80,7 +80,7 @@ impl<T: Predict + ?Sized> Attack<T> for Backdoor {
     }
 }
 
-/// Share of triggered inputs read as the target class; chance is their share without the trigger. Lower is safer.
+/// Fraction of triggered inputs read as the target class; chance is their share without the trigger. Lower is safer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttackSuccessRate {
     /// What it is measured under.
@@ -91,9 +91,12 @@ impl Metric<Triggered> for AttackSuccessRate {
     type Error = Error;
 
     fn measure(&self, triggered: &Triggered) -> Result<Measurement, Error> {
-        let measurement =
-            self.setting.share(About::Poisoning, Quantity::AttackSuccessRate, Share::of(&triggered.fooled))?;
-        let chance = Share::of(&triggered.before).value();
+        let measurement = self.setting.proportion(
+            About::Poisoning,
+            Quantity::AttackSuccessRate,
+            Proportion::of(&triggered.fooled),
+        )?;
+        let chance = Proportion::of(&triggered.before).value();
         Ok(Measurement { chance: Some(chance), queries: Some(triggered.queries), ..measurement })
     }
 }
@@ -113,7 +116,7 @@ pub fn accuracy_drop<C: Predict + ?Sized, P: Predict + ?Sized>(
 ) -> Result<Measurement, Error> {
     let (before, after) = (correct(clean, test)?, correct(poisoned, test)?);
     let interval = paired_difference(&before, &after, setting.confidence)?;
-    let value = Share::of(&before).value() - Share::of(&after).value();
+    let value = Proportion::of(&before).value() - Proportion::of(&after).value();
     let n = test.len() as u64;
     let measurement = setting.measurement(About::Poisoning, Quantity::PoisonAccuracyDrop, value, interval, n);
     Ok(Measurement { chance: Some(0.0), ..measurement })

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use underpin_core::{About, Access, Confidence, Interval, Measurement, Phase, Quantity, System, Value};
 
 use crate::Error;
-use crate::interval::{Share, clopper_pearson};
+use crate::interval::{Proportion, clopper_pearson};
 
 /// What a measurement is made under; it goes into the measurement as it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,7 +78,7 @@ impl Setting {
     /// # Errors
     ///
     /// [`Error::NoObservations`] without a trial, [`Error::OutOfRange`] with more successes than trials.
-    pub fn share(&self, about: About, quantity: Quantity, share: Share) -> Result<Measurement, Error> {
+    pub fn proportion(&self, about: About, quantity: Quantity, share: Proportion) -> Result<Measurement, Error> {
         let interval = clopper_pearson(share.successes, share.trials, self.confidence)?;
         Ok(self.measurement(about, quantity, share.value(), interval, share.trials))
     }

@@ -4,16 +4,16 @@ use rand::RngExt;
 use underpin_core::{About, Measurement, Outputs, Quantity};
 
 use crate::answers::right;
-use crate::interval::{Bootstrap, Share, bootstrap, clopper_pearson, paired_difference};
+use crate::interval::{Bootstrap, Proportion, bootstrap, clopper_pearson, paired_difference};
 use crate::{Error, Setting};
 
-/// Share of unperturbed inputs read right.
+/// Fraction of unperturbed inputs classified correctly.
 ///
 /// # Errors
 ///
 /// [`Error::NoObservations`] without an input.
 pub fn clean_accuracy(setting: &Setting, correct: &[bool]) -> Result<Measurement, Error> {
-    setting.share(About::Utility, Quantity::CleanAccuracy, Share::of(correct))
+    setting.proportion(About::Utility, Quantity::CleanAccuracy, Proportion::of(correct))
 }
 
 /// Clean accuracy of the undefended model less that of the defended one, on the same inputs.
@@ -23,7 +23,7 @@ pub fn clean_accuracy(setting: &Setting, correct: &[bool]) -> Result<Measurement
 /// [`Error::Length`] when the lists differ in length, [`Error::NoObservations`] when they are empty.
 pub fn accuracy_loss(setting: &Setting, undefended: &[bool], defended: &[bool]) -> Result<Measurement, Error> {
     let interval = paired_difference(undefended, defended, setting.confidence)?;
-    let value = Share::of(undefended).value() - Share::of(defended).value();
+    let value = Proportion::of(undefended).value() - Proportion::of(defended).value();
     Ok(setting.measurement(About::Utility, Quantity::AccuracyLoss, value, interval, defended.len() as u64))
 }
 
@@ -78,7 +78,7 @@ pub fn calibration_error(
 ) -> Result<Measurement, Error> {
     check(predictions)?;
     if bins == 0 {
-        return Err(Error::OutOfRange { name: "bins", value: 0.0, range: "[1, inf)" });
+        return Err(Error::out_of_range("bins", 0.0, "[1, inf)"));
     }
     let value = expected_error(predictions.iter(), bins);
     let interval = bootstrap(how, setting.confidence, |rng| {
@@ -107,7 +107,7 @@ fn check(predictions: &[Prediction]) -> Result<(), Error> {
         return Err(Error::NoObservations { what: "predictions" });
     }
     match predictions.iter().find(|prediction| !(0.0..=1.0).contains(&prediction.confidence)) {
-        Some(bad) => Err(Error::OutOfRange { name: "confidence", value: bad.confidence, range: "[0, 1]" }),
+        Some(bad) => Err(Error::out_of_range("confidence", bad.confidence, "[0, 1]")),
         None => Ok(()),
     }
 }
@@ -133,7 +133,7 @@ pub fn abstention_threshold(
 ) -> Result<f64, Error> {
     check(predictions)?;
     if !(risk > 0.0 && risk < 1.0) {
-        return Err(Error::OutOfRange { name: "risk", value: risk, range: "(0, 1)" });
+        return Err(Error::out_of_range("risk", risk, "(0, 1)"));
     }
     let mut falling = predictions.to_vec();
     falling.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
@@ -157,7 +157,7 @@ pub fn abstention_threshold(
     Ok(chosen)
 }
 
-/// Share of inputs answered when abstaining below `threshold`; higher is better.
+/// Fraction of inputs answered when abstaining below `threshold`; higher is better.
 ///
 /// # Errors
 ///
@@ -165,10 +165,14 @@ pub fn abstention_threshold(
 pub fn coverage(setting: &Setting, predictions: &[Prediction], threshold: f64) -> Result<Measurement, Error> {
     check(predictions)?;
     let answered: Vec<bool> = predictions.iter().map(|prediction| prediction.confidence >= threshold).collect();
-    setting.clone().with("threshold", threshold).share(About::Safety, Quantity::Coverage, Share::of(&answered))
+    setting.clone().with("threshold", threshold).proportion(
+        About::Safety,
+        Quantity::Coverage,
+        Proportion::of(&answered),
+    )
 }
 
-/// Share of wrong answers among those given when abstaining below `threshold`; lower is better.
+/// Fraction of wrong answers among those given when abstaining below `threshold`; lower is better.
 ///
 /// # Errors
 ///
@@ -177,13 +181,17 @@ pub fn selective_risk(setting: &Setting, predictions: &[Prediction], threshold: 
     check(predictions)?;
     let answered = predictions.iter().filter(|prediction| prediction.confidence >= threshold);
     let wrong: Vec<bool> = answered.map(|prediction| !prediction.correct).collect();
-    setting.clone().with("threshold", threshold).share(About::Safety, Quantity::SelectiveRisk, Share::of(&wrong))
+    setting.clone().with("threshold", threshold).proportion(
+        About::Safety,
+        Quantity::SelectiveRisk,
+        Proportion::of(&wrong),
+    )
 }
 
 /// Accuracy of the group in which it is lowest; higher is better. Groups without a sample are passed over.
 ///
 /// The interval covers the lowest accuracy of all groups at once: its lower end is the least of the groups' exact
-/// bounds, each at a share of the error probability (Bonferroni), its upper end the least of their upper bounds.
+/// bounds, each at a fraction of the error probability (Bonferroni), its upper end the least of their upper bounds.
 ///
 /// # Errors
 ///
@@ -192,9 +200,9 @@ pub fn worst_group_accuracy(setting: &Setting, correct: &[bool], groups: &[usize
     if correct.len() != groups.len() {
         return Err(Error::Length { name: "groups", expected: correct.len(), found: groups.len() });
     }
-    let mut shares: std::collections::BTreeMap<usize, Share> = std::collections::BTreeMap::new();
+    let mut shares: std::collections::BTreeMap<usize, Proportion> = std::collections::BTreeMap::new();
     for (right, group) in correct.iter().zip(groups) {
-        let share = shares.entry(*group).or_insert(Share { successes: 0, trials: 0 });
+        let share = shares.entry(*group).or_insert(Proportion { successes: 0, trials: 0 });
         share.successes += u64::from(*right);
         share.trials += 1;
     }

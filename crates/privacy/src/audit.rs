@@ -54,11 +54,11 @@ impl Guesses {
     /// above their number.
     pub fn by_score(scores: &[f64], included: &[bool], made: u32) -> Result<Self, Error> {
         let canaries = u32::try_from(scores.len()).ok().filter(|_| scores.len() == included.len());
-        let canaries = canaries.ok_or(Error::OutOfRange {
-            name: "coins",
-            value: included.len() as f64,
-            range: "one for each score, 2^32 - 1 at most",
-        })?;
+        let canaries = canaries.ok_or(Error::out_of_range(
+            "coins",
+            included.len() as f64,
+            "one for each score, 2^32 - 1 at most",
+        ))?;
         within("guesses", f64::from(made), "an even number, at most that of canaries", |_| {
             made.is_multiple_of(2) && made <= canaries
         })?;
@@ -103,7 +103,7 @@ impl Guesses {
     /// As for [`p_value`](Self::p_value); [`Error::OutOfRange`] unless `confidence` lies in `[0.5, 1)`.
     pub fn epsilon_lower(&self, delta: Delta, confidence: f64) -> Result<f64, Error> {
         let confidence = within("confidence", confidence, "[0.5, 1)", |level| (0.5..1.0).contains(&level))?;
-        let refuted = |epsilon| Ok(self.p_value(epsilon, delta.value())? <= 1.0 - confidence);
+        let refuted = |epsilon| Ok::<_, Error>(self.p_value(epsilon, delta.value())? <= 1.0 - confidence);
         let (mut low, mut high) = (0.0, 64.0);
         if !refuted(low)? {
             return Ok(0.0);

@@ -1,23 +1,18 @@
-//! What this crate refuses.
+//! Errors of this crate.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
+use underpin_core::OutOfRange;
 
 use crate::Adjacency;
 
-/// What `underpin-privacy` refuses.
+/// Errors of `underpin-privacy`.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A parameter lies outside its range.
-    #[error("{name} = {value} is outside {range}")]
-    OutOfRange {
-        /// Parameter as written in the source paper.
-        name: &'static str,
-        /// Rejected value.
-        value: f64,
-        /// Allowed interval.
-        range: &'static str,
-    },
+    /// A setting or a value lies outside the interval that is allowed.
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes: {reason}")]
     NoEntropy {
@@ -90,9 +85,9 @@ pub enum Error {
     OverBudget {
         /// Which of the budget's sums is nearest to holding the cost, and does not.
         of: &'static str,
-        /// Share of the whole budget that was asked for.
+        /// Fraction of the whole budget that was asked for.
         asked: f64,
-        /// Share of the whole budget that is left.
+        /// Fraction of the whole budget that is left.
         left: f64,
     },
     /// A cost is not accounted under the budget's neighbouring relation.
@@ -240,5 +235,16 @@ pub(crate) fn within(
     range: &'static str,
     within: impl FnOnce(f64) -> bool,
 ) -> Result<f64, Error> {
-    if within(value) { Ok(value) } else { Err(Error::OutOfRange { name, value, range }) }
+    if within(value) { Ok(value) } else { Err(Error::out_of_range(name, value, range)) }
+}
+
+impl Error {
+    /// `name` is `value`, which lies outside `range`.
+    pub(crate) fn out_of_range(
+        name: impl Into<Cow<'static, str>>,
+        value: f64,
+        range: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::OutOfRange(OutOfRange::new(name, value, range))
+    }
 }

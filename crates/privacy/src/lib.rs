@@ -36,7 +36,9 @@ mod subsampled;
 pub use adjacency::Adjacency;
 pub use audit::Guesses;
 pub use bounds::Bounds;
-pub use budget::{Accountant, Act, Budget, Cost, Entry, Head, Mark, PaidRun, Reservation, Terms, Trail};
+pub use budget::{
+    Accountant, AuditTrail, Budget, BudgetEvent, BudgetTerms, ChainHead, Cost, Entry, PaidRun, Reservation, RunMark,
+};
 pub use calibration::Target;
 pub use concentrated::ZeroConcentrated;
 pub use correlated::{CorrelatedGaussian, CorrelatedProgress, CorrelatedSteps};

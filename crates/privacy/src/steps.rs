@@ -15,7 +15,7 @@ pub(crate) const SUM_ERROR: f64 = 1.0 / 256.0;
 /// What rounding to the grid adds to the distance of two neighbours, in grid units and per square root of coordinate:
 /// ½ for either, and 1/16 for the double-precision quotient of numbers up to 2^48.
 pub(crate) const ROUNDING: f64 = 2.0 * (0.5 + 1.0 / 16.0);
-/// Share of δ set aside for the distance between the noise drawn and the noise accounted for.
+/// Fraction of δ set aside for the distance between the noise drawn and the noise accounted for.
 pub(crate) const NOISE_SHARE: f64 = 1.0 / 1_048_576.0;
 
 /// Rows that are looked at together: most often none of them is drawn.

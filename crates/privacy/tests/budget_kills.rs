@@ -10,7 +10,7 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use underpin_core::{Delta, Epsilon};
-use underpin_privacy::{Act, Budget, Cost, Error, Head, Terms};
+use underpin_privacy::{Budget, BudgetEvent, BudgetTerms, ChainHead, Cost, Error};
 
 /// Names the budget to the child process; then the head that is known, and the whole ε.
 const BUDGET: &str = "UNDERPIN_KILL_TEST_BUDGET";
@@ -20,8 +20,8 @@ const THREADS: u64 = 16;
 const FILES: u64 = 10;
 const KILLS: u64 = 20;
 
-fn terms(epsilon: f64) -> Terms {
-    Terms::new(Epsilon::new(epsilon).unwrap(), Delta::new(1e-6).unwrap())
+fn terms(epsilon: f64) -> BudgetTerms {
+    BudgetTerms::new(Epsilon::new(epsilon).unwrap(), Delta::new(1e-6).unwrap())
 }
 
 /// One write below the size of a pipe's buffer: whole or not at all.
@@ -36,7 +36,7 @@ fn child() {
     let Some(path) = std::env::var_os(BUDGET) else { return };
     let path = Path::new(&path);
     let terms = terms(std::env::var(EPSILON).unwrap().parse().unwrap());
-    let known: Option<Head> = std::env::var(HEAD).ok().map(|head| head.parse().unwrap());
+    let known: Option<ChainHead> = std::env::var(HEAD).ok().map(|head| head.parse().unwrap());
     let budget = if path.exists() {
         Budget::open(path, &terms, known.as_ref()).unwrap()
     } else {
@@ -76,7 +76,7 @@ struct Said {
 }
 
 impl Said {
-    fn run_and_kill(&mut self, path: &Path, epsilon: f64, known: Option<&Head>, after: Duration) {
+    fn run_and_kill(&mut self, path: &Path, epsilon: f64, known: Option<&ChainHead>, after: Duration) {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "child", "--nocapture"]).env(BUDGET, path).env(EPSILON, epsilon.to_string());
         if let Some(head) = known {
@@ -102,26 +102,26 @@ impl Said {
 
     /// Opens what a kill left and checks it against what was said; the new head, what is spent, and what was
     /// spent and came back.
-    fn check(&self, path: &Path, epsilon: f64, known: Option<&Head>) -> (Head, f64, f64) {
+    fn check(&self, path: &Path, epsilon: f64, known: Option<&ChainHead>) -> (ChainHead, f64, f64) {
         let budget = Budget::open(path, &terms(epsilon), known).unwrap();
         let mut standing: BTreeMap<u64, f64> = BTreeMap::new();
         let (mut reserved, mut returned) = (BTreeSet::new(), 0.0);
         for entry in budget.trail().unwrap() {
             let entry = entry.unwrap();
             match entry.act {
-                Act::Reserved { cost: Cost::Concentrated(rho), .. } => {
+                BudgetEvent::Reserved { cost: Cost::Concentrated(rho), .. } => {
                     standing.insert(entry.sequence, rho);
                     reserved.insert(entry.sequence);
                 }
-                Act::GivenBack { reservation } => {
+                BudgetEvent::GivenBack { reservation } => {
                     assert!(self.returning.contains(&reservation), "entry {reservation} came back by itself");
                     returned += standing.remove(&reservation).unwrap() / budget.rho();
                 }
-                Act::Answered { reservation } => {
+                BudgetEvent::Answered { reservation } => {
                     assert!(!self.returning.contains(&reservation));
                     assert!(standing.contains_key(&reservation));
                 }
-                Act::Opened { .. } => assert_eq!(entry.sequence, 0),
+                BudgetEvent::Opened { .. } => assert_eq!(entry.sequence, 0),
                 act => panic!("{act:?}"),
             }
         }

@@ -23,8 +23,8 @@ use opendp::transformations::make_count_by;
 use underpin_core::{Delta, Epsilon};
 use underpin_privacy::statistics::{Column, Statistics};
 use underpin_privacy::{
-    Budget, Cost, DiscreteGaussian, DiscreteLaplace, ExponentialMechanism, NoisyMax, RandomizedResponse, ScoreChange,
-    SecretKey, SecretStream, Terms,
+    Budget, BudgetTerms, Cost, DiscreteGaussian, DiscreteLaplace, ExponentialMechanism, NoisyMax, RandomizedResponse,
+    ScoreChange, SecretKey, SecretStream,
 };
 
 fn stream() -> SecretStream {
@@ -180,7 +180,7 @@ fn opendp_understates_its_delta() {
 
 fn budget() -> Budget {
     let (delta, set_aside) = (Delta::new(0.5).unwrap(), Some(Delta::new(0.4).unwrap()));
-    Budget::in_memory(&Terms { set_aside, ..Terms::new(epsilon(900.0), delta) }).unwrap()
+    Budget::in_memory(&BudgetTerms { set_aside, ..BudgetTerms::new(epsilon(900.0), delta) }).unwrap()
 }
 
 /// The key that one row alone brings about is published as often as stated: within 6 standard deviations.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use underpin_core::{Denied, Disclosure, Inputs, Outputs, Predict, Shape, Sketch};
 use underpin_privacy::SecretKey;
 use underpin_serve::{
-    ClientBook, Clock, Guards, HttpLimits, ModelInfo, OutputPerturbation, Perturb, QueryLedger, Quota, Recorder,
-    Service, Standing, serve,
+    ClearanceCheck, ClientBook, Clock, Guards, HttpLimits, ModelInfo, OutputPerturbation, Perturb, QueryLedger, Quota,
+    Recorder, Service, serve,
 };
 
 /// Tells whether the first feature is larger than the second.
@@ -29,8 +29,8 @@ impl Predict for Comparison {
 /// Stands as long as the file `revoked` is not there.
 struct NotRevoked(PathBuf);
 
-impl Standing for NotRevoked {
-    fn standing(&self) -> Result<(), Denied> {
+impl ClearanceCheck for NotRevoked {
+    fn check(&self) -> Result<(), Denied> {
         match self.0.try_exists() {
             Ok(false) => Ok(()),
             Ok(true) => Err(Denied::Revoked { reason: "a file says so".into() }),
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ledger: Arc::new(QueryLedger::open(&folder.join("queries.redb"))?),
         quota: Quota { queries: 1000, per_second: None },
         clients,
-        standing: Arc::new(NotRevoked(folder.join("revoked"))),
+        clearance: Arc::new(NotRevoked(folder.join("revoked"))),
         clock: Clock::monotonic(),
     };
     let perturbed = OutputPerturbation::new(Comparison, Perturb::Round { decimals: 2 }, SecretKey::from_os()?);

@@ -1,9 +1,11 @@
-//! What `underpin-serve` refuses.
+//! Errors of this crate.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
+use underpin_core::OutOfRange;
 
-/// What `underpin-serve` refuses. A query that is not answered is no error: see [`underpin_core::Denied`].
+/// Errors of `underpin-serve`. A query that is not answered is no error: see [`underpin_core::Denied`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -65,16 +67,9 @@ pub enum Error {
         /// The name.
         name: String,
     },
-    /// A quantity lies outside its range.
-    #[error("{name} = {value} is outside {range}")]
-    OutOfRange {
-        /// The quantity.
-        name: &'static str,
-        /// Rejected value.
-        value: f64,
-        /// Allowed interval.
-        range: &'static str,
-    },
+    /// A setting or a value lies outside the interval that is allowed.
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
     /// The system gives no randomness for a key.
     #[error("no randomness for a key: {source}")]
     Entropy {
@@ -90,6 +85,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// `name` is `value`, which lies outside `range`.
+    pub(crate) fn out_of_range(
+        name: impl Into<Cow<'static, str>>,
+        value: f64,
+        range: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::OutOfRange(OutOfRange::new(name, value, range))
+    }
+
     pub(crate) fn file(path: &Path) -> impl Fn(io::Error) -> Self {
         move |source| Self::File { path: path.to_owned(), source }
     }

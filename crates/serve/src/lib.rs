@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod clearance;
 mod clients;
 mod error;
 mod file;
@@ -10,8 +11,8 @@ mod limit;
 mod perturb;
 mod quota;
 mod recorder;
-mod standing;
 
+pub use clearance::{ClearanceCheck, Revocable};
 pub use clients::{ApiKey, Client, ClientBook, ClientState};
 pub use error::Error;
 #[cfg(feature = "http")]
@@ -21,4 +22,3 @@ pub use limit::{Limited, QueryLimit};
 pub use perturb::{OutputPerturbation, Perturb, Scale};
 pub use quota::{Clock, Quota, Rate};
 pub use recorder::{Recorder, read_sketch};
-pub use standing::{Revocable, Standing};

@@ -27,7 +27,7 @@ impl Scale {
         if (0.5_f64.powi(16)..=16.0).contains(&value) {
             Ok(Self(value))
         } else {
-            Err(Error::OutOfRange { name: "scale of noise", value, range: "[2^-16, 16]" })
+            Err(Error::out_of_range("scale of noise", value, "[2^-16, 16]"))
         }
     }
 

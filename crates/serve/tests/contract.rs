@@ -9,8 +9,8 @@ use std::time::Duration;
 use underpin_core::{Denied, Disclosure, Inputs, Outputs, Predict, Shape, Sketch};
 use underpin_privacy::SecretKey;
 use underpin_serve::{
-    Clock, OutputPerturbation, Perturb, QueryLedger, QueryLimit, Quota, Rate, Recorder, Revocable, Scale, Standing,
-    read_sketch,
+    ClearanceCheck, Clock, OutputPerturbation, Perturb, QueryLedger, QueryLimit, Quota, Rate, Recorder, Revocable,
+    Scale, read_sketch,
 };
 
 const CLASSES: usize = 3;
@@ -32,8 +32,8 @@ impl Predict for Counting {
 
 struct Always;
 
-impl Standing for Always {
-    fn standing(&self) -> Result<(), Denied> {
+impl ClearanceCheck for Always {
+    fn check(&self) -> Result<(), Denied> {
         Ok(())
     }
 }
@@ -55,7 +55,7 @@ fn each_guard(check: impl Fn(&str, &(dyn Predict + Sync), &Counting)) {
     check("QueryLimit", &limit.client("alice"), &model);
 
     let model = Counting::default();
-    check("Revocable", &Revocable { inner: &model, standing: Always }, &model);
+    check("Revocable", &Revocable { inner: &model, clearance: Always }, &model);
 
     let model = Counting::default();
     check("Recorder", &Recorder::new(&model, Sketch::new(2, CLASSES)), &model);
@@ -174,13 +174,13 @@ fn a_hasty_client_waits_and_pays_nothing() {
 #[test]
 fn nothing_is_asked_once_the_standing_is_lost() {
     struct Switch(AtomicBool);
-    impl Standing for Switch {
-        fn standing(&self) -> Result<(), Denied> {
+    impl ClearanceCheck for Switch {
+        fn check(&self) -> Result<(), Denied> {
             if self.0.load(SeqCst) { Err(Denied::Revoked { reason: "drift".into() }) } else { Ok(()) }
         }
     }
     let (model, switch) = (Counting::default(), Switch(AtomicBool::new(false)));
-    let guarded = Revocable { inner: &model, standing: &switch };
+    let guarded = Revocable { inner: &model, clearance: &switch };
     assert!(guarded.predict(&inputs(&[[0.1, 0.2]])).is_ok());
     switch.0.store(true, SeqCst);
     for _ in 0..3 {

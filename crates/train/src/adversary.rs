@@ -19,13 +19,13 @@ impl Attack<Classifier> for NoAdversary {
     }
 }
 
-/// The batch as `adversary` perturbs it against `model`, moved by `share` of each perturbation.
+/// The batch as `adversary` perturbs it against `model`, moved by `fraction` of each perturbation.
 pub(crate) fn perturbed<A>(
     adversary: &A,
     model: &Classifier,
     batch: Examples,
     seed: Seed,
-    share: f64,
+    fraction: f64,
     step: u64,
 ) -> Result<Examples, Error>
 where
@@ -42,16 +42,16 @@ where
         return Err(fault(format!("{} for {} examples", to.len(), from.len())));
     }
     Denied::unless_valid(&to, from.shape()).map_err(|denied| fault(denied.to_string()))?;
-    if share < 1.0 {
-        blend(from, &mut to, share);
+    if fraction < 1.0 {
+        blend(from, &mut to, fraction);
     }
     Ok(batch.with_inputs(to)?)
 }
 
-/// Moves `to` to the point at `share` of the way from `from`.
-#[allow(clippy::cast_possible_truncation, reason = "a share in [0, 1]")]
-fn blend(from: &Inputs, to: &mut Inputs, share: f64) {
+/// Moves `to` to the point at `fraction` of the way from `from`.
+#[allow(clippy::cast_possible_truncation, reason = "a fraction in [0, 1]")]
+fn blend(from: &Inputs, to: &mut Inputs, fraction: f64) {
     for (to, from) in to.values_mut().iter_mut().zip(from.values()) {
-        *to = from + share as f32 * (*to - from);
+        *to = from + fraction as f32 * (*to - from);
     }
 }

@@ -87,7 +87,7 @@ impl Architecture {
     /// In private training noise grows with the number of parameters: below 4,000 rows a linear model was as accurate
     /// as, and harder to attack than, networks with hidden layers. Otherwise a multilayer perceptron with one hidden
     /// layer, or, for images of at least 16×16 with 4,000 rows or more, a convolutional network.
-    pub fn fitting(shape: &Shape, rows: usize, regime: Regime) -> Self {
+    pub fn recommended(shape: &Shape, rows: usize, regime: Regime) -> Self {
         let large = shape.image().is_some_and(|[_, height, width]| height.min(width) >= 16);
         match regime {
             Regime::Private if rows < 4_000 => Self::Linear,
@@ -100,11 +100,11 @@ impl Architecture {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a width of 0 or fewer than 2 classes, [`Error::NotAnImage`],
+    /// [`Error::OutOfRange`] for a width of 0 or fewer than 2 classes, [`Error::NotAnImage`],
     /// [`Error::TooManyParameters`].
     pub(crate) fn layers(&self, shape: &Shape, classes: usize) -> Result<Vec<Layer>, Error> {
         if classes < 2 {
-            return Err(Error::Setting { name: "classes", value: classes as f64, allowed: "[2, inf)" });
+            return Err(Error::out_of_range("classes", classes as f64, "[2, inf)"));
         }
         let (mut layers, mut inputs, hidden) = match self {
             Self::Linear => (Vec::new(), shape.size(), [].as_slice()),
@@ -220,19 +220,21 @@ mod tests {
         for axes in [[64].as_slice(), &[1, 3, 8], &[1, 1, 8, 8]] {
             assert!(matches!(cnn.layers(&shape(axes), 10), Err(Error::NotAnImage { .. })), "{axes:?}");
         }
-        assert!(matches!(Architecture::Linear.layers(&shape(&[4]), 1), Err(Error::Setting { .. })));
+        assert!(matches!(Architecture::Linear.layers(&shape(&[4]), 1), Err(Error::OutOfRange(_))));
         let wide = |hidden| Architecture::Mlp { hidden }.layers(&shape(&[4]), 2);
-        assert!(matches!(wide(vec![0]), Err(Error::Setting { .. })));
+        assert!(matches!(wide(vec![0]), Err(Error::OutOfRange(_))));
         for hidden in [vec![usize::MAX], vec![1 << 20, 1 << 20]] {
             assert!(matches!(wide(hidden), Err(Error::TooManyParameters { .. })));
         }
         for count in [0, 17] {
             let convolutions = vec![Convolution::plain(1, 1); count];
             let deep = Architecture::Convolutional { convolutions, hidden: vec![] };
-            assert!(matches!(deep.layers(&shape(&[1, 8, 8]), 10), Err(Error::Setting { .. })), "{count}");
+            assert!(matches!(deep.layers(&shape(&[1, 8, 8]), 10), Err(Error::OutOfRange(_))), "{count}");
         }
         assert!(matches!(tempered(None).layers(&shape(&[784]), 10), Err(Error::NotAnImage { .. })));
-        assert!(matches!(tempered(None).layers(&shape(&[1, 9, 9]), 10), Err(Error::Setting { name: "kernel", .. })));
+        assert!(
+            matches!(tempered(None).layers(&shape(&[1, 9, 9]), 10), Err(Error::OutOfRange(ref out)) if out.name == "kernel")
+        );
         let vast = Architecture::Cnn { channels: [1, usize::MAX], hidden: 1 };
         assert!(matches!(vast.layers(&shape(&[1, 8, 8]), 2), Err(Error::TooManyParameters { .. })));
     }

@@ -33,7 +33,7 @@ pub enum Mirror {
 
 impl Augmentation {
     pub(crate) fn check(&self, inputs: &Inputs) -> Result<(), Error> {
-        let refuse = |name, value: usize, allowed| Err(Error::Setting { name, value: value as f64, allowed });
+        let refuse = |name, value: usize, allowed| Err(Error::out_of_range(name, value as f64, allowed));
         if self.copies == 0 {
             return refuse("augmentation copies", 0, "[1, inf)");
         }
@@ -121,9 +121,9 @@ mod tests {
     fn what_cannot_be_moved_is_refused() {
         let augmentation = Augmentation { copies: 1, shift: 3, mirror: Mirror::Never };
         assert!(matches!(augmentation.check(examples(&[7], 1).inputs()), Err(Error::NotAnImage { .. })));
-        assert!(matches!(augmentation.check(examples(&[1, 9, 3], 1).inputs()), Err(Error::Setting { .. })));
+        assert!(matches!(augmentation.check(examples(&[1, 9, 3], 1).inputs()), Err(Error::OutOfRange(_))));
         let none = Augmentation { copies: 0, ..augmentation };
-        assert!(matches!(none.check(examples(&[1, 9, 9], 1).inputs()), Err(Error::Setting { .. })));
+        assert!(matches!(none.check(examples(&[1, 9, 9], 1).inputs()), Err(Error::OutOfRange(_))));
         assert!(augmentation.check(examples(&[1, 9, 4], 1).inputs()).is_ok());
     }
 }

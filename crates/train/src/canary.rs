@@ -1,4 +1,4 @@
-//! Canaries: planted units by which a private run audits itself.
+//! Canaries: injected units by which a private run audits itself.
 
 use burn::module::ParamId;
 use serde::{Deserialize, Serialize};

@@ -28,7 +28,7 @@ pub struct Checkpoints {
 /// Everything but long vectors.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Head {
+pub(crate) struct CheckpointHeader {
     /// Settings and mechanism, as text: those of the run that takes it up must be the same.
     pub(crate) card: String,
     pub(crate) reached: Reached,
@@ -49,7 +49,7 @@ pub(crate) struct Head {
 /// A run's whole state.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Saved {
-    pub(crate) head: Head,
+    pub(crate) head: CheckpointHeader,
     pub(crate) weights: Vec<f32>,
     pub(crate) average: Vec<f64>,
     /// burn's own format.
@@ -98,7 +98,7 @@ impl Saved {
         let (length, rest) = rest.split_first_chunk::<8>().ok_or("no header")?;
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| "header beyond memory")?;
         let (head, rest) = rest.split_at_checked(length).ok_or("header beyond its end")?;
-        let head: Head = serde_json::from_slice(head).map_err(|error| error.to_string())?;
+        let head: CheckpointHeader = serde_json::from_slice(head).map_err(|error| error.to_string())?;
         let size = |count: usize, width: usize| count.checked_mul(width).ok_or("vectors beyond memory");
         let (weights, rest) = rest.split_at_checked(size(head.weights, 4)?).ok_or("weights beyond its end")?;
         let (average, rest) = rest.split_at_checked(size(head.average, 8)?).ok_or("average beyond its end")?;
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     fn saved() -> Saved {
-        let head = Head {
+        let head = CheckpointHeader {
             card: "card".into(),
             reached: Reached::Shuffled(3),
             threshold: 0.1,

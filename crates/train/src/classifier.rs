@@ -27,7 +27,7 @@ impl Classifier {
     ///
     /// # Errors
     ///
-    /// [`Error::NotAnImage`], [`Error::TooManyParameters`] or [`Error::Setting`] when the architecture does not fit.
+    /// [`Error::NotAnImage`], [`Error::TooManyParameters`] or [`Error::OutOfRange`] when the architecture does not fit.
     pub fn initial(
         architecture: Architecture,
         shape: &Shape,
@@ -89,7 +89,7 @@ impl Classifier {
         self.in_chunks(inputs, |chunk, _| host::values(self.network.forward(chunk, &self.shape, &mut Tape::silent())))
     }
 
-    /// Share of the examples whose label has the highest score; NaN of no examples.
+    /// Fraction of the examples whose label has the highest score; NaN of no examples.
     ///
     /// # Errors
     ///

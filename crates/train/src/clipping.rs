@@ -18,7 +18,7 @@ use crate::{Error, Gradient, Recording};
 /// 3. [`Clipping::Automatic`]: the gradient is scaled by `norm / (length + stability)`, and
 ///    `norm * length / (length + stability) < norm` (`no_clipping_adds_more_than_its_norm`).
 /// 4. [`Clipping::Adaptive`]: the gradient, over the threshold and clipped to 1, fills `sqrt(1 - share²)` of `norm`, and
-///    the answer "below the threshold", `+1` or `-1`, the `share` that is left: one vector, one noise, one account
+///    the answer "below the threshold", `+1` or `-1`, the `fraction` that is left: one vector, one noise, one account
 ///    (`no_clipping_adds_more_than_its_norm`).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -53,12 +53,12 @@ pub enum Clipping {
     Adaptive {
         /// The first threshold; in `[1e-12, 1e12]`. The threshold stays within a factor of 1e6 of it.
         initial: f64,
-        /// Share of examples that are to be below the threshold, γ in the paper; in `[0, 1]`.
+        /// Fraction of examples that are to be below the threshold, γ in the paper; in `[0, 1]`.
         quantile: f64,
         /// η_C in the paper, 0.2 there; in `(0, 1]`.
         rate: f64,
-        /// Share of the norm that the count fills, in `(0, 0.9]`; 0.05 adds 0.13 % to the gradients' noise.
-        share: f64,
+        /// Fraction of the norm that the count fills, in `(0, 0.9]`; 0.05 adds 0.13 % to the gradients' noise.
+        fraction: f64,
     },
 }
 
@@ -75,20 +75,20 @@ impl Clipping {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a value out of range.
+    /// [`Error::OutOfRange`] for a value out of range.
     pub fn start(self) -> Result<Clipper, Error> {
         let within = |name, value: f64, [low, high]: [f64; 2], allowed| {
             let inside = value >= low && value <= high;
-            if inside { Ok(()) } else { Err(Error::Setting { name, value, allowed }) }
+            if inside { Ok(()) } else { Err(Error::out_of_range(name, value, allowed)) }
         };
         within("clipping norm", self.norm(), [1e-12, 1e12], "[1e-12, 1e12]")?;
         match self {
             Self::Flat { .. } | Self::PerLayer { .. } => {}
             Self::Automatic { stability, .. } => within("stability", stability, [1e-6, 1e6], "[1e-6, 1e6]")?,
-            Self::Adaptive { quantile, rate, share, .. } => {
+            Self::Adaptive { quantile, rate, fraction, .. } => {
                 within("quantile", quantile, [0.0, 1.0], "[0, 1]")?;
                 within("clipping rate", rate, [f64::MIN_POSITIVE, 1.0], "(0, 1]")?;
-                within("share of the count", share, [f64::MIN_POSITIVE, 0.9], "(0, 0.9]")?;
+                within("fraction of the count", fraction, [f64::MIN_POSITIVE, 0.9], "(0, 0.9]")?;
             }
         }
         Ok(Clipper { rule: self, threshold: self.norm() })
@@ -130,15 +130,15 @@ impl Clipper {
                 let factors: Vec<f32> = recording.norms().into_iter().map(factor).collect();
                 recording.scaled_sum(|_| factors.clone(), batch)
             }
-            Clipping::Adaptive { initial, share, .. } => {
+            Clipping::Adaptive { initial, fraction, .. } => {
                 let lengths = recording.norms();
-                let most = initial * (1.0 - share * share).sqrt();
+                let most = initial * (1.0 - fraction * fraction).sqrt();
                 let factor = |length: &f64| {
                     if length.is_finite() { rounded_down(most / length.max(self.threshold)) } else { 0.0 }
                 };
                 let factors: Vec<f32> = lengths.iter().map(factor).collect();
                 let votes = lengths.iter().map(|length| if *length <= self.threshold { 1.0 } else { -1.0 });
-                count = Some(votes.sum::<f64>() * share * initial);
+                count = Some(votes.sum::<f64>() * fraction * initial);
                 recording.scaled_sum(|_| factors.clone(), batch)
             }
         };
@@ -148,15 +148,17 @@ impl Clipper {
     /// What a released average is multiplied by, so that it is one of clipped gradients.
     pub(crate) fn unit(&self) -> f64 {
         match self.rule {
-            Clipping::Adaptive { initial, share, .. } => self.threshold / (initial * (1.0 - share * share).sqrt()),
+            Clipping::Adaptive { initial, fraction, .. } => {
+                self.threshold / (initial * (1.0 - fraction * fraction).sqrt())
+            }
             _ => 1.0,
         }
     }
 
     /// Moves the threshold by the released average of the answers.
     pub(crate) fn follow(&mut self, released: f64) {
-        if let Clipping::Adaptive { initial, quantile, rate, share } = self.rule {
-            let below = f64::midpoint(released / (share * initial), 1.0);
+        if let Clipping::Adaptive { initial, quantile, rate, fraction } = self.rule {
+            let below = f64::midpoint(released / (fraction * initial), 1.0);
             let threshold = self.threshold * (-rate * (below - quantile)).exp();
             self.threshold = threshold.clamp(initial * 1e-6, initial * 1e6);
         }

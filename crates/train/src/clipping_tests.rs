@@ -14,8 +14,8 @@ const ALL: [Clipping; 5] = [
     Clipping::Flat { norm: 0.7 },
     Clipping::PerLayer { norm: 0.7 },
     Clipping::Automatic { norm: 0.7, stability: 0.01 },
-    Clipping::Adaptive { initial: 0.7, quantile: 0.5, rate: 0.2, share: 0.05 },
-    Clipping::Adaptive { initial: 0.7, quantile: 0.5, rate: 0.2, share: 0.9 },
+    Clipping::Adaptive { initial: 0.7, quantile: 0.5, rate: 0.2, fraction: 0.05 },
+    Clipping::Adaptive { initial: 0.7, quantile: 0.5, rate: 0.2, fraction: 0.9 },
 ];
 
 /// Two linear layers, and inputs of the given lengths.
@@ -75,8 +75,8 @@ fn what_is_not_finite_takes_no_part() {
         let gap = with.gradient.values().iter().zip(without.gradient.values()).map(|(a, b)| (a - b).abs());
         assert!(gap.fold(0.0, f64::max) < 1e-6, "{rule:?}");
         // Two gradients that are not finite are not below the threshold.
-        let Clipping::Adaptive { share, initial, .. } = rule else { continue };
-        assert!((with.count.unwrap() - without.count.unwrap() + 2.0 * share * initial).abs() < 1e-12);
+        let Clipping::Adaptive { fraction, initial, .. } = rule else { continue };
+        assert!((with.count.unwrap() - without.count.unwrap() + 2.0 * fraction * initial).abs() < 1e-12);
     }
 }
 
@@ -95,7 +95,7 @@ fn layers_are_clipped_apart() {
 #[test]
 fn the_threshold_finds_its_quantile() {
     let lengths: Vec<f32> = (0..100).map(|row| 0.1 + row as f32 / 50.0).collect();
-    let rule = Clipping::Adaptive { initial: 50.0, quantile: 0.25, rate: 0.2, share: 0.1 };
+    let rule = Clipping::Adaptive { initial: 50.0, quantile: 0.25, rate: 0.2, fraction: 0.1 };
     let mut clipper = rule.start().unwrap();
     for _ in 0..200 {
         let count = clipper.sum(&mut recording(&lengths, 3), 100).count.unwrap();
@@ -107,18 +107,18 @@ fn the_threshold_finds_its_quantile() {
 
 #[test]
 fn values_out_of_range_are_refused() {
-    let adaptive = Clipping::Adaptive { initial: 1.0, quantile: 0.5, rate: 0.2, share: 0.05 };
-    let Clipping::Adaptive { initial, quantile, rate, share } = adaptive else { unreachable!() };
+    let adaptive = Clipping::Adaptive { initial: 1.0, quantile: 0.5, rate: 0.2, fraction: 0.05 };
+    let Clipping::Adaptive { initial, quantile, rate, fraction } = adaptive else { unreachable!() };
     for rule in [
         Clipping::Flat { norm: 0.0 },
         Clipping::PerLayer { norm: f64::NAN },
         Clipping::Automatic { norm: f64::INFINITY, stability: 0.01 },
         Clipping::Automatic { norm: 1.0, stability: 0.0 },
-        Clipping::Adaptive { initial: -1.0, quantile, rate, share },
-        Clipping::Adaptive { initial, quantile: 1.1, rate, share },
-        Clipping::Adaptive { initial, quantile, rate: 0.0, share },
-        Clipping::Adaptive { initial, quantile, rate, share: 1.0 },
+        Clipping::Adaptive { initial: -1.0, quantile, rate, fraction },
+        Clipping::Adaptive { initial, quantile: 1.1, rate, fraction },
+        Clipping::Adaptive { initial, quantile, rate: 0.0, fraction },
+        Clipping::Adaptive { initial, quantile, rate, fraction: 1.0 },
     ] {
-        assert!(matches!(rule.start(), Err(Error::Setting { .. })), "{rule:?}");
+        assert!(matches!(rule.start(), Err(Error::OutOfRange(_))), "{rule:?}");
     }
 }

@@ -60,7 +60,7 @@ impl Convolution {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for what is out of range, or larger than the image.
+    /// [`Error::OutOfRange`] for what is out of range, or larger than the image.
     pub(crate) fn output(&self, size: [usize; 2]) -> Result<[usize; 2], Error> {
         let Self { channels, kernel, stride, padding, groups, pool } = *self;
         within("channels", channels, "[1, inf)", channels > 0)?;
@@ -84,7 +84,7 @@ impl Convolution {
 }
 
 pub(crate) fn within(name: &'static str, value: usize, allowed: &'static str, holds: bool) -> Result<(), Error> {
-    if holds { Ok(()) } else { Err(Error::Setting { name, value: value as f64, allowed }) }
+    if holds { Ok(()) } else { Err(Error::out_of_range(name, value as f64, allowed)) }
 }
 
 #[cfg(test)]
@@ -131,10 +131,7 @@ mod tests {
             (pool(2, 3), "pool.stride"),
         ] {
             let refused = convolution.output([28, 28]).unwrap_err();
-            assert!(
-                matches!(refused, Error::Setting { name: found, .. } if found == name),
-                "{convolution:?}: {refused}"
-            );
+            assert!(matches!(refused, Error::OutOfRange(ref out) if out.name == name), "{convolution:?}: {refused}");
         }
     }
 }

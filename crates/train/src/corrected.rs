@@ -55,13 +55,13 @@ impl CorrectedAdam {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] unless `deviation` is finite and not negative, and `floor` finite and above 0.
+    /// [`Error::OutOfRange`] unless `deviation` is finite and not negative, and `floor` finite and above 0.
     pub fn new(deviation: f64, floor: f64) -> Result<Self, Error> {
         if !(deviation.is_finite() && deviation >= 0.0) {
-            return Err(Error::Setting { name: "noise deviation", value: deviation, allowed: "[0, inf)" });
+            return Err(Error::out_of_range("noise deviation", deviation, "[0, inf)"));
         }
         if !(floor.is_finite() && floor > 0.0) {
-            return Err(Error::Setting { name: "floor", value: floor, allowed: "(0, inf)" });
+            return Err(Error::out_of_range("floor", floor, "(0, inf)"));
         }
         Ok(Self { variance: deviation * deviation, floor })
     }

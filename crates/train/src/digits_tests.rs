@@ -50,7 +50,7 @@ fn correlated_noise_learns_digits_without_sampling() {
         epochs: 20,
         batch_size: 50,
         optimiser: Optimiser::Sgd { learning_rate: 2.0, momentum: 0.0 },
-        ..Settings::fitting(&Shape::new([1, 8, 8]).unwrap(), 1000, Regime::Private, DeviceKind::Flex)
+        ..Settings::recommended(&Shape::new([1, 8, 8]).unwrap(), 1000, Regime::Private, DeviceKind::Flex)
     };
     let banded = |bands| Privacy { mechanism: Mechanism::Banded { bands }, ..privacy(8.0) };
     let (correlated, independent) = (accuracy(&settings, &banded(20), 3), accuracy(&settings, &banded(1), 3));

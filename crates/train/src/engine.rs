@@ -13,7 +13,7 @@ use underpin_privacy::{Batch, Bounds, SecretKey};
 use crate::canary::{Canaries, SelfAudit};
 use crate::device::guarded;
 use crate::journal::Journal;
-use crate::paid::Dues;
+use crate::paid::Charge;
 use crate::schedule::Average;
 use crate::steps::Steps;
 use crate::tape::host::{self, rounded};
@@ -81,7 +81,7 @@ pub struct Engine {
     pub(crate) taken: u64,
     pub(crate) applied: u64,
     pub(crate) journal: Option<Journal>,
-    pub(crate) dues: Dues,
+    pub(crate) charge: Charge,
     /// Units of data; the others are canaries.
     pub(crate) units: usize,
 }
@@ -159,10 +159,10 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a value out of range, for no device, for a clipping norm that is not the mechanism's, or for
+    /// [`Error::OutOfRange`] for a value out of range, for no device, for a clipping norm that is not the mechanism's, or for
     /// adaptive clipping under correlated noise, which cancels only between sums of one unit.
     pub fn new(steps: Steps, method: Method, optimiser: ModuleOptimizer, devices: Vec<Device>) -> Result<Self, Error> {
-        let refuse = |name, value, allowed| Err(Error::Setting { name, value, allowed });
+        let refuse = |name, value, allowed| Err(Error::out_of_range(name, value, allowed));
         if !(method.learning_rate.is_finite() && method.learning_rate > 0.0) {
             return refuse("learning_rate", method.learning_rate, "(0, inf)");
         }
@@ -186,9 +186,22 @@ impl Engine {
         }
         let (units, average) = (steps.rows(), Average::new(method.averaging));
         let optimiser = Optimiser(optimiser);
-        let (canaries, journal, dues) = (None, None, Dues::default());
+        let (canaries, journal, charge) = (None, None, Charge::default());
         let (taken, applied) = (0, 0);
-        Ok(Self { steps, method, optimiser, devices, clipper, canaries, average, taken, applied, journal, dues, units })
+        Ok(Self {
+            steps,
+            method,
+            optimiser,
+            devices,
+            clipper,
+            canaries,
+            average,
+            taken,
+            applied,
+            journal,
+            charge,
+            units,
+        })
     }
 
     /// Makes the last `count` of the units canaries, by which the run audits itself ([`audit`](Self::audit)); their coins
@@ -199,12 +212,12 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] without noise, after the first step, or unless `count` lies in `[6, units)`.
+    /// [`Error::OutOfRange`] without noise, after the first step, or unless `count` lies in `[6, units)`.
     pub fn with_canaries(self, count: u32, key: &SecretKey) -> Result<Self, Error> {
         let fits = count >= 6 && (count as usize) < self.steps.rows();
         let Some(norm) = self.steps.clipping_norm().filter(|_| fits && self.taken == 0) else {
             let allowed = "[6, units) of a private run that has not begun";
-            return Err(Error::Setting { name: "canaries", value: f64::from(count), allowed });
+            return Err(Error::out_of_range("canaries", f64::from(count), allowed));
         };
         let units = self.steps.rows() - count as usize;
         Ok(Self { canaries: Some(Canaries::new(count, norm, key)?), units, ..self })
@@ -217,7 +230,7 @@ impl Engine {
     /// [`underpin_privacy::Error::StepsExhausted`] after the last step; [`Error::Unpaid`] for a run that was taken up
     /// without the budget that paid for it.
     pub fn draw(&mut self) -> Result<Drawn, Error> {
-        self.dues.check()?;
+        self.charge.check()?;
         if self.taken >= self.method.steps {
             return Err(underpin_privacy::Error::StepsExhausted { max_steps: self.method.steps }.into());
         }

@@ -105,7 +105,7 @@ fn one_unit_moves_the_sum_by_the_clipping_norm_at_most() {
         FLAT,
         Clipping::PerLayer { norm: 0.5 },
         Clipping::Automatic { norm: 0.5, stability: 0.01 },
-        Clipping::Adaptive { initial: 0.5, quantile: 0.5, rate: 0.2, share: 0.3 },
+        Clipping::Adaptive { initial: 0.5, quantile: 0.5, rate: 0.2, fraction: 0.3 },
     ] {
         let by_user = |net: &Net, part: Part<'_>, tape: &mut Tape| {
             let (rows, weights) = users.rows(part.units);
@@ -269,7 +269,7 @@ fn any_optimiser_takes_the_noisy_average() {
 /// The threshold starts a hundred times too high and comes down to where half of the gradients are below it.
 #[test]
 fn an_adaptive_threshold_follows_released_counts() {
-    let clipping = Clipping::Adaptive { initial: 0.5, quantile: 0.5, rate: 0.3, share: 0.3 };
+    let clipping = Clipping::Adaptive { initial: 0.5, quantile: 0.5, rate: 0.3, fraction: 0.3 };
     let mut engine = engine(poisson(0.5, 0.5, 60, 1), Method { learning_rate: 1e-6, ..method(clipping) });
     let mut net = net();
     for _ in 0..60 {
@@ -331,12 +331,12 @@ fn what_cannot_run_is_refused() {
         Method { clipping: Clipping::Flat { norm: 0.6 }, ..good },
         Method { averaging: Averaging::Exponential(1.0), ..good },
     ] {
-        assert!(matches!(make(bad, device()), Err(Error::Setting { .. })), "{bad:?}");
+        assert!(matches!(make(bad, device()), Err(Error::OutOfRange(_))), "{bad:?}");
     }
-    assert!(matches!(make(good, Vec::new()), Err(Error::Setting { name: "devices", .. })));
+    assert!(matches!(make(good, Vec::new()), Err(Error::OutOfRange(ref out)) if out.name == "devices"));
     let (factor, part) = (BandedFactor::square_root(2).unwrap(), Participation::new(4, 2).unwrap());
     let run = CorrelatedGaussian::new(factor, part, 1.0, 0.5).unwrap().start(8, SecretKey::new([1; 32])).unwrap();
-    let adaptive = method(Clipping::Adaptive { initial: 0.5, quantile: 0.5, rate: 0.2, share: 0.1 });
+    let adaptive = method(Clipping::Adaptive { initial: 0.5, quantile: 0.5, rate: 0.2, fraction: 0.1 });
     let steps = Steps::Correlated(Cyclic::new(run, Seed(1)));
     assert!(Engine::new(steps, adaptive, SgdConfig::new().init(), device()).is_err());
     let engine = make(Method { rows_per_unit: 2, ..good }, device()).unwrap();

@@ -1,21 +1,15 @@
-//! What training refuses.
+//! Errors of this crate.
 
-use underpin_core::Denied;
+use std::borrow::Cow;
+use underpin_core::{Denied, OutOfRange};
 
-/// What `underpin-train` refuses.
+/// Errors of `underpin-train`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A setting lies outside its range.
-    #[error("setting {name} = {value} is outside {allowed}")]
-    Setting {
-        /// Name of the setting.
-        name: &'static str,
-        /// Rejected value.
-        value: f64,
-        /// What is allowed.
-        allowed: &'static str,
-    },
+    /// A setting or a value lies outside the interval that is allowed.
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
     /// A convolutional network was asked for inputs it cannot slide over.
     #[error(
         "a convolutional network takes images [channels, height, width] of at least {least}x{least}, not {shape:?}"
@@ -197,4 +191,15 @@ pub enum Error {
     /// A quantity or buffer is refused.
     #[error(transparent)]
     Core(#[from] underpin_core::Error),
+}
+
+impl Error {
+    /// `name` is `value`, which lies outside `range`.
+    pub(crate) fn out_of_range(
+        name: impl Into<Cow<'static, str>>,
+        value: f64,
+        range: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::OutOfRange(OutOfRange::new(name, value, range))
+    }
 }

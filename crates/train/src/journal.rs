@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use underpin_privacy::Mark;
+use underpin_privacy::RunMark;
 
 use crate::Error;
 
@@ -63,7 +63,7 @@ impl Journal {
     }
 
     /// Refuses a journal that is not the one of a mark, so far or further.
-    pub(crate) fn check(&self, mark: Option<&Mark>) -> Result<(), Error> {
+    pub(crate) fn check(&self, mark: Option<&RunMark>) -> Result<(), Error> {
         let Some(mark) = mark else { return Ok(()) };
         let steps = usize::try_from(mark.steps).ok();
         let found = steps.and_then(|steps| self.seals.get(..steps)).map(|seals| digested(seals).finalize());

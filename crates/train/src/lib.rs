@@ -4,6 +4,8 @@ mod adversary;
 mod architecture;
 mod augment;
 mod canary;
+#[cfg(test)]
+mod captured;
 mod checkpoint;
 mod classifier;
 mod clipping;
@@ -14,8 +16,6 @@ mod device;
 mod digits_tests;
 mod engine;
 mod error;
-#[cfg(test)]
-mod heard;
 mod journal;
 mod network;
 mod paid;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::module::Module;
-use underpin_privacy::{Accountant, Batch, Budget, Head, Mark, PaidRun};
+use underpin_privacy::{Accountant, Batch, Budget, ChainHead, PaidRun, RunMark};
 
 use crate::canary::Canaries;
 use crate::journal::Journal;
@@ -19,17 +19,17 @@ use crate::{Clipping, Engine, Error, Gradient};
 /// use std::sync::Arc;
 ///
 /// use underpin_core::{Delta, Epsilon};
-/// use underpin_privacy::{Accountant, Adjacency, Budget, SecretKey, Terms};
+/// use underpin_privacy::{Accountant, Adjacency, Budget, SecretKey, BudgetTerms};
 /// use underpin_train::{Payment, Privacy};
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("patients.budget");
 /// let (whole, delta) = (Delta::new(1e-5)?, Delta::new(2e-6)?);
-/// let terms = Terms {
+/// let terms = BudgetTerms {
 ///     adjacency: Adjacency::ZeroOut,
 ///     set_aside: Some(Delta::new(5e-6)?), // for runs by their loss distribution
 ///     unit: "one row of patients.csv".into(),
-///     ..Terms::new(Epsilon::new(5.0)?, whole)
+///     ..BudgetTerms::new(Epsilon::new(5.0)?, whole)
 /// };
 /// let budget = Arc::new(Budget::create(&path, &terms)?);
 /// let payment = Payment { budget, accountant: Accountant::LossDistribution { delta } };
@@ -49,23 +49,23 @@ pub struct Payment {
 
 /// What a run owes to a budget, and has paid.
 #[derive(Debug, Default)]
-pub(crate) struct Dues {
+pub(crate) struct Charge {
     paid: Option<PaidRun>,
     /// The head that the budget must contain before another step is drawn.
-    pub(crate) owed: Option<Head>,
+    pub(crate) owed: Option<ChainHead>,
     /// Steps from one mark to the next.
     pub(crate) every: u64,
     /// Steps begun at which the next mark is due.
     next: u64,
 }
 
-impl Dues {
+impl Charge {
     pub(crate) const fn are_paid(&self) -> bool {
         self.paid.is_some()
     }
 
     /// What a checkpoint says of the budget.
-    pub(crate) fn head(&self) -> Option<Head> {
+    pub(crate) fn head(&self) -> Option<ChainHead> {
         self.paid.as_ref().map(PaidRun::head).or(self.owed)
     }
 
@@ -82,7 +82,7 @@ impl Dues {
         let Some(paid) = &mut self.paid else { return Ok(()) };
         let steps = journal.begun();
         if steps >= self.next {
-            paid.mark(Mark { steps, digest: journal.digest() })?;
+            paid.mark(RunMark { steps, digest: journal.digest() })?;
             self.next = self.due(steps, last);
         }
         Ok(())
@@ -121,7 +121,7 @@ impl Engine {
     /// # Limits
     ///
     /// A list restored from after the last mark is not found out: with `every` = 1 there is none. Who restores budget,
-    /// checkpoint and list of one moment together is found out by a [`Head`] kept elsewhere alone
+    /// checkpoint and list of one moment together is found out by a [`ChainHead`] kept elsewhere alone
     /// ([`Budget::open`]). A run that ends early stays charged whole.
     ///
     /// # Errors
@@ -135,10 +135,10 @@ impl Engine {
     pub fn pay<M: Module>(mut self, model: &M, payment: &Payment) -> Result<Self, Error> {
         let Payment { budget, accountant } = payment;
         let begun = self.journal.as_ref().map_or(self.taken, Journal::begun);
-        if self.dues.are_paid() || self.taken > self.applied {
+        if self.charge.are_paid() || self.taken > self.applied {
             return Err(unpaid("it is paid for already, or a step is drawn: a budget pays once, before that"));
         }
-        if let Some(known) = &self.dues.owed {
+        if let Some(known) = &self.charge.owed {
             budget.check_contains(known)?;
         }
         if begun > 0 && !self.steps.are_paid_by(budget)? {
@@ -154,10 +154,10 @@ impl Engine {
                 ));
             }
             // Nothing will tell what is released: as far as it can be, so that no list of steps is ever taken for its own.
-            None => paid.mark(Mark { steps: self.method.steps, digest: [0; 32] })?,
+            None => paid.mark(RunMark { steps: self.method.steps, digest: [0; 32] })?,
         }
-        let next = reached.map_or(1, |mark| self.dues.due(mark.steps, self.method.steps));
-        self.dues = Dues { paid: Some(paid), owed: None, next, ..self.dues };
+        let next = reached.map_or(1, |mark| self.charge.due(mark.steps, self.method.steps));
+        self.charge = Charge { paid: Some(paid), owed: None, next, ..self.charge };
         Ok(self)
     }
 
@@ -170,13 +170,13 @@ impl Engine {
 
     /// Sees to it that a step is paid for, and on the disk, before its noise is drawn.
     pub(crate) fn begin(&mut self, step: u64, ticket: &Batch, sum: &[f32]) -> Result<(), Error> {
-        self.dues.check()?;
-        if let Some(paid) = &self.dues.paid {
+        self.charge.check()?;
+        if let Some(paid) = &self.charge.paid {
             paid.check(step, sum.len() as u64)?;
         }
         if let Some(journal) = &mut self.journal {
             journal.begin(step, self.steps.seal(ticket, sum))?;
-            self.dues.mark(journal, self.method.steps)?;
+            self.charge.mark(journal, self.method.steps)?;
         }
         Ok(())
     }

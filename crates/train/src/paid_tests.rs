@@ -6,16 +6,16 @@ use std::path::Path;
 use burn::nn::LinearConfig;
 use burn::optim::AdamConfig;
 use underpin_core::{Delta, Epsilon, Seed, Trainer};
-use underpin_privacy::{Act, Adjacency, Cost, SecretKey, SubsampledGaussian, Terms};
+use underpin_privacy::{Adjacency, BudgetEvent, BudgetTerms, Cost, SecretKey, SubsampledGaussian};
 
 use super::*;
 use crate::resume::tests::{data, end_as_if_not_killed, engine, kept, losses, method, net, sgd, values};
 use crate::{Checkpoints, Classifier, DeviceKind, Method, NoAdversary, Sgd, Shuffled, Steps};
 
-fn terms() -> Terms {
+fn terms() -> BudgetTerms {
     let (epsilon, delta) = (Epsilon::new(8.0).unwrap(), Delta::new(1e-4).unwrap());
     let set_aside = Some(Delta::new(5e-5).unwrap());
-    Terms { adjacency: Adjacency::ZeroOut, set_aside, unit: "one row".into(), ..Terms::new(epsilon, delta) }
+    BudgetTerms { adjacency: Adjacency::ZeroOut, set_aside, unit: "one row".into(), ..BudgetTerms::new(epsilon, delta) }
 }
 
 fn memory() -> Arc<Budget> {
@@ -86,10 +86,15 @@ fn a_killed_run_is_charged_once() {
     end_as_if_not_killed(folder.path(), &paid(sgd(), Arc::clone(&at_once)));
     let budget = file(&folder.path().join("budget/file"));
     assert_eq!(budget.left().to_bits(), at_once.left().to_bits());
-    let acts: Vec<Act> = budget.trail().unwrap().map(|entry| entry.unwrap().act).collect();
-    let charges = acts.iter().filter(|act| matches!(act, Act::Begun { .. } | Act::Reserved { .. })).count();
+    let acts: Vec<BudgetEvent> = budget.trail().unwrap().map(|entry| entry.unwrap().act).collect();
+    let charges =
+        acts.iter().filter(|act| matches!(act, BudgetEvent::Begun { .. } | BudgetEvent::Reserved { .. })).count();
     assert_eq!(charges, 1);
-    assert!(matches!(acts.last(), Some(Act::Reached { mark: Mark { steps: 50, .. }, .. })), "{:?}", acts.last());
+    assert!(
+        matches!(acts.last(), Some(BudgetEvent::Reached { mark: RunMark { steps: 50, .. }, .. })),
+        "{:?}",
+        acts.last()
+    );
     // Every fourth step, the first and the last; a kill may leave a mark out of step.
     assert!((14..=24).contains(&acts.len()), "{}", acts.len());
 }
@@ -205,7 +210,10 @@ fn a_step_beyond_what_was_paid_for_is_refused() {
     }
     let wide = LinearConfig::new(3, 3).with_bias(false).init(&device.autodiff());
     let refused = run.step(wide, losses(1.0)).unwrap_err();
-    assert!(matches!(refused, Error::Privacy(underpin_privacy::Error::OutOfRange { value: 10.0, .. })), "{refused}");
+    assert!(
+        matches!(refused, Error::Privacy(underpin_privacy::Error::OutOfRange(ref out)) if out.value == 10.0),
+        "{refused}"
+    );
     assert_eq!((begun(), run.taken()), (2, 3), "drawn, and not begun");
     let head = budget.head();
     let refused = run.draw().unwrap_err();

@@ -49,7 +49,7 @@ impl Preprocessing {
     /// # Errors
     ///
     /// [`Error::Inputs`] for values that are not finite, but for [`Preprocessing::None`]. With scattering,
-    /// [`Error::NotAnImage`]; [`Error::Setting`] when `groups` does not divide the 81 channels of each of the image's.
+    /// [`Error::NotAnImage`]; [`Error::OutOfRange`] when `groups` does not divide the 81 channels of each of the image's.
     pub fn of(self, inputs: &Inputs) -> Result<Inputs, Error> {
         let (shape, mut values, groups) = match self {
             Self::None => return Ok(inputs.clone()),
@@ -59,7 +59,7 @@ impl Preprocessing {
                 let channels = features.shape().axes()[0];
                 if groups == 0 || !channels.is_multiple_of(groups) {
                     let allowed = "a divisor of the number of channels, 81 for each of the image's";
-                    return Err(Error::Setting { name: "groups", value: groups as f64, allowed });
+                    return Err(Error::out_of_range("groups", groups as f64, allowed));
                 }
                 (features.shape().clone(), features.into_values(), groups)
             }
@@ -139,7 +139,7 @@ mod tests {
     fn groups_must_divide_the_channels() {
         for groups in [0, 2, 162] {
             let error = Preprocessing::Scattering { groups }.of(&images(|_| 0.5)).unwrap_err();
-            assert!(matches!(error, Error::Setting { name: "groups", .. }), "{error}");
+            assert!(matches!(error, Error::OutOfRange(ref out) if out.name == "groups"), "{error}");
         }
     }
 }

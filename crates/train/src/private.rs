@@ -77,7 +77,7 @@ pub enum Mechanism {
 const CHUNK: usize = 1 << 16;
 
 impl Privacy {
-    /// A clipping norm that served with [`Settings::fitting`](crate::Settings::fitting).
+    /// A clipping norm that served with [`Settings::recommended`](crate::Settings::recommended).
     pub const CLIPPING_NORM: f64 = 2.0;
 
     /// Flat clipping, Poisson sampling, no canaries, no budget.

@@ -22,7 +22,7 @@ impl Watched {
     /// As many of the first held-out rows as all looks at them may cost a training on `rows` rows.
     pub(crate) fn new(held_out: &Examples, rows: u128) -> Result<Self, Error> {
         if held_out.is_empty() {
-            return Err(Error::Setting { name: "number of held-out rows", value: 0.0, allowed: "[1, inf)" });
+            return Err(Error::out_of_range("number of held-out rows", 0.0, "[1, inf)"));
         }
         let most = usize::try_from(rows / PER_LOOK / u128::from(POINTS)).unwrap_or(usize::MAX).max(1);
         Ok(Self(held_out.select(&(0..held_out.len().min(most)).collect::<Vec<_>>())))
@@ -174,9 +174,9 @@ impl Log {
                 self.record.set("training.clipping.stability", stability);
                 "automatic"
             }
-            Clipping::Adaptive { quantile, rate, share, .. } => {
+            Clipping::Adaptive { quantile, rate, fraction, .. } => {
                 let last = ("last_threshold", clipper.threshold());
-                for (name, value) in [("quantile", quantile), ("rate", rate), ("share", share), last] {
+                for (name, value) in [("quantile", quantile), ("rate", rate), ("fraction", fraction), last] {
                     self.record.set(format!("training.clipping.{name}"), value);
                 }
                 "adaptive"

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Bytes;
 
 use crate::canary::Canaries;
-use crate::checkpoint::{Head, Saved};
+use crate::checkpoint::{CheckpointHeader, Saved};
 use crate::device::guarded;
 use crate::engine::{Engine, Optimiser};
 use crate::journal::Journal;
@@ -36,13 +36,13 @@ impl Engine {
     pub fn keep<M: Module>(mut self, model: M, checkpoints: &Checkpoints) -> Result<(Self, M, Option<String>), Error> {
         let path = &checkpoints.path;
         let fault = |fault: &dyn std::fmt::Display| Error::Checkpoint { path: path.clone(), fault: fault.to_string() };
-        if self.taken > 0 || self.dues.are_paid() {
+        if self.taken > 0 || self.charge.are_paid() {
             return Err(fault(&"the run has begun, or is paid for: it is kept first"));
         }
         if checkpoints.every == 0 {
-            return Err(Error::Setting { name: "steps between checkpoints", value: 0.0, allowed: "[1, inf)" });
+            return Err(Error::out_of_range("steps between checkpoints", 0.0, "[1, inf)"));
         }
-        self.dues.every = checkpoints.every;
+        self.charge.every = checkpoints.every;
         let journal = Journal::open(path)?;
         let Some(saved) = Saved::read(path)? else {
             return Ok((Self { journal: Some(journal), ..self }, model, None));
@@ -68,7 +68,7 @@ impl Engine {
             _ => return Err(fault(&"it has other canaries")),
         }
         let owed = head.budget.map(|head| head.parse()).transpose();
-        self.dues.owed = owed.map_err(|error: underpin_privacy::Error| fault(&error))?;
+        self.charge.owed = owed.map_err(|error: underpin_privacy::Error| fault(&error))?;
         self.average.sum = average;
         self.average.steps = head.averaged_steps;
         let Optimiser(own) = self.optimiser;
@@ -95,14 +95,14 @@ impl Engine {
             let optimiser = self.optimiser.0.into_bytes().map_err(|error| fault(&error))?;
             Ok((Weights::of(model), optimiser))
         })?;
-        let head = Head {
+        let head = CheckpointHeader {
             card: self.card(),
             reached: self.steps.reached(),
             threshold: self.clipper.threshold(),
             scores: self.canaries.as_ref().map_or_else(Vec::new, |canaries| canaries.scores.clone()),
             averaged_steps: self.average.steps,
             ids,
-            budget: self.dues.head().map(|head| head.to_string()),
+            budget: self.charge.head().map(|head| head.to_string()),
             note: note.to_owned(),
             weights: values.len(),
             average: self.average.sum.len(),

@@ -21,7 +21,7 @@ use crate::{
 
 pub(crate) fn method() -> Method {
     Method {
-        clipping: Clipping::Adaptive { initial: 1.0, quantile: 0.5, rate: 0.2, share: 0.1 },
+        clipping: Clipping::Adaptive { initial: 1.0, quantile: 0.5, rate: 0.2, fraction: 0.1 },
         steps: 12,
         learning_rate: 0.05,
         schedule: Schedule::Cosine { warm_up: 0.2, last: 0.0 },
@@ -205,7 +205,7 @@ pub(crate) fn sgd() -> Sgd<NoAdversary> {
         device: DeviceKind::Flex,
     };
     let privacy = Privacy {
-        clipping: Clipping::Adaptive { initial: 1.0, quantile: 0.5, rate: 0.2, share: 0.1 },
+        clipping: Clipping::Adaptive { initial: 1.0, quantile: 0.5, rate: 0.2, fraction: 0.1 },
         mechanism: Mechanism::Poisson,
         canaries: 12,
         ..Privacy::flat(target, delta, 1.0, Arc::new(SecretKey::new([7; 32])))

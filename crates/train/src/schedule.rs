@@ -13,14 +13,14 @@ pub enum Schedule {
     Constant,
     /// Grows linearly to 1, then falls linearly to `last`.
     Linear {
-        /// Share of the steps over which it grows; in `[0, 1]`.
+        /// Fraction of the steps over which it grows; in `[0, 1]`.
         warm_up: f64,
         /// What it is at the last step; in `[0, 1]`.
         last: f64,
     },
     /// Grows linearly to 1, then falls along half a cosine to `last` (Loshchilov and Hutter, ICLR 2017, equation 5).
     Cosine {
-        /// Share of the steps over which it grows; in `[0, 1]`.
+        /// Fraction of the steps over which it grows; in `[0, 1]`.
         warm_up: f64,
         /// What it is at the last step; in `[0, 1]`.
         last: f64,
@@ -37,19 +37,19 @@ impl Schedule {
             return step / top;
         }
         let fallen = if steps > top { (step - top) / (steps - top) } else { 0.0 };
-        let share = match self {
+        let fraction = match self {
             Self::Cosine { .. } => f64::midpoint(1.0, (std::f64::consts::PI * fallen).cos()),
             _ => 1.0 - fallen,
         };
-        last + (1.0 - last) * share
+        last + (1.0 - last) * fraction
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {
         match self {
             Self::Constant => Ok(()),
             Self::Linear { warm_up, last } | Self::Cosine { warm_up, last } => {
-                share("schedule.warm_up", *warm_up)?;
-                share("schedule.last", *last)
+                fraction("schedule.warm_up", *warm_up)?;
+                fraction("schedule.last", *last)
             }
         }
     }
@@ -70,17 +70,15 @@ pub enum Averaging {
 impl Averaging {
     pub(crate) fn check(&self) -> Result<(), Error> {
         match self {
-            Self::Last(last) => share("averaging", *last),
+            Self::Last(last) => fraction("averaging", *last),
             Self::Exponential(decay) if (0.0..1.0).contains(decay) => Ok(()),
-            Self::Exponential(decay) => {
-                Err(Error::Setting { name: "averaging decay", value: *decay, allowed: "[0, 1)" })
-            }
+            Self::Exponential(decay) => Err(Error::out_of_range("averaging decay", *decay, "[0, 1)")),
         }
     }
 }
 
-fn share(name: &'static str, value: f64) -> Result<(), Error> {
-    if (0.0..=1.0).contains(&value) { Ok(()) } else { Err(Error::Setting { name, value, allowed: "[0, 1]" }) }
+fn fraction(name: &'static str, value: f64) -> Result<(), Error> {
+    if (0.0..=1.0).contains(&value) { Ok(()) } else { Err(Error::out_of_range(name, value, "[0, 1]")) }
 }
 
 /// The average so far.
@@ -100,7 +98,7 @@ impl Average {
     /// Whether the weights after `step`, from 1, of `of` enter.
     pub(crate) fn takes(&self, step: u64, of: u64) -> bool {
         match self.rule {
-            Averaging::Last(share) => ((of - step) as f64) < share * of as f64,
+            Averaging::Last(fraction) => ((of - step) as f64) < fraction * of as f64,
             Averaging::Exponential(_) => true,
         }
     }

@@ -13,7 +13,7 @@ pub enum Optimiser {
     Sgd {
         /// Step size; finite, above 0.
         learning_rate: f64,
-        /// Share of the last velocity that is kept, in `[0, 1)`; 0 is none.
+        /// Fraction of the last velocity that is kept, in `[0, 1)`; 0 is none.
         momentum: f64,
     },
     /// Adam (Kingma and Ba 2015) with β₁ = 0.9, β₂ = 0.999.
@@ -58,7 +58,7 @@ pub struct Settings {
     pub schedule: Schedule,
     /// Random versions of each image in a step; none takes each row as it is.
     pub augmentation: Option<Augmentation>,
-    /// Share of the steps, in `[0, 1]`, over which an adversary's perturbations grow from nothing to their full size.
+    /// Fraction of the steps, in `[0, 1]`, over which an adversary's perturbations grow from nothing to their full size.
     ///
     /// Without an adversary it has no effect.
     pub warm_up: f64,
@@ -81,12 +81,12 @@ pub enum Regime {
 }
 
 impl Settings {
-    /// Settings that fit `rows` rows of `shape`, with the network of [`Architecture::fitting`].
+    /// Settings that fit `rows` rows of `shape`, with the network of [`Architecture::recommended`].
     ///
     /// A start, found on the 1,000-row digits (see the experiments in the crate's README); tune on public data.
     /// Private training takes batches of a quarter of the rows, 32 at least and 1,024 at most, and 60 epochs at most.
-    pub fn fitting(shape: &Shape, rows: usize, regime: Regime, device: DeviceKind) -> Self {
-        let architecture = Architecture::fitting(shape, rows, regime);
+    pub fn recommended(shape: &Shape, rows: usize, regime: Regime, device: DeviceKind) -> Self {
+        let architecture = Architecture::recommended(shape, rows, regime);
         let few = rows.max(1);
         // Passes so that small data sees enough steps and large data does not take minutes.
         let epochs = |most: u32, passes: usize| u32::try_from(passes / few).unwrap_or(most).clamp(3, most);
@@ -115,7 +115,7 @@ impl Settings {
 
     /// Refuses settings out of range, and too few rows.
     pub(crate) fn check(&self, rows: usize) -> Result<(), Error> {
-        let refuse = |name, value, allowed| Err(Error::Setting { name, value, allowed });
+        let refuse = |name, value, allowed| Err(Error::out_of_range(name, value, allowed));
         let rate = self.optimiser.learning_rate();
         let momentum = if let Optimiser::Sgd { momentum, .. } = self.optimiser { momentum } else { 0.0 };
         if !(rate.is_finite() && rate > 0.0) {
@@ -149,7 +149,7 @@ impl Settings {
         set("batch_size", self.batch_size.into());
         set("steps", self.steps(rows).into());
         match self.averaging {
-            Averaging::Last(share) => set("averaging", share.into()),
+            Averaging::Last(fraction) => set("averaging", fraction.into()),
             Averaging::Exponential(decay) => set("averaging_decay", decay.into()),
         }
         if self.schedule != Schedule::Constant {
@@ -185,7 +185,7 @@ mod tests {
             let shape = Shape::new(axes).unwrap();
             for rows in [1, 40, 1000, 60_000, 10_000_000] {
                 for regime in [Regime::Plain, Regime::Adversarial, Regime::Private] {
-                    let settings = Settings::fitting(&shape, rows, regime, DeviceKind::Flex);
+                    let settings = Settings::recommended(&shape, rows, regime, DeviceKind::Flex);
                     settings.check(rows).unwrap();
                     settings.architecture.layers(&shape, 10).unwrap();
                 }
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn settings_survive_a_file() {
         let shape = Shape::new([1, 8, 8]).unwrap();
-        let settings = Settings::fitting(&shape, 1000, Regime::Private, DeviceKind::Ndarray);
+        let settings = Settings::recommended(&shape, 1000, Regime::Private, DeviceKind::Ndarray);
         let text = serde_json::to_string(&settings).unwrap();
         assert_eq!(serde_json::from_str::<Settings>(&text).unwrap(), settings);
         assert!(serde_json::from_str::<Settings>(&text.replace("epochs", "epoch")).is_err());
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn an_epoch_takes_every_row() {
         let shape = Shape::new([4]).unwrap();
-        let settings = Settings::fitting(&shape, 1000, Regime::Plain, DeviceKind::Flex);
+        let settings = Settings::recommended(&shape, 1000, Regime::Plain, DeviceKind::Flex);
         let settings = Settings { epochs: 3, batch_size: 64, ..settings };
         assert_eq!((settings.steps(64), settings.steps(65), settings.steps(1000)), (3, 6, 48));
     }

@@ -89,7 +89,7 @@ where
     ///
     /// # Errors
     ///
-    /// Those of training; [`Error::Inputs`] when the held-out rows are of another shape or not finite, [`Error::Setting`]
+    /// Those of training; [`Error::Inputs`] when the held-out rows are of another shape or not finite, [`Error::OutOfRange`]
     /// when there are none.
     pub fn train_watched(
         &self,
@@ -243,8 +243,8 @@ where
             None => seed.derive("adversary").nth(step),
         };
         let warm_up = self.settings.warm_up * steps as f64;
-        let share = if warm_up > 0.0 { (step as f64 / warm_up).min(1.0) } else { 1.0 };
-        perturbed(adversary, model, batch, seed, share, step)
+        let fraction = if warm_up > 0.0 { (step as f64 / warm_up).min(1.0) } else { 1.0 };
+        perturbed(adversary, model, batch, seed, fraction, step)
     }
 }
 

@@ -8,7 +8,7 @@ use underpin_core::{
 };
 use underpin_privacy::SecretKey;
 
-use crate::heard::hear;
+use crate::captured::capture;
 use crate::private::adversary_seed;
 use crate::{
     Architecture, Augmentation, Averaging, Checkpoints, Classifier, Clipping, Convolution, DeviceKind, Error,
@@ -252,7 +252,7 @@ fn what_cannot_be_trained_is_refused() {
         Settings { optimiser: Optimiser::Adam { learning_rate: f64::NAN }, ..mlp() },
         Settings { optimiser: Optimiser::Sgd { learning_rate: 0.1, momentum: 1.0 }, ..mlp() },
     ] {
-        assert!(matches!(train(settings.clone(), &data), Error::Setting { .. }), "{settings:?}");
+        assert!(matches!(train(settings.clone(), &data), Error::OutOfRange(_)), "{settings:?}");
     }
     let mut inputs = data.inputs().clone();
     inputs.values_mut()[17] = f32::NAN;
@@ -315,7 +315,7 @@ fn models_train_in_parallel_as_alone() {
 fn every_private_method_learns() {
     let (data, test) = (corners(240, 1), corners(90, 2));
     let longer = Settings { epochs: 16, ..mlp() };
-    let adaptive = Clipping::Adaptive { initial: 0.1, quantile: 0.5, rate: 0.2, share: 0.1 };
+    let adaptive = Clipping::Adaptive { initial: 0.1, quantile: 0.5, rate: 0.2, fraction: 0.1 };
     let corrected = Optimiser::CorrectedAdam { learning_rate: 0.02, floor: 1e-5 };
     let versions = Augmentation { copies: 3, shift: 0, mirror: Mirror::Sideways };
     for (at, (settings, privacy)) in [
@@ -366,7 +366,7 @@ fn a_run_with_canaries_reports_both_bounds() {
     assert_eq!((number("canaries"), number("guesses"), number("confidence")), (300.0, 30.0, 0.95));
     // Of fair coins, 23 or more of 30 come up right in 0.3 % of runs.
     assert!(number("right") >= 23.0, "{}", number("right"));
-    assert!(matches!(private(5).train(&data, Seed(5)), Err(Error::Setting { name: "canaries", .. })));
+    assert!(matches!(private(5).train(&data, Seed(5)), Err(Error::OutOfRange(ref out)) if out.name == "canaries"));
 }
 
 /// What becomes of the data's gradients: the same noise for each of them, the same expected division, whatever the number
@@ -395,7 +395,7 @@ fn a_watched_training_tells_its_accuracy_and_is_the_same() {
     // So much noise that the averaged weights tell other rows right than the last ones.
     let sgd = Sgd { privacy: Some(privacy(0.5)), ..Sgd::plain(Settings { epochs: 100, ..mlp() }) };
     let alone = sgd.train(&data, Seed(5)).unwrap();
-    let (watched, heard) = hear(|| sgd.train_watched(&data, Seed(5), &test).unwrap());
+    let (watched, heard) = capture(|| sgd.train_watched(&data, Seed(5), &test).unwrap());
     assert_eq!(watched.record, alone.record);
     assert_eq!(watched.value.network.values(), alone.value.network.values());
     let progress = || heard.iter().filter(|event| event.target == "progress");
@@ -405,12 +405,12 @@ fn a_watched_training_tells_its_accuracy_and_is_the_same() {
     let seen = test.select(&(0..60).collect::<Vec<_>>());
     let last = |name| *series(name).last().unwrap();
     assert_eq!(last("accuracy").to_bits(), watched.value.accuracy(&seen).unwrap().to_bits());
-    assert!(series("accuracy").iter().all(|share| (share * 60.0 - (share * 60.0).round()).abs() < 1e-9));
+    assert!(series("accuracy").iter().all(|fraction| (fraction * 60.0 - (fraction * 60.0).round()).abs() < 1e-9));
     assert!(series("loss").iter().all(|loss| loss.is_finite()));
     assert!(series("epsilon").is_sorted());
     assert_eq!(last("epsilon").to_bits(), watched.record.measurements[0].value.to_bits());
     let none = test.select(&[]);
-    assert!(matches!(sgd.train_watched(&data, Seed(5), &none), Err(Error::Setting { .. })));
+    assert!(matches!(sgd.train_watched(&data, Seed(5), &none), Err(Error::OutOfRange(_))));
     let flat = Inputs::new(Shape::new([2]).unwrap(), vec![0.0; 180]).unwrap();
     let other = test.with_inputs(flat).unwrap();
     assert!(matches!(sgd.train_watched(&data, Seed(5), &other), Err(Error::Inputs(_))));
@@ -433,14 +433,14 @@ fn augmentation_averages_within_a_unit() {
     assert!(gap(&plain(None), &plain(Some(same))) < 1e-3);
     assert!(gap(&plain(None), &plain(Some(moved))) > 1e-2);
     let table = Sgd::plain(Settings { augmentation: Some(Augmentation { shift: 4, ..same }), ..mlp() });
-    assert!(matches!(table.train(&data, Seed(5)), Err(Error::Setting { .. })));
+    assert!(matches!(table.train(&data, Seed(5)), Err(Error::OutOfRange(_))));
 }
 
 #[test]
 fn corrected_adam_needs_noise_of_one_deviation() {
     let corrected = Optimiser::CorrectedAdam { learning_rate: 0.02, floor: 1e-5 };
     let settings = Settings { optimiser: corrected, ..mlp() };
-    let adaptive = Clipping::Adaptive { initial: 0.1, quantile: 0.5, rate: 0.2, share: 0.1 };
+    let adaptive = Clipping::Adaptive { initial: 0.1, quantile: 0.5, rate: 0.2, fraction: 0.1 };
     for privacy in [
         None,
         Some(Privacy { clipping: adaptive, ..privacy(3.0) }),

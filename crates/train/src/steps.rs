@@ -63,10 +63,10 @@ impl Shuffled {
     ///
     /// # Errors
     ///
-    /// [`Error::TooFewRows`] unless there are as many units as a batch has; [`Error::Setting`] for empty batches.
+    /// [`Error::TooFewRows`] unless there are as many units as a batch has; [`Error::OutOfRange`] for empty batches.
     pub fn new(units: usize, batch_size: usize, seed: Seed) -> Result<Self, Error> {
         if batch_size == 0 {
-            return Err(Error::Setting { name: "batch_size", value: 0.0, allowed: "[1, inf)" });
+            return Err(Error::out_of_range("batch_size", 0.0, "[1, inf)"));
         }
         if units < batch_size {
             return Err(Error::TooFewRows { rows: units, batch_size });

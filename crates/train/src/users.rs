@@ -31,10 +31,10 @@ impl Users {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] when `most` is 0.
+    /// [`Error::OutOfRange`] when `most` is 0.
     pub fn new<T: Ord>(names: &[T], most: usize) -> Result<Self, Error> {
         if most == 0 {
-            return Err(Error::Setting { name: "rows of a user", value: 0.0, allowed: "[1, inf)" });
+            return Err(Error::out_of_range("rows of a user", 0.0, "[1, inf)"));
         }
         let mut users = BTreeMap::<&T, Vec<usize>>::new();
         for (row, name) in names.iter().enumerate() {

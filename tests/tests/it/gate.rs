@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use underpin::lifecycle::{Assessed, Declared, Provenance};
 use underpin::seal::policy;
-use underpin::{DeviceKind, Error, Input, Model, Order, Protection, Recipe, collect};
+use underpin::{CollectRequest, DeviceKind, Error, Input, Model, Protection, Recipe, collect};
 use underpin_core::{
     About, Audited, Denied, Disclosure, Examples, Inputs, LossGradient, Outputs, Predict, Record, Seed, Shape, Trainer,
     Unmet,
@@ -60,10 +60,10 @@ fn a_constant_predictor_is_refused() {
     let declared = Declared::read(policy::BASELINE.as_bytes()).unwrap();
     let (input, seed) = (Input::Digits, Seed(1));
     let (device, protection) = (DeviceKind::Flex, Protection::Defended);
-    let order = Order { input: &input, config: Some(QUICK), seed, device, protection };
-    let (material, config) = collect(&order, declared.policy()).unwrap();
+    let order = CollectRequest { input: &input, config: Some(QUICK), seed, device, protection };
+    let (collected, config) = collect(&order, declared.policy()).unwrap();
     let recipe = Recipe { defended: Lazy, undefended: Lazy, adversary: Lazy };
-    let trained = declared.collect(material).train(&recipe, seed).unwrap();
+    let trained = declared.collect(collected).train(&recipe, seed).unwrap();
     let guarded = trained.harden(config.serving.clone(), SecretKey::new([7; 32])).unwrap();
     let provenance =
         Provenance { seed, revision: "a test".into(), versions: BTreeMap::new(), measured_at: 1_800_000_000 };

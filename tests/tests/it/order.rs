@@ -2,7 +2,7 @@
 
 use underpin::lifecycle::Declared;
 use underpin::seal::policy;
-use underpin::{DeviceKind, Error, Input, Order, Protection, collect};
+use underpin::{CollectRequest, DeviceKind, Error, Input, Protection, collect};
 use underpin_core::Seed;
 use underpin_data::Rows;
 
@@ -13,10 +13,10 @@ fn a_ledger_knows_its_rows() {
     let declared = Declared::read(policy::BASELINE.as_bytes()).unwrap();
     let input = Input::Digits;
     let (device, protection) = (DeviceKind::Flex, Protection::Undefended);
-    let order = Order { input: &input, config: Some(QUICK), seed: Seed(1), device, protection };
-    let (material, _) = collect(&order, declared.policy()).unwrap();
-    let rows = material.train();
-    assert!(material.ledger().verify(rows).is_ok());
+    let order = CollectRequest { input: &input, config: Some(QUICK), seed: Seed(1), device, protection };
+    let (collected, _) = collect(&order, declared.policy()).unwrap();
+    let rows = collected.train();
+    assert!(collected.ledger().verify(rows).is_ok());
     // One pixel of one row, one label, one row less, two rows exchanged.
     let examples = rows.examples();
     let mut pixels = examples.inputs().clone();
@@ -33,7 +33,7 @@ fn a_ledger_knows_its_rows() {
         rows.select(&exchanged),
     ];
     for rows in changed {
-        assert!(material.ledger().verify(&rows).is_err());
+        assert!(collected.ledger().verify(&rows).is_err());
     }
 }
 

@@ -19,7 +19,7 @@ fn a_refused_run_verifies_but_is_neither_served_nor_reassessed() {
     assert!(!finished.is_cleared(), "without privacy no bar on epsilon is met");
     let trusted = [key.public()];
     let verified = seal::verify(&job.out, &trusted, 1_800_000_001).unwrap();
-    assert!(matches!(verified.outcome(), seal::Outcome::Refused(_)));
+    assert!(matches!(verified.status(), seal::ClearanceStatus::Refused(_)));
     let opened = underpin::open(&job.out, &trusted, None, &SecretKey::new([1; 32]), || 1_800_000_001);
     assert!(matches!(opened, Err(Error::NotCleared { wanted: "served", .. })));
     let request = Request {

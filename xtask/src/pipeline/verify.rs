@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use underpin::seal::{self, Outcome};
+use underpin::seal::{self, ClearanceStatus};
 
 use crate::console::Console;
 use crate::{clock, keys};
@@ -29,14 +29,14 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     let run = seal::inspect(&arguments.folder, &trusted)?;
     // In force, or what ended it.
     let fault = seal::in_force(&run, now).err();
-    let (word, detail, code) = match (run.outcome(), &fault) {
-        (Outcome::Refused(unmet), _) => ("refused", format!("{} bars are not met", unmet.len()), 2),
-        (Outcome::Cleared(clearance), None) => {
+    let (word, detail, code) = match (run.status(), &fault) {
+        (ClearanceStatus::Refused(unmet), _) => ("refused", format!("{} bars are not met", unmet.len()), 2),
+        (ClearanceStatus::Cleared(clearance), None) => {
             let days = clearance.expires_at.saturating_sub(now) / 86_400;
             ("cleared", format!("expires in {days} days"), 0)
         }
-        (Outcome::Cleared(_), Some(fault)) => ("not in force", fault.to_string(), 1),
-        (Outcome::Revoked(revocation), _) => ("revoked", revocation.reason.clone(), 1),
+        (ClearanceStatus::Cleared(_), Some(fault)) => ("not in force", fault.to_string(), 1),
+        (ClearanceStatus::Revoked(revocation), _) => ("revoked", revocation.reason.clone(), 1),
     };
     if console.json {
         let policy = run.policy().name();

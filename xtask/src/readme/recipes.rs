@@ -47,7 +47,7 @@ fn row(name: &str, plan: &Plan, runs: &[Ran]) -> Result<String> {
     let other = runs.iter().find(|ran| ran.data != plan.expected.data);
     ensure!(other.is_none(), "{RESULTS}: {name} has a result on other data than the recipe is for");
     let percent = |value: fn(&Ran) -> Option<f64>| {
-        let values: Option<Vec<f64>> = runs.iter().map(|ran| value(ran).map(|share| 100.0 * share)).collect();
+        let values: Option<Vec<f64>> = runs.iter().map(|ran| value(ran).map(|fraction| 100.0 * fraction)).collect();
         values.map_or(String::new(), |values| {
             let (mean, sd) = mean_and_sd(&values);
             if values.len() > 1 { format!("{mean:.2} ± {sd:.2}") } else { format!("{mean:.2}") }
@@ -67,7 +67,7 @@ fn row(name: &str, plan: &Plan, runs: &[Ran]) -> Result<String> {
         runs.len(),
         percent(|ran| Some(ran.accuracy)),
         (1000.0 * plan.expected.accuracy).round() / 10.0,
-        percent(|ran| ran.twin_accuracy),
+        percent(|ran| ran.baseline_accuracy),
         most(|ran| ran.epsilon_upper),
         audited,
         plan.privacy.delta.value(),
@@ -94,7 +94,7 @@ mod tests {
             recipe: "adult-eps1".into(),
             seed,
             accuracy,
-            twin_accuracy: Some(0.85),
+            baseline_accuracy: Some(0.85),
             epsilon_upper: 0.9991,
             epsilon_lower: 0.99,
             epsilon_audited: Some(0.3 + 0.1 * seed as f64),

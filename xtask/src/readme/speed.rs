@@ -32,15 +32,15 @@ pub(super) fn table() -> Result<String> {
         writeln!(text, "| {name} | {burn:.1} | {plain:.1} | {clipped:.1} | {private:.1} | {ratios} |")?;
     }
     let (cnn, mlp) = (median("noise", "cnn")?, median("noise", "mlp")?);
-    let share = |noise: f64, group| Ok::<_, anyhow::Error>(100.0 * noise / median(group, "private")?);
+    let fraction = |noise: f64, group| Ok::<_, anyhow::Error>(100.0 * noise / median(group, "private")?);
     writeln!(
         text,
         "\nDrawing the batch from 60,000 rows and the noise take {:.2} ms ({:.0} %) of the CNN's private step and {:.2} ms \
          ({:.0} %) of the MLP's. At its peak a private step of the CNN holds {:.2} times the memory of a plain one.",
         cnn / 1e6,
-        share(cnn, "cnn")?,
+        fraction(cnn, "cnn")?,
         mlp / 1e6,
-        share(mlp, "mlp")?,
+        fraction(mlp, "mlp")?,
         median("memory", "private")? / median("memory", "plain")?,
     )?;
     Ok(text)

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use underpin_core::Shape;
 use underpin_data::{
-    Column, Contract, Error, File, Floor, Format, Kind, Limits, Reason, Sanitizers, Source, admit, from_bytes, open,
+    Column, Contract, Error, Floor, Format, Kind, Limits, NamedBytes, Reason, Sanitizers, Source, admit, from_bytes,
+    open,
 };
 
 use crate::{read, table};
@@ -28,7 +29,7 @@ fn around(bad: &[u8]) -> Vec<u8> {
 fn fate_of(bad: &[u8]) -> (Reason, String) {
     let collection = admit(read("rows.csv", &around(bad)).unwrap(), &contract()).unwrap().value;
     assert_eq!(collection.rows().ids(), [2, 4], "the good rows stay");
-    let drop = collection.ledger().fate(3).unwrap().dropped.clone().unwrap();
+    let drop = collection.ledger().decision(3).unwrap().dropped.clone().unwrap();
     (drop.reason, drop.detail)
 }
 
@@ -78,7 +79,7 @@ fn columns_are_found_by_name_and_a_missing_one_is_named() {
     let error = admit(table("x,colour,z,label\n1,red,2,no\n").unwrap(), &contract()).unwrap_err();
     assert_eq!(error.to_string(), "rows.csv: no column \"y\"; columns: x, colour, z, label");
     let source = Source { label: Some("kind".into()), ..Source::new("rows.csv") };
-    let file = File { name: "rows.csv", bytes: b"x,label\n1,no\n" };
+    let file = NamedBytes { name: "rows.csv", bytes: b"x,label\n1,no\n" };
     let error = from_bytes(file, None, &source, &Limits::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -119,7 +120,7 @@ fn truncated_gzip_and_zip_bombs_are_refused() {
     let bomb = gzip(&vec![b'1'; 1 << 24]);
     assert!(bomb.len() < 1 << 16);
     let limits = Limits { bytes: 1 << 20, ..Limits::default() };
-    let file = File { name: "bomb.csv.gz", bytes: &bomb };
+    let file = NamedBytes { name: "bomb.csv.gz", bytes: &bomb };
     let error = from_bytes(file, None, &Source::new("bomb.csv.gz"), &limits).unwrap_err();
     let expected = "bomb.csv.gz: number of bytes, decompressed, is 1048577, allowed is at most 1048576";
     assert_eq!(error.to_string(), expected);
@@ -127,7 +128,7 @@ fn truncated_gzip_and_zip_bombs_are_refused() {
 
 #[test]
 fn more_rows_or_columns_than_allowed_are_refused() {
-    let file = File { name: "rows.csv", bytes: b"1,2,0\n3,4,1\n5,6,1\n" };
+    let file = NamedBytes { name: "rows.csv", bytes: b"1,2,0\n3,4,1\n5,6,1\n" };
     let read = |limits: &Limits| from_bytes(file, None, &Source::new("rows.csv"), limits);
     let error = read(&Limits { rows: 2, ..Limits::default() }).unwrap_err().to_string();
     assert_eq!(error, "rows.csv: number of rows is 3, allowed is at most 2");
@@ -142,17 +143,17 @@ fn idx(magic: u32, axes: &[u32], body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn read_idx(images: &[u8], labels: &[u8]) -> Result<underpin_data::Door, Error> {
-    let images = File { name: "images", bytes: images };
+fn read_idx(images: &[u8], labels: &[u8]) -> Result<underpin_data::RawTable, Error> {
+    let images = NamedBytes { name: "images", bytes: images };
     let source = Source { format: Some(Format::Idx), ..Source::new("images") };
-    from_bytes(images, Some(File { name: "labels", bytes: labels }), &source, &Limits::default())
+    from_bytes(images, Some(NamedBytes { name: "labels", bytes: labels }), &source, &Limits::default())
 }
 
 #[test]
 fn an_idx_header_is_not_believed() {
     let labels = idx(0x801, &[2], &[0, 1]);
-    let door = read_idx(&idx(0x803, &[2, 1, 2], &[1, 2, 3, 4]), &labels).unwrap();
-    assert_eq!(door.rows().nth(1).unwrap().cells().collect::<Vec<_>>(), ["3", "4", "1"]);
+    let raw_table = read_idx(&idx(0x803, &[2, 1, 2], &[1, 2, 3, 4]), &labels).unwrap();
+    assert_eq!(raw_table.rows().nth(1).unwrap().cells().collect::<Vec<_>>(), ["3", "4", "1"]);
     for (images, labels, expected) in [
         (
             idx(0x803, &[10_000, 1000, 1000], &[0; 4]),
@@ -195,7 +196,7 @@ fn the_labels_that_idx_images_lack_are_named() {
     let table = error("rows.csv", b"x,label\n1,no\n", Some(Format::Idx));
     assert!(table.starts_with("rows.csv: not an IDX file: it begins with b\"x,la\""), "{table}");
     let source = Source { label: Some("3".into()), format: Some(Format::Idx), ..Source::new("pictures") };
-    let file = File { name: "pictures", bytes: &images };
+    let file = NamedBytes { name: "pictures", bytes: &images };
     let error = from_bytes(file, Some(file), &source, &Limits::default()).unwrap_err().to_string();
     assert_eq!(error, "pictures: no column \"3\"; columns: label");
 }
@@ -204,8 +205,10 @@ fn the_labels_that_idx_images_lack_are_named() {
 fn a_label_by_position_or_name() {
     let column = |label: &str| {
         let source = Source { label: Some(label.into()), ..Source::new("rows.csv") };
-        let file = File { name: "rows.csv", bytes: b"x,label,4\n1,no,2\n" };
-        from_bytes(file, None, &source, &Limits::default()).map(|door| door.label()).map_err(|error| error.to_string())
+        let file = NamedBytes { name: "rows.csv", bytes: b"x,label,4\n1,no,2\n" };
+        from_bytes(file, None, &source, &Limits::default())
+            .map(|raw_table| raw_table.label())
+            .map_err(|error| error.to_string())
     };
     assert_eq!([column("1"), column("3"), column("x"), column("4")], [Ok(0), Ok(2), Ok(0), Ok(2)]);
     for wrong in ["0", "5", "-1", "Label"] {
@@ -220,18 +223,18 @@ fn bounds_in_messages_are_where_rows_are_refused() {
     let number = Column { name: "x".into(), kind: Kind::Number { min: 0.1, max: 2.1, slack: 4.0 } };
     let classes = vec!["0".into(), "1".into()];
     let contract = Contract::new(vec![number], "label".into(), classes, Shape::new([1]).unwrap()).unwrap();
-    let door = table("x,label\n10.1,0\n-7.9,1\n10.100000000000002,0\n").unwrap();
-    let ledger = admit(door, &contract).unwrap().value.ledger().clone();
+    let raw_table = table("x,label\n10.1,0\n-7.9,1\n10.100000000000002,0\n").unwrap();
+    let ledger = admit(raw_table, &contract).unwrap().value.ledger().clone();
     assert_eq!(ledger.kept(), 2);
-    let drop = ledger.fate(4).unwrap().dropped.as_ref().unwrap();
+    let drop = ledger.decision(4).unwrap().dropped.as_ref().unwrap();
     assert_eq!(drop.detail, "column \"x\" is \"10.100000000000002\", allowed: -7.9 to 10.1");
     // However little may lie outside, what lies inside is let in.
     let (min, max) = (0.123_456_789_012_345_67, 0.876_543_210_987_654_3);
     let number = Column { name: "x".into(), kind: Kind::Number { min, max, slack: 1e-30 } };
     let classes = vec!["0".into(), "1".into()];
     let contract = Contract::new(vec![number], "label".into(), classes, Shape::new([1]).unwrap()).unwrap();
-    let door = table(&format!("x,label\n{min},0\n{max},1\n")).unwrap();
-    assert_eq!(admit(door, &contract).unwrap().value.ledger().kept(), 2);
+    let raw_table = table(&format!("x,label\n{min},0\n{max},1\n")).unwrap();
+    assert_eq!(admit(raw_table, &contract).unwrap().value.ledger().kept(), 2);
 }
 
 #[test]
@@ -239,9 +242,9 @@ fn a_column_mixed_of_numbers_and_words_never_blames_the_usual_ones() {
     let column = |words: usize, numbers: fn(usize) -> String| {
         let cell = |at: usize| if at < words { format!("word{at}") } else { numbers(at) };
         let rows = (0..200).fold(String::new(), |rows, at| rows + &format!("{},{at},{}\n", cell(at), at % 2));
-        let door = table(&format!("a,b,label\n{rows}")).unwrap();
-        let contract = Contract::infer(&door).unwrap();
-        (contract.columns()[0].kind.clone(), admit(door, &contract).unwrap().value.ledger().dropped())
+        let raw_table = table(&format!("a,b,label\n{rows}")).unwrap();
+        let contract = Contract::infer(&raw_table).unwrap();
+        (contract.columns()[0].kind.clone(), admit(raw_table, &contract).unwrap().value.ledger().dropped())
     };
     let distinct = |at: usize| format!("{}", at * 7);
     for words in [1, 2, 20] {
@@ -263,10 +266,10 @@ fn a_column_mixed_of_numbers_and_words_never_blames_the_usual_ones() {
 fn a_row_set_aside_is_kept_as_it_came() {
     let bad: [&[u8]; 4] = [b"5, red ,\xff6,no", b"5,red", b"\"5,\"\"5\"\"\",\"a, b\",6,no", b"\"5,red,6,no,7"];
     for row in bad {
-        let door = read("rows.csv", &around(row)).unwrap();
-        assert_eq!(door.row(3).unwrap().line(), row, "{}", row.escape_ascii());
+        let raw_table = read("rows.csv", &around(row)).unwrap();
+        assert_eq!(raw_table.row(3).unwrap().line(), row, "{}", row.escape_ascii());
         let mut bytes = Vec::new();
-        underpin_data::write_quarantine(&admit(door, &contract()).unwrap().value, &mut bytes).unwrap();
+        underpin_data::write_quarantine(&admit(raw_table, &contract()).unwrap().value, &mut bytes).unwrap();
         let kept = arrow_rows(&bytes);
         assert_eq!(kept, [row], "{}", row.escape_ascii());
     }
@@ -290,14 +293,13 @@ fn too_little_left_is_refused() {
     let floor = Floor { max_rejected: 0.2, min_rows: 4 };
     assert!(check(&text(4, 2), &floor).is_ok());
     let error = check(&text(4, 3), &floor).unwrap_err().to_string();
-    let expected =
-        "rows.csv: 3 of 11 rows rejected (malformed: 3), allowed is a share of 0.2; first: row 10: 1 cells, allowed: 4";
+    let expected = "rows.csv: 3 of 11 rows rejected (malformed: 3), allowed is a fraction of 0.2; first: row 10: 1 cells, allowed: 4";
     assert_eq!(error, expected);
     let error = check(&text(1, 0), &floor).unwrap_err().to_string();
     assert_eq!(error, "rows.csv: 2 rows left, needed are at least 4");
     let error = check("x,colour,y,label\n1,red,2,no\n1,red,3,no\n", &floor).unwrap_err().to_string();
     assert_eq!(error, "rows.csv: 1 class(es) among the rows (no); classification needs at least 2");
-    assert!(matches!(check(&text(4, 0), &Floor { max_rejected: f64::NAN, min_rows: 0 }), Err(Error::Setting { .. })));
+    assert!(matches!(check(&text(4, 0), &Floor { max_rejected: f64::NAN, min_rows: 0 }), Err(Error::OutOfRange(_))));
 }
 
 #[test]

@@ -3,24 +3,24 @@
 use std::collections::BTreeSet;
 
 use underpin_core::{Audited, Examples, Inputs, Sanitizer, Seed, Trigger};
-use underpin_data::redteam::{FIRST_ID, Fault, Faults, plant};
+use underpin_data::redteam::{FIRST_ID, Fault, Faults, inject};
 use underpin_data::{
-    ActivationClustering, Collection, Error, ExactDuplicates, FalsePositiveRate, Fate, Features, Ledger, Limits,
-    Manifest, Rows, Sanitizers, SpectralSignatures, Split, admit, write_quarantine,
+    ActivationClustering, Collection, Error, ExactDuplicates, FalsePositiveRate, Features, Limits, Manifest,
+    RowDecision, RowLedger, Rows, Sanitizers, SpectralSignatures, Split, admit, write_quarantine,
 };
 
 use crate::{digits, prepared, read};
 
-type Change<'a> = &'a dyn Fn(&mut Vec<Fate>);
+type Change<'a> = &'a dyn Fn(&mut Vec<RowDecision>);
 type Step<'a> = (&'a str, &'a dyn Sanitizer<Collection, Error = Error>);
 
-/// Digits with every fault planted, let in.
+/// Digits with every fault injected, let in.
 fn dirty() -> Collection {
     let (train, contract, held_out) = prepared(digits(), 7);
     let trigger = Trigger { features: vec![(54, 1.0), (55, 1.0), (62, 1.0), (63, 1.0)], target: 3 };
     let faults = Faults(Fault::ALL.into_iter().map(|fault| (fault, 0.03)).collect());
-    let (door, _) = plant(&train, &contract, &faults, &trigger, Seed(7)).unwrap();
-    admit(door, &contract).unwrap().value.hold_out(held_out).unwrap()
+    let (raw_table, _) = inject(&train, &contract, &faults, &trigger, Seed(7)).unwrap();
+    admit(raw_table, &contract).unwrap().value.hold_out(held_out).unwrap()
 }
 
 fn clean() -> Collection {
@@ -96,7 +96,7 @@ fn any_change_to_a_kept_row_is_named() {
         Rows::new(one, vec![id]).unwrap()
     };
     assert_eq!(fault(stranger(1_000_000)), (1_000_000, "the ledger does not know it"));
-    assert_eq!(fault(stranger(FIRST_ID)), (FIRST_ID, "it is planted; planted rows never train"));
+    assert_eq!(fault(stranger(FIRST_ID)), (FIRST_ID, "it is injected; injected rows never train"));
 }
 
 #[test]
@@ -116,21 +116,21 @@ fn a_dropped_row_is_refused() {
 #[test]
 fn any_change_of_a_fate_changes_the_root() {
     let ledger = Sanitizers::default().sanitize(dirty(), &Features, Seed(0)).unwrap().value.ledger().clone();
-    let fates = ledger.fates();
-    let dropped = fates.iter().position(|fate| fate.dropped.is_some()).unwrap();
+    let decisions = ledger.decisions();
+    let dropped = decisions.iter().position(|decision| decision.dropped.is_some()).unwrap();
     let root = |change: Change<'_>| {
-        let mut fates = fates.to_vec();
-        change(&mut fates);
-        Ledger::new(fates).unwrap().root()
+        let mut decisions = decisions.to_vec();
+        change(&mut decisions);
+        RowLedger::new(decisions).unwrap().root()
     };
     assert_eq!(root(&|_| ()), ledger.root());
     let changes: [Change<'_>; 6] = [
-        &|fates| fates[dropped].dropped = None,
-        &|fates| fates[dropped].dropped.as_mut().unwrap().detail.push('x'),
-        &|fates| fates[dropped].dropped.as_mut().unwrap().by = "nobody".into(),
-        &|fates| fates[0].digest = underpin_core::Digest::new([0; 32]),
-        &|fates| fates.last_mut().unwrap().id += 1,
-        &|fates| drop(fates.pop()),
+        &|decisions| decisions[dropped].dropped = None,
+        &|decisions| decisions[dropped].dropped.as_mut().unwrap().detail.push('x'),
+        &|decisions| decisions[dropped].dropped.as_mut().unwrap().by = "nobody".into(),
+        &|decisions| decisions[0].digest = underpin_core::Digest::new([0; 32]),
+        &|decisions| decisions.last_mut().unwrap().id += 1,
+        &|decisions| drop(decisions.pop()),
     ];
     let roots: BTreeSet<_> = changes.iter().map(|change| root(change)).chain([ledger.root()]).collect();
     assert_eq!(roots.len(), changes.len() + 1);
@@ -143,11 +143,11 @@ fn ledger_manifest_and_quarantine_survive_the_disk() {
     let path = folder.path().join("ledger.jsonl");
     collection.ledger().write(std::fs::File::create(&path).unwrap()).unwrap();
     let from = std::io::BufReader::new(std::fs::File::open(&path).unwrap());
-    let read_back = Ledger::read_from(from, &Limits::default()).unwrap();
+    let read_back = RowLedger::read_from(from, &Limits::default()).unwrap();
     assert_eq!(read_back, *collection.ledger());
     assert_eq!(read_back.root(), collection.ledger().root());
 
-    let split = Some(Split { test_share: 0.2, seed: Seed(7) });
+    let split = Some(Split { test_fraction: 0.2, seed: Seed(7) });
     let manifest = Manifest::new(&collection, split).unwrap();
     let json = serde_json::to_string_pretty(&manifest).unwrap();
     assert_eq!(serde_json::from_str::<Manifest>(&json).unwrap(), manifest);
@@ -160,26 +160,30 @@ fn ledger_manifest_and_quarantine_survive_the_disk() {
     write_quarantine(&collection, std::fs::File::create(&path).unwrap()).unwrap();
     let quarantine = read("quarantine.parquet", &std::fs::read(&path).unwrap()).unwrap();
     assert_eq!(quarantine.columns(), ["id", "sanitizer", "reason", "detail", "raw"]);
-    let dropped: Vec<_> = collection.ledger().fates().iter().filter(|fate| fate.dropped.is_some()).collect();
+    let dropped: Vec<_> =
+        collection.ledger().decisions().iter().filter(|decision| decision.dropped.is_some()).collect();
     assert_eq!(quarantine.rows().len(), dropped.len());
-    for (row, fate) in quarantine.rows().zip(dropped) {
-        let drop = fate.dropped.as_ref().unwrap();
+    for (row, decision) in quarantine.rows().zip(dropped) {
+        let drop = decision.dropped.as_ref().unwrap();
         let cells: Vec<_> = row.cells().map(std::borrow::Cow::into_owned).collect();
-        assert_eq!(cells[..4], [fate.id.to_string(), drop.by.clone(), drop.reason.to_string(), drop.detail.clone()]);
-        assert_eq!(cells[4], String::from_utf8_lossy(&collection.door().row(fate.id).unwrap().line()));
+        assert_eq!(
+            cells[..4],
+            [decision.id.to_string(), drop.by.clone(), drop.reason.to_string(), drop.detail.clone()]
+        );
+        assert_eq!(cells[4], String::from_utf8_lossy(&collection.raw_table().row(decision.id).unwrap().line()));
     }
 }
 
 #[test]
 fn rows_held_out_never_come_back_in_training() {
-    let door = digits();
+    let raw_table = digits();
     let copies: Vec<u8> = {
         let line = |row: underpin_data::RawRow<'_>| [&row.line()[..], b"\n"].concat();
-        let once: Vec<u8> = door.rows().flat_map(line).collect();
+        let once: Vec<u8> = raw_table.rows().flat_map(line).collect();
         once.repeat(2)
     };
-    let source = underpin_data::Source { shape: door.shape().cloned(), ..underpin_data::Source::new("twice.csv") };
-    let file = underpin_data::File { name: "twice.csv", bytes: &copies };
+    let source = underpin_data::Source { shape: raw_table.shape().cloned(), ..underpin_data::Source::new("twice.csv") };
+    let file = underpin_data::NamedBytes { name: "twice.csv", bytes: &copies };
     let twice = underpin_data::from_bytes(file, None, &source, &Limits::default()).unwrap();
     let (train, contract, held_out) = prepared(twice, 3);
     let admitted = admit(train, &contract).unwrap().value.hold_out(held_out.clone()).unwrap();

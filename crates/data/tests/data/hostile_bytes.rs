@@ -13,7 +13,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use underpin_core::Seed;
 use underpin_data::{
-    Contract, Door, Features, File, Format, Ledger, Limits, Parts, Sanitizers, Source, Split, admit, from_bytes, split,
+    Contract, Features, Format, Limits, NamedBytes, Parts, RawTable, RowLedger, Sanitizers, Source, Split, admit,
+    from_bytes, split,
 };
 
 fn limits() -> Limits {
@@ -21,9 +22,9 @@ fn limits() -> Limits {
 }
 
 /// Whatever could be read goes through everything.
-fn through(door: Door) {
-    let _ = Contract::infer(&door).and_then(|contract| admit(door.clone(), &contract));
-    let Ok(Parts { train, test }) = split(door, &Split { test_share: 0.3, seed: Seed(1) }) else { return };
+fn through(raw_table: RawTable) {
+    let _ = Contract::infer(&raw_table).and_then(|contract| admit(raw_table.clone(), &contract));
+    let Ok(Parts { train, test }) = split(raw_table, &Split { test_fraction: 0.3, seed: Seed(1) }) else { return };
     let Ok(contract) = Contract::infer(&test) else { return };
     let held_out = admit(test, &contract).unwrap().value.into_rows();
     let admitted = admit(train, &contract).unwrap().value.hold_out(held_out).unwrap();
@@ -34,9 +35,9 @@ fn through(door: Door) {
 
 fn read(format: Format, bytes: &[u8], labels: Option<&[u8]>) {
     let source = Source { format: Some(format), ..Source::new("x") };
-    let labels = labels.map(|bytes| File { name: "y", bytes });
-    if let Ok(door) = from_bytes(File { name: "x", bytes }, labels, &source, &limits()) {
-        through(door);
+    let labels = labels.map(|bytes| NamedBytes { name: "y", bytes });
+    if let Ok(raw_table) = from_bytes(NamedBytes { name: "x", bytes }, labels, &source, &limits()) {
+        through(raw_table);
     }
 }
 
@@ -58,11 +59,11 @@ fn parquet() -> Vec<u8> {
 fn parquet_is_read_with_absent_values_as_missing() {
     let source = Source { format: Some(Format::Parquet), ..Source::new("x") };
     let bytes = parquet();
-    let door = from_bytes(File { name: "x", bytes: &bytes }, None, &source, &limits()).unwrap();
-    let contract = Contract::infer(&door).unwrap();
-    let collection = admit(door, &contract).unwrap().value;
+    let raw_table = from_bytes(NamedBytes { name: "x", bytes: &bytes }, None, &source, &limits()).unwrap();
+    let contract = Contract::infer(&raw_table).unwrap();
+    let collection = admit(raw_table, &contract).unwrap().value;
     assert_eq!((collection.ledger().kept(), collection.rows().examples().inputs().shape().size()), (39, 3));
-    let drop = collection.ledger().fate(4).unwrap().dropped.as_ref().unwrap();
+    let drop = collection.ledger().decision(4).unwrap().dropped.as_ref().unwrap();
     assert_eq!(drop.detail, "column \"x\" is \"\", allowed: a finite number");
 }
 
@@ -84,7 +85,7 @@ fn repeated(word: &str, rows: usize, codec: Compression) -> Vec<u8> {
 #[test]
 fn words_that_a_parquet_dictionary_repeats_are_counted_before_they_are_copied() {
     let source = Source::new("x.parquet");
-    let read = |bytes: &[u8]| from_bytes(File { name: "x.parquet", bytes }, None, &source, &limits());
+    let read = |bytes: &[u8]| from_bytes(NamedBytes { name: "x.parquet", bytes }, None, &source, &limits());
     let bomb = repeated(&"b".repeat(2000), 600, Compression::SNAPPY);
     assert!(bomb.len() < 10_000);
     let error = read(&bomb).unwrap_err().to_string();
@@ -98,7 +99,7 @@ fn words_that_a_parquet_dictionary_repeats_are_counted_before_they_are_copied() 
 #[test]
 fn a_parquet_page_that_the_decoder_does_not_bound_is_refused() {
     let file = repeated(&"b".repeat(50), 20, Compression::GZIP(GzipLevel::default()));
-    let error = from_bytes(File { name: "x.parquet", bytes: &file }, None, &Source::new("x.parquet"), &limits());
+    let error = from_bytes(NamedBytes { name: "x.parquet", bytes: &file }, None, &Source::new("x.parquet"), &limits());
     let error = error.unwrap_err().to_string();
     let expected = "x.parquet: not readable as Parquet: column \"word\" is compressed by GZIP(";
     assert!(error.starts_with(expected) && error.ends_with("; allowed: SNAPPY, ZSTD or none"), "{error}");
@@ -114,7 +115,7 @@ fn columns_of_one_name_are_refused() {
     let mut writer = ArrowWriter::try_new(&mut bytes, schema, None).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
-    let error = from_bytes(File { name: "x.parquet", bytes: &bytes }, None, &Source::new("x.parquet"), &limits());
+    let error = from_bytes(NamedBytes { name: "x.parquet", bytes: &bytes }, None, &Source::new("x.parquet"), &limits());
     let expected = "x.parquet: not readable as Parquet: two columns are named \"x\"";
     assert_eq!(error.unwrap_err().to_string(), expected);
 }
@@ -138,16 +139,16 @@ fn the_same_numbers_are_the_same_rows_in_any_format() {
         csv.extend([number.to_string().as_bytes(), b",", raw, b",", (at % 2).to_string().as_bytes(), b"\n"].concat());
     }
     let read = |name: &str, bytes: &[u8]| {
-        let door = from_bytes(File { name, bytes }, None, &Source::new(name), &limits()).unwrap();
+        let raw_table = from_bytes(NamedBytes { name, bytes }, None, &Source::new(name), &limits()).unwrap();
         let contract = Contract::infer(&crate::table("c1,c2,c3\n0,0,0\n9,2,1\n").unwrap()).unwrap();
-        let lines: Vec<Vec<u8>> = door.rows().map(|row| row.line()).collect();
-        (lines, Contract::infer(&door).unwrap().classes().to_vec(), contract, door)
+        let lines: Vec<Vec<u8>> = raw_table.rows().map(|row| row.line()).collect();
+        (lines, Contract::infer(&raw_table).unwrap().classes().to_vec(), contract, raw_table)
     };
     let (parquet_lines, parquet_classes, ..) = read("x.parquet", &parquet);
-    let (csv_lines, csv_classes, contract, door) = read("x.csv", &csv);
+    let (csv_lines, csv_classes, contract, raw_table) = read("x.csv", &csv);
     assert_eq!((parquet_lines, parquet_classes), (csv_lines, csv_classes));
-    let csv_ledger = admit(door, &contract).unwrap().value.ledger().clone();
-    assert_eq!(csv_ledger.fate(6).unwrap().dropped.as_ref().unwrap().reason, underpin_data::Reason::Malformed);
+    let csv_ledger = admit(raw_table, &contract).unwrap().value.ledger().clone();
+    assert_eq!(csv_ledger.decision(6).unwrap().dropped.as_ref().unwrap().reason, underpin_data::Reason::Malformed);
     assert_eq!(csv_ledger.kept(), 39);
 }
 
@@ -201,20 +202,20 @@ proptest! {
 
     #[test]
     fn any_bytes_as_a_ledger(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        let _ = Ledger::read_from(&bytes[..], &limits());
+        let _ = RowLedger::read_from(&bytes[..], &limits());
     }
 
     #[test]
     fn a_damaged_ledger_is_never_taken_for_another(at in any::<Index>(), value in any::<u8>()) {
-        let door = crate::table("1,2,a\n3,4,b\n5,x,a\n7,8,b\n").unwrap();
+        let raw_table = crate::table("1,2,a\n3,4,b\n5,x,a\n7,8,b\n").unwrap();
         let contract = Contract::infer(&crate::table("1,2,a\n3,4,b\n5,6,a\n7,8,b\n").unwrap()).unwrap();
-        let ledger = admit(door, &contract).unwrap().value.ledger().clone();
+        let ledger = admit(raw_table, &contract).unwrap().value.ledger().clone();
         let mut bytes = Vec::new();
         ledger.write(&mut bytes).unwrap();
         let position = at.index(bytes.len());
         let same = bytes[position] == value;
         bytes[position] = value;
-        match Ledger::read_from(&bytes[..], &limits()) {
+        match RowLedger::read_from(&bytes[..], &limits()) {
             Ok(read) => prop_assert_eq!(read.root() == ledger.root(), same),
             Err(_) => prop_assert!(!same),
         }
@@ -223,13 +224,13 @@ proptest! {
 
 #[test]
 fn a_ledger_out_of_order_or_cut_short_is_refused_by_line() {
-    let door = crate::table("1,2,a\n3,4,b\n5,6,a\n7,8,b\n").unwrap();
-    let contract = Contract::infer(&door).unwrap();
+    let raw_table = crate::table("1,2,a\n3,4,b\n5,6,a\n7,8,b\n").unwrap();
+    let contract = Contract::infer(&raw_table).unwrap();
     let mut bytes = Vec::new();
-    admit(door, &contract).unwrap().value.ledger().write(&mut bytes).unwrap();
+    admit(raw_table, &contract).unwrap().value.ledger().write(&mut bytes).unwrap();
     let text = String::from_utf8(bytes).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    let error = |text: &str| Ledger::read_from(text.as_bytes(), &limits()).unwrap_err().to_string();
+    let error = |text: &str| RowLedger::read_from(text.as_bytes(), &limits()).unwrap_err().to_string();
     assert_eq!(
         error(&format!("{}\n{}\n", lines[1], lines[0])),
         "ledger line 2: row id 1 after 2; identifiers must increase"

@@ -11,7 +11,9 @@ mod real_data;
 use std::path::PathBuf;
 
 use underpin_core::Seed;
-use underpin_data::{Contract, Door, Error, File, Limits, Parts, Rows, Source, Split, admit, from_bytes, split};
+use underpin_data::{
+    Contract, Error, Limits, NamedBytes, Parts, RawTable, Rows, Source, Split, admit, from_bytes, split,
+};
 
 /// A data set outside the repository, if it is there.
 fn shared(name: &str) -> Option<PathBuf> {
@@ -24,23 +26,23 @@ fn shared(name: &str) -> Option<PathBuf> {
 }
 
 /// The digits that are shipped.
-fn digits() -> Door {
+fn digits() -> RawTable {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../framework/data/digits/digits.csv.gz");
     let shape = Some(underpin_core::Shape::new([1, 8, 8]).unwrap());
     underpin_data::open(&Source { shape, ..Source::new(path) }, &Limits::default()).unwrap()
 }
 
-fn table(text: &str) -> Result<Door, Error> {
+fn table(text: &str) -> Result<RawTable, Error> {
     read("rows.csv", text.as_bytes())
 }
 
-fn read(name: &str, bytes: &[u8]) -> Result<Door, Error> {
-    from_bytes(File { name, bytes }, None, &Source::new(name), &Limits::default())
+fn read(name: &str, bytes: &[u8]) -> Result<RawTable, Error> {
+    from_bytes(NamedBytes { name, bytes }, None, &Source::new(name), &Limits::default())
 }
 
-/// Training rows at the door, the contract and the rows held out.
-fn prepared(door: Door, seed: u64) -> (Door, Contract, Rows) {
-    let Parts { train, test } = split(door, &Split { test_share: 0.2, seed: Seed(seed) }).unwrap();
+/// Training rows at the raw_table, the contract and the rows held out.
+fn prepared(raw_table: RawTable, seed: u64) -> (RawTable, Contract, Rows) {
+    let Parts { train, test } = split(raw_table, &Split { test_fraction: 0.2, seed: Seed(seed) }).unwrap();
     let contract = Contract::infer(&test).unwrap();
     let held_out = admit(test, &contract).unwrap().value.into_rows();
     (train, contract, held_out)

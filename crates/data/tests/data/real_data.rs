@@ -1,27 +1,27 @@
-//! Real data sets: what is read, what clean data loses, what planted faults are caught.
+//! Real data sets: what is read, what clean data loses, what injected faults are caught.
 
 use underpin_core::{Audited, Inputs, Sanitizer, Seed, Shape, Trigger, Value};
-use underpin_data::redteam::{Detections, Fault, Faults, detection, plant};
+use underpin_data::redteam::{Detections, Fault, Faults, detection, inject};
 use underpin_data::{
-    Contract, Door, Error, FalsePositiveRate, Features, Kind, Limits, Reason, Representation, Rows, Sanitizers, Source,
-    SpectralSignatures, admit, open,
+    Contract, Error, FalsePositiveRate, Features, Kind, Limits, RawTable, Reason, Representation, Rows, Sanitizers,
+    Source, SpectralSignatures, admit, open,
 };
 
 use crate::{digits, prepared, shared};
 
-fn sanitized(train: Door, contract: &Contract, held_out: &Rows, seed: u64) -> Audited<underpin_data::Collection> {
+fn sanitized(train: RawTable, contract: &Contract, held_out: &Rows, seed: u64) -> Audited<underpin_data::Collection> {
     let admitted = admit(train, contract).unwrap().value.hold_out(held_out.clone()).unwrap();
     Sanitizers::default().sanitize(admitted, &Features, Seed(seed)).unwrap()
 }
 
-fn attacked(door: Door, trigger: Vec<(usize, f32)>, faults: &[(Fault, f64)], seed: u64) -> Detections {
-    let (train, contract, held_out) = prepared(door, seed);
+fn attacked(raw_table: RawTable, trigger: Vec<(usize, f32)>, faults: &[(Fault, f64)], seed: u64) -> Detections {
+    let (train, contract, held_out) = prepared(raw_table, seed);
     let faults = Faults(faults.iter().copied().collect());
     let trigger = Trigger { features: trigger, target: 0 };
-    let (door, planted) = plant(&train, &contract, &faults, &trigger, Seed(seed)).unwrap();
-    let found = detection(&planted, sanitized(door, &contract, &held_out, seed).value.ledger());
+    let (raw_table, injected) = inject(&train, &contract, &faults, &trigger, Seed(seed)).unwrap();
+    let found = detection(&injected, sanitized(raw_table, &contract, &held_out, seed).value.ledger());
     for fault in &found.faults {
-        println!("seed {seed}: {} {} of {} by {:?}", fault.fault, fault.caught, fault.planted, fault.by);
+        println!("seed {seed}: {} {} of {} by {:?}", fault.fault, fault.caught, fault.injected, fault.by);
     }
     println!("seed {seed}: of {} clean rows {:?}", found.clean, found.flagged);
     found
@@ -29,7 +29,7 @@ fn attacked(door: Door, trigger: Vec<(usize, f32)>, faults: &[(Fault, f64)], see
 
 fn caught(found: &Detections, fault: Fault) -> f64 {
     let one = found.faults.iter().find(|one| one.fault == fault).unwrap();
-    one.caught as f64 / one.planted as f64
+    one.caught as f64 / one.injected as f64
 }
 
 #[test]
@@ -58,11 +58,11 @@ fn faults_planted_in_digits_are_caught() {
 /// The share of one split varies with its held-out rows (a beta variable of mean at most the rate) and with the rows
 /// judged. Its standard deviation is at most `sqrt(rate / held_out + rate / judged)`, and the mean of ten splits of one
 /// data set is taken to vary as much as that of two; 3.1 deviations bound it at a false-alarm rate of 0.1 %.
-fn clean_rates(name: &str, test_share: f64, read: impl Fn() -> Door) {
+fn clean_rates(name: &str, test_fraction: f64, read: impl Fn() -> RawTable) {
     let rate = FalsePositiveRate::new(0.01).unwrap().value();
-    let (mut shares, mut limit) = (Vec::new(), 0.0);
+    let (mut fractions, mut limit) = (Vec::new(), 0.0);
     for seed in 0..10 {
-        let parts = underpin_data::split(read(), &underpin_data::Split { test_share, seed: Seed(seed) }).unwrap();
+        let parts = underpin_data::split(read(), &underpin_data::Split { test_fraction, seed: Seed(seed) }).unwrap();
         let contract = Contract::infer(&parts.test).unwrap();
         let held_out = admit(parts.test, &contract).unwrap().value.into_rows();
         let Audited { value, record } = sanitized(parts.train, &contract, &held_out, seed);
@@ -73,12 +73,12 @@ fn clean_rates(name: &str, test_share: f64, read: impl Fn() -> Door) {
         assert_eq!(record.parameters["collection.spectral_signatures.calibrated"], true.into(), "{name}");
         assert_eq!(record.parameters["collection.spectral_signatures.false_positive_rate"], rate.into());
         let backdoors = value.ledger().dropped().get(&Reason::Backdoor).copied().unwrap_or(0);
-        shares.push(backdoors as f64 / of("judged"));
+        fractions.push(backdoors as f64 / of("judged"));
         limit = rate + 3.1 * (rate / of("held_out") + rate / of("judged")).sqrt() / 2.0_f64.sqrt();
         value.ledger().verify(value.rows()).unwrap();
     }
-    let mean = shares.iter().sum::<f64>() / shares.len() as f64;
-    println!("{name}: mean share flagged {mean:.4}, stated {rate}, allowed here {limit:.4}; {shares:.4?}");
+    let mean = fractions.iter().sum::<f64>() / fractions.len() as f64;
+    println!("{name}: mean fraction flagged {mean:.4}, stated {rate}, allowed here {limit:.4}; {fractions:.4?}");
     assert!(mean <= limit, "{name}: {mean} > {limit}");
 }
 
@@ -86,9 +86,9 @@ fn clean_rates(name: &str, test_share: f64, read: impl Fn() -> Door) {
 fn clean_data_is_flagged_no_more_often_than_stated() {
     clean_rates("digits", 0.2, digits);
     // Calibration at 1 % needs 99 held-out rows: of so small a set more than the usual share.
-    for (name, test_share) in [("breast_cancer/breast_cancer.csv", 0.3), ("wine/wine_data.csv", 0.6)] {
+    for (name, test_fraction) in [("breast_cancer/breast_cancer.csv", 0.3), ("wine/wine_data.csv", 0.6)] {
         if let Some(path) = shared(name) {
-            clean_rates(name, test_share, || open(&Source::new(&path), &Limits::default()).unwrap());
+            clean_rates(name, test_fraction, || open(&Source::new(&path), &Limits::default()).unwrap());
         }
     }
     if let Some(path) = shared("mnist/t10k-images-idx3-ubyte.gz") {
@@ -97,7 +97,7 @@ fn clean_data_is_flagged_no_more_often_than_stated() {
         // A tenth of the test images, as a table.
         let lines: Vec<u8> = all.rows().step_by(10).flat_map(|row| [&row.line()[..], b"\n"].concat()).collect();
         let source = Source { shape: all.shape().cloned(), ..Source::new("mnist.csv") };
-        let file = underpin_data::File { name: "mnist.csv", bytes: &lines };
+        let file = underpin_data::NamedBytes { name: "mnist.csv", bytes: &lines };
         clean_rates("mnist", 0.4, || underpin_data::from_bytes(file, None, &source, &limits).unwrap());
     }
 }
@@ -123,13 +123,13 @@ fn spectral_signatures_alone_catch_a_backdoor() {
     let (train, contract, held_out) = prepared(digits(), 4);
     let faults = Faults([(Fault::Backdoor, 0.05)].into());
     let trigger = Trigger { features: vec![(54, 1.0), (55, 1.0), (62, 1.0), (63, 1.0)], target: 0 };
-    let (door, planted) = plant(&train, &contract, &faults, &trigger, Seed(4)).unwrap();
-    let admitted = admit(door, &contract).unwrap().value.hold_out(held_out).unwrap();
+    let (raw_table, injected) = inject(&train, &contract, &faults, &trigger, Seed(4)).unwrap();
+    let admitted = admit(raw_table, &contract).unwrap().value.hold_out(held_out).unwrap();
     let representations: [&dyn Representation; 2] = [&Features, &halved];
     for representation in representations {
         let false_positive_rate = FalsePositiveRate::new(0.01).unwrap();
         let spectral = SpectralSignatures { representation, false_positive_rate, seed: Seed(4) };
-        let found = detection(&planted, spectral.sanitize(admitted.clone()).unwrap().value.ledger());
+        let found = detection(&injected, spectral.sanitize(admitted.clone()).unwrap().value.ledger());
         assert!(caught(&found, Fault::Backdoor) >= 0.95);
         assert!(found.flagged.values().sum::<usize>() <= found.clean / 33);
     }
@@ -150,19 +150,20 @@ fn spectral_signatures_alone_catch_a_backdoor() {
 #[test]
 fn faults_on_both_sides_of_the_split_are_caught() {
     for seed in 0..3 {
-        let door = digits();
-        let contract = Contract::infer(&door).unwrap();
+        let raw_table = digits();
+        let contract = Contract::infer(&raw_table).unwrap();
         let faults = Faults([(Fault::LabelFlip, 0.05), (Fault::Backdoor, 0.05)].into());
         let trigger = Trigger { features: vec![(54, 1.0), (55, 1.0), (62, 1.0), (63, 1.0)], target: 0 };
-        let (door, planted) = plant(&door, &contract, &faults, &trigger, Seed(seed)).unwrap();
-        let (train, contract, held_out) = prepared(door, seed);
+        let (raw_table, injected) = inject(&raw_table, &contract, &faults, &trigger, Seed(seed)).unwrap();
+        let (train, contract, held_out) = prepared(raw_table, seed);
         let collection = sanitized(train, &contract, &held_out, seed).value;
-        let found = detection(&planted, collection.ledger());
+        let found = detection(&injected, collection.ledger());
         println!("seed {seed}, both sides: {found:?}");
         assert!(caught(&found, Fault::Backdoor) >= 0.95, "seed {seed}");
         assert!(caught(&found, Fault::LabelFlip) >= 0.8, "seed {seed}");
         let trusted = collection.held_out().unwrap();
-        let poisoned = |rows: &Rows| rows.ids().iter().filter(|id| planted.0.get(id) == Some(&Fault::Backdoor)).count();
+        let poisoned =
+            |rows: &Rows| rows.ids().iter().filter(|id| injected.0.get(id) == Some(&Fault::Backdoor)).count();
         assert!(poisoned(&held_out) > 5 && poisoned(trusted) <= 1, "seed {seed}");
     }
 }
@@ -170,18 +171,21 @@ fn faults_on_both_sides_of_the_split_are_caught() {
 #[test]
 fn backdoors_in_tables_are_caught() {
     let Some(path) = shared("breast_cancer/breast_cancer.csv") else { return };
-    let door = open(&Source::new(path), &Limits::default()).unwrap();
+    let raw_table = open(&Source::new(path), &Limits::default()).unwrap();
     let trigger = vec![(0, 1.0), (15, 1.0), (29, 1.0)];
-    let found = attacked(door, trigger, &[(Fault::Backdoor, 0.05), (Fault::LabelFlip, 0.05)], 0);
+    let found = attacked(raw_table, trigger, &[(Fault::Backdoor, 0.05), (Fault::LabelFlip, 0.05)], 0);
     assert!(caught(&found, Fault::Backdoor) >= 0.9);
 }
 
 #[test]
 fn awkward_tables_are_read_as_they_are() {
     let read = |name: &str| shared(name).map(|path| open(&Source::new(path), &Limits::default()).unwrap());
-    if let Some(door) = read("adult/adult.data") {
-        let contract = Contract::infer(&door).unwrap();
-        assert_eq!((door.rows().len(), contract.classes()), (32_561, &["<=50K".to_owned(), ">50K".to_owned()][..]));
+    if let Some(raw_table) = read("adult/adult.data") {
+        let contract = Contract::infer(&raw_table).unwrap();
+        assert_eq!(
+            (raw_table.rows().len(), contract.classes()),
+            (32_561, &["<=50K".to_owned(), ">50K".to_owned()][..])
+        );
         let kinds = |wanted: fn(&Kind) -> bool| contract.columns().iter().filter(|column| wanted(&column.kind)).count();
         assert_eq!(kinds(|kind| matches!(kind, Kind::Number { .. })), 6);
         assert_eq!(kinds(|kind| matches!(kind, Kind::Category { .. })), 8);
@@ -191,7 +195,7 @@ fn awkward_tables_are_read_as_they_are() {
         let test = read("adult/adult.test").unwrap();
         let collection = admit(test, &contract).unwrap().value;
         assert_eq!(collection.rows().examples().counts(), [12_435, 3_846]);
-        assert_eq!(collection.ledger().fate(1).unwrap().dropped.as_ref().unwrap().detail, "1 cells, allowed: 15");
+        assert_eq!(collection.ledger().decision(1).unwrap().dropped.as_ref().unwrap().detail, "1 cells, allowed: 15");
     }
     for (name, rows, columns, classes) in [
         ("german-credit/german.data", 1_000, 21, 2),
@@ -199,16 +203,16 @@ fn awkward_tables_are_read_as_they_are() {
         ("iris/iris.csv", 150, 5, 3),
         ("breast_cancer/breast_cancer.csv", 569, 31, 2),
     ] {
-        let Some(door) = read(name) else { continue };
-        let contract = Contract::infer(&door).unwrap();
-        let found = (door.rows().len(), door.columns().len(), contract.classes().len());
+        let Some(raw_table) = read(name) else { continue };
+        let contract = Contract::infer(&raw_table).unwrap();
+        let found = (raw_table.rows().len(), raw_table.columns().len(), contract.classes().len());
         assert_eq!(found, (rows, columns, classes), "{name}");
-        assert_eq!(admit(door, &contract).unwrap().value.ledger().kept(), rows, "{name}");
+        assert_eq!(admit(raw_table, &contract).unwrap().value.ledger().kept(), rows, "{name}");
     }
-    if let Some(door) = read("titanic/titanic3.csv") {
-        assert_eq!((door.columns()[door.label()].as_str(), door.rows().len()), ("survived", 1_309));
-        assert_eq!(door.rows().next().unwrap().cell(2).unwrap(), "Allen, Miss. Elisabeth Walton");
-        let contract = Contract::infer(&door).unwrap();
+    if let Some(raw_table) = read("titanic/titanic3.csv") {
+        assert_eq!((raw_table.columns()[raw_table.label()].as_str(), raw_table.rows().len()), ("survived", 1_309));
+        assert_eq!(raw_table.rows().next().unwrap().cell(2).unwrap(), "Allen, Miss. Elisabeth Walton");
+        let contract = Contract::infer(&raw_table).unwrap();
         let name = contract.columns().iter().find(|column| column.name == "name").unwrap();
         assert!(matches!(name.kind, Kind::Ignored { .. }));
     }
@@ -216,17 +220,17 @@ fn awkward_tables_are_read_as_they_are() {
 
 #[test]
 fn idx_and_the_digits_are_read_as_images() {
-    let door = digits();
-    let contract = Contract::infer(&door).unwrap();
+    let raw_table = digits();
+    let contract = Contract::infer(&raw_table).unwrap();
     assert_eq!(contract.columns()[0].kind, Kind::Pixels { count: 64, max: 16.0 });
-    let rows = admit(door, &contract).unwrap().value.into_rows();
+    let rows = admit(raw_table, &contract).unwrap().value.into_rows();
     assert_eq!(rows.examples().counts(), [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
     assert!((rows.examples().inputs().row(0)[2] - 5.0 / 16.0).abs() < f32::EPSILON);
     let Some(path) = shared("fashion-mnist/t10k-images-idx3-ubyte.gz") else { return };
-    let door = open(&Source::new(path), &Limits::default()).unwrap();
-    assert_eq!((door.shape().unwrap(), door.files().len()), (&Shape::new([1, 28, 28]).unwrap(), 2));
+    let raw_table = open(&Source::new(path), &Limits::default()).unwrap();
+    assert_eq!((raw_table.shape().unwrap(), raw_table.files().len()), (&Shape::new([1, 28, 28]).unwrap(), 2));
     let digest = "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073";
-    assert_eq!(door.files()[0].1.to_string(), digest);
-    let contract = Contract::infer(&door).unwrap();
-    assert_eq!(admit(door, &contract).unwrap().value.rows().examples().counts(), [1000; 10]);
+    assert_eq!(raw_table.files()[0].1.to_string(), digest);
+    let contract = Contract::infer(&raw_table).unwrap();
+    assert_eq!(admit(raw_table, &contract).unwrap().value.rows().examples().counts(), [1000; 10]);
 }

@@ -6,7 +6,7 @@ use underpin_metrics::{Setting, controls};
 
 use super::{Scene, Side};
 use crate::Error;
-use crate::model::{Hushed, hushed};
+use crate::model::{WithoutProgress, without_progress};
 
 pub(super) fn measure<M, R>(scene: &Scene<'_>, side: &Side<'_, M, R>, seed: Seed) -> Result<Record, Error>
 where
@@ -32,11 +32,11 @@ where
     add(
         pgd.setting(side.system, scene.confidence),
         &evaded,
-        hushed(|| controls::pgd(&pgd, shape, seed.derive("controls")))?,
+        without_progress(|| controls::pgd(&pgd, shape, seed.derive("controls")))?,
     )?;
 
     // The adversary trains a surrogate of the same architecture by the same recipe on data of its own.
-    let surrogate = Hushed(side.trainer).train(scene.material.auxiliary.examples(), seed.derive("surrogate"));
+    let surrogate = WithoutProgress(side.trainer).train(scene.collected.auxiliary.examples(), seed.derive("surrogate"));
     let surrogate = surrogate.map_err(|error| Error::training("surrogate", error))?.value;
     let transfer = Transfer { surrogate: &surrogate, attack: pgd };
     let perturbed: Perturbed = transfer.run(&side.endpoint, &samples, seed.derive("transfer"))?;
@@ -44,7 +44,7 @@ where
     add(
         transfer.setting(side.system, scene.confidence),
         &evaded,
-        hushed(|| controls::transfer(&pgd, shape, seed.derive("controls")))?,
+        without_progress(|| controls::transfer(&pgd, shape, seed.derive("controls")))?,
     )?;
 
     // Each sample is attacked with all the keys that the adversary holds.
@@ -55,13 +55,13 @@ where
     add(
         square.setting(side.system, scene.confidence),
         &evaded,
-        hushed(|| controls::square(&square, shape, seed.derive("controls")))?,
+        without_progress(|| controls::square(&square, shape, seed.derive("controls")))?,
     )?;
 
     let radii = plan.radii.iter().map(|radius| Radius::new(*radius)).collect::<Result<Vec<_>, _>>()?;
     let attack = |radius| Pgd::new(plan.norm, radius, plan.steps, 1);
     let label = side.system.to_string();
     let curve = || accuracy_curve(side.model, side.model, &samples, &radii, attack, label, seed.derive("curve"));
-    record.series.push(hushed(curve)?);
+    record.series.push(without_progress(curve)?);
     Ok(record)
 }

@@ -7,7 +7,7 @@ use underpin_metrics::{Setting, controls};
 
 use super::{Scene, Side};
 use crate::Error;
-use crate::model::{Model, hushed};
+use crate::model::{Model, without_progress};
 
 /// Measurements, and the reconstructions of the white-box attack.
 pub(super) fn measure<M, R>(
@@ -20,7 +20,7 @@ where
     R: Trainer<Model = M> + Sync,
 {
     let plan = &scene.plan.inversion;
-    let held_out = scene.material.held_out();
+    let held_out = scene.collected.held_out();
     let shape = held_out.inputs().shape().clone();
     let mut record = Record::default();
     let mut add = |setting: Setting, found: &Reconstructions, controls: Vec<Control>| -> Result<(), Error> {
@@ -32,13 +32,13 @@ where
     };
     let gradient = GradientInversion { steps: plan.steps, ..GradientInversion::new() };
     let found = gradient.run(side.model, &held_out, seed.derive("gradient"))?;
-    let planted = hushed(|| controls::gradient_inversion(&gradient, &shape, seed.derive("controls")))?;
-    add(gradient.setting(side.system, scene.confidence), &found, planted)?;
+    let checked = without_progress(|| controls::gradient_inversion(&gradient, &shape, seed.derive("controls")))?;
+    add(gradient.setting(side.system, scene.confidence), &found, checked)?;
 
     // Each class is attacked with all the keys that the adversary holds.
     let query = QueryInversion::new(side.affordable(plan.queries, scene.plan.keys));
     let asked = query.run(&side.endpoint, &held_out, seed.derive("query"))?;
-    let planted = hushed(|| controls::query_inversion(&query, &shape, seed.derive("query controls")))?;
-    add(query.setting(side.system, scene.confidence), &asked, planted)?;
+    let checked = without_progress(|| controls::query_inversion(&query, &shape, seed.derive("query controls")))?;
+    add(query.setting(side.system, scene.confidence), &asked, checked)?;
     Ok((record, found))
 }

@@ -8,7 +8,7 @@ use underpin_metrics::{Setting, controls, roc_series};
 
 use super::{Endpoint, Scene, Side, thin};
 use crate::Error;
-use crate::model::{Hushed, Model, hushed};
+use crate::model::{Model, WithoutProgress, without_progress};
 
 /// From this many shadow models on, each sample's spread is estimated by itself (Carlini et al. 2022, section VI-B).
 const PER_EXAMPLE: usize = 64;
@@ -21,7 +21,7 @@ where
     let plan = &scene.plan.membership;
     let (pool, members) = pool(scene, plan.candidates, seed.derive("pool"))?;
     let variance = if plan.shadows < PER_EXAMPLE { Variance::Global } else { Variance::PerExample };
-    let trainer = Hushed(side.trainer);
+    let trainer = WithoutProgress(side.trainer);
     let lira = Lira { trainer: &trainer, shadows: plan.shadows, variance, members };
     let shadows = lira.shadows(&pool, seed.derive("shadows"))?;
     // The adversary knows the guard and looks at its own shadow models through the like of it.
@@ -32,20 +32,20 @@ where
     let scores = reference.score(&side.endpoint, members)?;
     let mut record = Record::default();
     let setting = lira.setting(side.system, scene.confidence);
-    let planted = hushed(|| controls::lira(plan.shadows, variance, seed.derive("controls")))?;
+    let checked = without_progress(|| controls::lira(plan.shadows, variance, seed.derive("controls")))?;
     let mut add = |measurement: Measurement, controls: &[underpin_core::Control]| {
         record.measurements.push(Measurement { controls: controls.to_vec(), ..measurement });
     };
-    add(advantage(setting.clone(), Threshold::CrossFitted, &scores)?, &planted);
-    add(TprAtFpr { setting: setting.clone(), fpr: plan.false_positive_rate }.measure(&scores)?, &planted);
-    add(MembershipAuc { setting }.measure(&scores)?, &planted);
+    add(advantage(setting.clone(), Threshold::CrossFitted, &scores)?, &checked);
+    add(TprAtFpr { setting: setting.clone(), fpr: plan.false_positive_rate }.measure(&scores)?, &checked);
+    add(MembershipAuc { setting }.measure(&scores)?, &checked);
 
     let gap = LabelOnlyGap { members };
     let told = gap.run(&side.endpoint, &pool, seed)?;
     let setting = gap.setting(side.system, scene.confidence);
     add(
         advantage(setting, Threshold::Fixed(0.5), &told)?,
-        &hushed(|| controls::label_only_gap(seed.derive("gap controls")))?,
+        &without_progress(|| controls::label_only_gap(seed.derive("gap controls")))?,
     );
     record.series.push(roc_series(&scores.members, &scores.others, side.system.to_string())?);
     Ok(record)
@@ -57,7 +57,7 @@ fn advantage(setting: Setting, threshold: Threshold, scores: &MembershipScores) 
 
 /// As many rows that trained as rows that did not, the former first; at most `candidates`.
 fn pool(scene: &Scene<'_>, candidates: usize, seed: Seed) -> Result<(Examples, usize), Error> {
-    let (train, others) = (scene.material.train.examples(), scene.material.held_out());
+    let (train, others) = (scene.collected.train.examples(), scene.collected.held_out());
     let half = train.len().min(others.len()).min(candidates / 2);
     let members = thin(train, half, seed.derive("members"));
     let others = thin(&others, half, seed.derive("others"));

@@ -15,7 +15,7 @@ use underpin_core::{Confidence, Control, Examples, Record, Seed, System, Trainer
 use underpin_privacy::SecretKey;
 
 use crate::Error;
-use crate::collect::Material;
+use crate::collect::CollectedData;
 use crate::config::{Attacks, Serving};
 use crate::model::{Model, Recipe};
 
@@ -26,9 +26,9 @@ use underpin_metrics::inversion::Reconstructions;
 
 /// Everything that is attacked.
 pub(crate) struct Systems<'a, M, D, U> {
-    pub(crate) material: &'a Material,
+    pub(crate) collected: &'a CollectedData,
     pub(crate) model: &'a M,
-    pub(crate) twin: &'a M,
+    pub(crate) baseline: &'a M,
     pub(crate) recipe: &'a Recipe<D, U>,
     pub(crate) serving: &'a Serving,
     pub(crate) key: &'a SecretKey,
@@ -36,7 +36,7 @@ pub(crate) struct Systems<'a, M, D, U> {
 
 /// What every attack is given.
 struct Scene<'a> {
-    material: &'a Material,
+    collected: &'a CollectedData,
     plan: &'a Attacks,
     confidence: Confidence,
 }
@@ -44,7 +44,7 @@ struct Scene<'a> {
 impl Scene<'_> {
     /// Held-out examples, at most `most`, drawn without replacement.
     fn sample(&self, most: usize, seed: Seed) -> Examples {
-        thin(self.material.holdout.examples(), most, seed)
+        thin(self.collected.holdout.examples(), most, seed)
     }
 }
 
@@ -71,18 +71,18 @@ where
     D: Trainer<Model = M> + Sync,
     U: Trainer<Model = M> + Sync,
 {
-    let Systems { material, model, twin, recipe, serving, key } = *systems;
-    let scene = Scene { material, plan, confidence };
-    let fit = recipe.undefended.train(&material.poisoned.raw, seed.derive("poisoned twin"));
-    let poisoned_twin = fit.map_err(|error| Error::training("poisoned twin", error))?.value;
-    let fit = recipe.defended.train(&material.poisoned.sanitized, seed.derive("poisoned model"));
+    let Systems { collected, model, baseline, recipe, serving, key } = *systems;
+    let scene = Scene { collected, plan, confidence };
+    let fit = recipe.undefended.train(&collected.poisoned.raw, seed.derive("poisoned twin"));
+    let poisoned_baseline = fit.map_err(|error| Error::training("poisoned baseline", error))?.value;
+    let fit = recipe.defended.train(&collected.poisoned.sanitized, seed.derive("poisoned model"));
     let poisoned_model = fit.map_err(|error| Error::training("poisoned model", error))?.value;
     let undefended = Side {
         system: System::Undefended,
-        model: twin,
+        model: baseline,
         trainer: &recipe.undefended,
-        poisoned: &poisoned_twin,
-        endpoint: Endpoint::Bare(twin),
+        poisoned: &poisoned_baseline,
+        endpoint: Endpoint::Bare(baseline),
         guard: None,
     };
     let guard = Guard { perturb: &serving.perturb, quota: serving.quota, key };
@@ -95,13 +95,13 @@ where
         guard: Some(guard),
     };
     let mut record = utility::measure(&scene, &undefended.endpoint, &defended.endpoint)?;
-    let thief = &recipe.adversary;
-    let (attacked, before) = attack(&scene, &undefended, thief, seed.derive("undefended"))?;
+    let attacker = &recipe.adversary;
+    let (attacked, before) = attack(&scene, &undefended, attacker, seed.derive("undefended"))?;
     record.merge(attacked);
-    let (attacked, after) = attack(&scene, &defended, thief, seed.derive("defended"))?;
+    let (attacked, after) = attack(&scene, &defended, attacker, seed.derive("defended"))?;
     record.merge(attacked);
-    weigh(&mut record, &plan.weaker_than(&material.floor));
-    Ok((record, pictures(material, &before, &after)))
+    weigh(&mut record, &plan.weaker_than(&collected.floor));
+    Ok((record, pictures(collected, &before, &after)))
 }
 
 /// Attacks weaker than those that fit the data vouch for nothing: each result gets a control that it fails.
@@ -122,11 +122,11 @@ fn weigh(record: &mut Record, weaker: &[&str]) {
     }
 }
 
-/// Plays every attack against one system; copies are trained by `thief`, an adversary who cares for fidelity alone.
+/// Plays every attack against one system; copies are trained by `attacker`, an adversary who cares for fidelity alone.
 fn attack<M, R, S>(
     scene: &Scene<'_>,
     side: &Side<'_, M, R>,
-    thief: &S,
+    attacker: &S,
     seed: Seed,
 ) -> Result<(Record, Reconstructions), Error>
 where
@@ -146,7 +146,7 @@ where
     let (inverted, reconstructions) = inversion::measure(scene, side, seed.derive("inversion"))?;
     record.merge(inverted);
     played(3, "inversion");
-    record.merge(extraction::measure(scene, side, thief, seed.derive("extraction"))?);
+    record.merge(extraction::measure(scene, side, attacker, seed.derive("extraction"))?);
     played(4, "extraction");
     record.merge(poisoning::measure(scene, side, seed.derive("poisoning"))?);
     played(5, "poisoning");
@@ -164,8 +164,8 @@ where
 }
 
 /// Reconstructions of each class beside the class's mean, where rows are images.
-fn pictures(material: &Material, before: &Reconstructions, after: &Reconstructions) -> Vec<Reconstruction> {
-    let held_out = material.held_out();
+fn pictures(collected: &CollectedData, before: &Reconstructions, after: &Reconstructions) -> Vec<Reconstruction> {
+    let held_out = collected.held_out();
     let Some(shape) = held_out.inputs().shape().image() else { return Vec::new() };
     let picture = |values: &[f32], caption: &str| Picture { shape, values: values.to_vec(), caption: caption.into() };
     let class = |(class, name): (usize, &String)| {
@@ -182,5 +182,5 @@ fn pictures(material: &Material, before: &Reconstructions, after: &Reconstructio
             defended: Some(picture(after.inputs.row(class), "from the defended model")),
         }
     };
-    material.classes().iter().enumerate().map(class).collect()
+    collected.classes().iter().enumerate().map(class).collect()
 }

@@ -8,7 +8,7 @@ use crate::Error;
 
 /// Clean accuracy of both systems as clients meet them, and what the defences cost.
 pub(super) fn measure(scene: &Scene<'_>, undefended: &impl Predict, defended: &impl Predict) -> Result<Record, Error> {
-    let test = scene.material.test();
+    let test = scene.collected.test();
     let setting = |system| Setting::test(system, Phase::Deployment, "held_out", scene.confidence);
     let (before, after) = (correct(undefended, &test)?, correct(defended, &test)?);
     let measurements = vec![

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use underpin_core::Epsilon;
+use underpin_core::{Epsilon, OutOfRange};
 use underpin_privacy::SecretKey;
 use underpin_train::{Mechanism, Optimiser, Settings};
 
@@ -26,12 +26,12 @@ pub enum Clipping {
     },
     /// The threshold follows a quantile of the lengths, from the norm on.
     Adaptive {
-        /// Share of examples that are to be below the threshold, in `[0, 1]`.
+        /// Fraction of examples that are to be below the threshold, in `[0, 1]`.
         quantile: f64,
         /// How fast the threshold moves, in `(0, 1]`.
         rate: f64,
-        /// Share of the norm that the count fills, in `(0, 0.9]`.
-        share: f64,
+        /// Fraction of the norm that the count fills, in `(0, 0.9]`.
+        fraction: f64,
     },
 }
 
@@ -55,8 +55,8 @@ impl Privacy {
             Clipping::Flat => underpin_train::Clipping::Flat { norm },
             Clipping::PerLayer => underpin_train::Clipping::PerLayer { norm },
             Clipping::Automatic { stability } => underpin_train::Clipping::Automatic { norm, stability },
-            Clipping::Adaptive { quantile, rate, share } => {
-                underpin_train::Clipping::Adaptive { initial: norm, quantile, rate, share }
+            Clipping::Adaptive { quantile, rate, fraction } => {
+                underpin_train::Clipping::Adaptive { initial: norm, quantile, rate, fraction }
             }
         }
     }
@@ -65,12 +65,12 @@ impl Privacy {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a number out of range, [`Error::Config`] for a mechanism, clipping and optimiser that do
+    /// [`Error::OutOfRange`] for a number out of range, [`Error::Config`] for a mechanism, clipping and optimiser that do
     /// not go together.
     pub(crate) fn check(&self, settings: &Settings, fewest: usize) -> Result<(), Error> {
         self.bound().start().map_err(|error| match error {
-            underpin_train::Error::Setting { name, value, allowed } => {
-                Error::Setting { name: "privacy.clipping", value, range: format!("{allowed}: its {name}") }
+            underpin_train::Error::OutOfRange(OutOfRange { name, value, range }) => {
+                Error::out_of_range("privacy.clipping", value, format!("{range}: its {name}"))
             }
             other => other.into(),
         })?;
@@ -78,7 +78,7 @@ impl Privacy {
             let epoch = fewest.div_ceil(settings.batch_size.max(1)).min(1024);
             if !(1..=epoch).contains(&bands) {
                 let range = format!("[1, {epoch}]: the steps of an epoch of {fewest} rows, 1024 at most");
-                return Err(Error::Setting { name: "privacy.mechanism.banded.bands", value: bands as f64, range });
+                return Err(Error::out_of_range("privacy.mechanism.banded.bands", bands as f64, range));
             }
             if !self.clipping.is_fixed() {
                 let fault = "privacy.clipping is adaptive and privacy.mechanism banded: noise cancels only between sums \
@@ -107,7 +107,7 @@ mod tests {
 
     fn changed(text: &str) -> Result<Config, Error> {
         let (policy, _) = policy::read(policy::BASELINE.as_bytes())?;
-        let defaults = Config::fitting(&Shape::new([30])?, [500, 100], 3, DeviceKind::Flex, &policy);
+        let defaults = Config::recommended(&Shape::new([30])?, [500, 100], 3, DeviceKind::Flex, &policy);
         let config = defaults.changed(text)?;
         config.check(3, 100)?;
         Ok(config)
@@ -130,8 +130,8 @@ mod tests {
                 (Bound::Automatic { norm: 1.0, stability: 0.02 }, poisson),
             ),
             (
-                "privacy.clipping.adaptive = { quantile = 0.5, rate = 0.2, share = 0.1 }",
-                (Bound::Adaptive { initial: 1.0, quantile: 0.5, rate: 0.2, share: 0.1 }, poisson),
+                "privacy.clipping.adaptive = { quantile = 0.5, rate = 0.2, fraction = 0.1 }",
+                (Bound::Adaptive { initial: 1.0, quantile: 0.5, rate: 0.2, fraction: 0.1 }, poisson),
             ),
             (
                 "training.batch_size = 10\n[privacy.mechanism.banded]\nbands = 10",
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn clippings_and_mechanisms_out_of_range_are_named() {
         let banded = "training.batch_size = 10\nprivacy.mechanism.banded.bands = ";
-        let adaptive = "privacy.clipping.adaptive = { quantile = 0.5, rate = 0.2, share = 0.1 }";
+        let adaptive = "privacy.clipping.adaptive = { quantile = 0.5, rate = 0.2, fraction = 0.1 }";
         let corrected = "training.optimiser = { corrected_adam = { learning_rate = 0.1, floor = 1e-4 } }";
         let bands = "[1, 10]: the steps of an epoch of 100 rows, 1024 at most";
         for (change, expected) in [
@@ -163,7 +163,10 @@ mod tests {
             ),
             (adaptive.replace("0.5", "1.5"), "privacy.clipping = 1.5 is outside [0, 1]: its quantile".into()),
             (adaptive.replace("0.2", "0.0"), "privacy.clipping = 0 is outside (0, 1]: its clipping rate".into()),
-            (adaptive.replace("0.1", "1.0"), "privacy.clipping = 1 is outside (0, 0.9]: its share of the count".into()),
+            (
+                adaptive.replace("0.1", "1.0"),
+                "privacy.clipping = 1 is outside (0, 0.9]: its fraction of the count".into(),
+            ),
             (format!("{banded}0"), format!("privacy.mechanism.banded.bands = 0 is outside {bands}")),
             (format!("{banded}11"), format!("privacy.mechanism.banded.bands = 11 is outside {bands}")),
             (format!("{banded}2\n{adaptive}"), "configuration: privacy.clipping is adaptive".into()),

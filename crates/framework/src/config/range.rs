@@ -17,20 +17,20 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for the first one out of range; as for [`super::Privacy::check`].
+    /// [`Error::OutOfRange`] for the first one out of range; as for [`super::Privacy::check`].
     pub(crate) fn check(&self, classes: usize, fewest: usize) -> Result<(), Error> {
-        let share = self.collection.planted_share;
-        let planted = between("collection.planted_share", share, "(0, 0.5]", share > 0.0 && share <= 0.5);
+        let fraction = self.collection.injected_fraction;
+        let injected = between("collection.injected_fraction", fraction, "(0, 0.5]", fraction > 0.0 && fraction <= 0.5);
         let canaries = self.privacy.map_or(0, |privacy| privacy.canaries);
         let canaries = between("privacy.canaries", canaries.into(), "0 and [6, inf)", canaries == 0 || canaries >= 6);
-        let first = [planted, canaries].into_iter();
+        let first = [injected, canaries].into_iter();
         let refused = first.chain(self.attacks.checks(classes)).find(|check| !check.holds);
         if let Some(privacy) = &self.privacy {
-            crate::census::split(privacy)?;
+            crate::class_counts::split(privacy)?;
             // Shadow models train on as many rows as half of the candidates.
             privacy.check(&self.training, fewest.min(self.attacks.membership.candidates / 2))?;
         }
-        refused.map_or(Ok(()), |Check { name, value, allowed, .. }| Err(Error::Setting { name, value, range: allowed }))
+        refused.map_or(Ok(()), |Check { name, value, allowed, .. }| Err(Error::out_of_range(name, value, allowed)))
     }
 }
 
@@ -50,7 +50,7 @@ impl Attacks {
             at_least("attacks.inversion.steps", inversion.steps, 1),
             at_least("attacks.inversion.queries", inversion.queries, 2),
             at_least("attacks.extraction.owned", extraction.owned, 1),
-            at_least("attacks.extraction.thieves", extraction.thieves, 1),
+            at_least("attacks.extraction.attackers", extraction.attackers, 1),
             at_least("attacks.extraction.batch_size", extraction.batch_size, 1),
             at_least("number of attacks.extraction.budgets", extraction.budgets.len(), 1),
             between("attacks.keys", self.keys as f64, "[1, inf)", self.keys >= 1),
@@ -64,8 +64,8 @@ impl Attacks {
         checks.extend(extraction.budgets.iter().map(|budget| at_least("attacks.extraction.budgets", *budget, 1)));
         let target = format!("[0, {classes}): one of the {classes} classes");
         checks.push(between("attacks.poisoning.target", poisoning.target as f64, target, poisoning.target < classes));
-        let share = poisoning.share;
-        checks.push(between("attacks.poisoning.share", share, "(0, 1)", share > 0.0 && share < 1.0));
+        let fraction = poisoning.fraction;
+        checks.push(between("attacks.poisoning.fraction", fraction, "(0, 1)", fraction > 0.0 && fraction < 1.0));
         checks
     }
 }
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn settings_out_of_range_are_named_before_anything_is_trained() {
         let (policy, _) = policy::read(policy::BASELINE.as_bytes()).unwrap();
-        let defaults = Config::fitting(&Shape::new([30]).unwrap(), [500, 100], 3, DeviceKind::Flex, &policy);
+        let defaults = Config::recommended(&Shape::new([30]).unwrap(), [500, 100], 3, DeviceKind::Flex, &policy);
         defaults.check(3, 100).unwrap();
         for (change, expected) in [
             ("privacy.statistics = 9.0", "privacy.statistics = 9 is outside [0, 8): part of privacy.epsilon"),
@@ -106,8 +106,8 @@ mod tests {
                 "attacks.membership.false_positive_rate = 0 is outside (0, 1)",
             ),
             ("attacks.poisoning.target = 3", "attacks.poisoning.target = 3 is outside [0, 3): one of the 3 classes"),
-            ("attacks.poisoning.share = 1.0", "attacks.poisoning.share = 1 is outside (0, 1)"),
-            ("collection.planted_share = 0.0", "collection.planted_share = 0 is outside (0, 0.5]"),
+            ("attacks.poisoning.fraction = 1.0", "attacks.poisoning.fraction = 1 is outside (0, 1)"),
+            ("collection.injected_fraction = 0.0", "collection.injected_fraction = 0 is outside (0, 0.5]"),
         ] {
             let refused = defaults.changed(change).unwrap().check(3, 100).unwrap_err();
             assert_eq!(refused.to_string(), expected);

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use underpin_core::{About, Subject, Threat, Value};
 
-use super::{Class, HEADINGS, Outcome, Report, table, words};
-use crate::{calendar, census};
+use super::{Class, GateResult, HEADINGS, Report, table, words};
+use crate::{calendar, class_counts};
 
 /// A model card in Markdown (`CommonMark` with tables).
 ///
@@ -44,7 +44,7 @@ fn item(name: &str, value: &str) -> String {
 fn details(report: &Report<'_>) -> Vec<String> {
     let evidence = report.evidence;
     let status = match report.outcome {
-        Outcome::Cleared { expires_at, key, .. } if report.is_cleared() => {
+        GateResult::Cleared { expires_at, key, .. } if report.is_cleared() => {
             format!("- Status: **cleared** until {}, signed by {}", calendar::day(expires_at), escaped(key))
         }
         _ => "- Status: **refused**: not cleared for use".to_owned(),
@@ -70,8 +70,8 @@ fn intended_use(report: &Report<'_>) -> Vec<String> {
         let (truth, answer) = (escaped(&confusion.truth), escaped(&confusion.answer));
         format!("- Must not read {truth} as {answer} in more than {} of cases.", confusion.weight)
     }));
-    if let Some(share) = intent.out_of_scope_abstention {
-        lines.push(format!("- Must abstain on at least {share} of inputs out of scope."));
+    if let Some(fraction) = intent.out_of_scope_abstention {
+        lines.push(format!("- Must abstain on at least {fraction} of inputs out of scope."));
     }
     lines.push("- Any use without a valid clearance for the digests above is out of scope.".to_owned());
     section("Intended use", lines)
@@ -79,9 +79,9 @@ fn intended_use(report: &Report<'_>) -> Vec<String> {
 
 fn factors(report: &Report<'_>) -> Vec<String> {
     let parameters = &report.evidence.record.parameters;
-    let told = |label: usize| parameters.get(&format!("{}{label}", census::ROWS)).map(words::value);
+    let told = |label: usize| parameters.get(&format!("{}{label}", class_counts::ROWS)).map(words::value);
     let classes = report.data.classes.iter().enumerate();
-    let Some(Value::Number(deviation)) = parameters.get(census::DEVIATION) else {
+    let Some(Value::Number(deviation)) = parameters.get(class_counts::DEVIATION) else {
         let rows_of = |(_, class): (usize, &Class)| vec![class.name.clone(), words::count(class.rows)];
         return section("Factors", rows(&["Class", "Rows kept"], classes.map(rows_of)));
     };

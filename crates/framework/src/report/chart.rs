@@ -82,12 +82,12 @@ impl Axis {
 
     /// Place of a value between the ends, 0 to 1; what lies outside is put on the nearer end.
     fn place(&self, value: f64) -> f64 {
-        let share = match self.scale {
+        let fraction = match self.scale {
             Scale::Linear => (value - self.low) / (self.high - self.low),
             Scale::Log if value <= 0.0 => 0.0,
             Scale::Log => (value / self.low).ln() / (self.high / self.low).ln(),
         };
-        share.clamp(0.0, 1.0)
+        fraction.clamp(0.0, 1.0)
     }
 
     fn ticks(&self) -> Vec<(f64, String)> {

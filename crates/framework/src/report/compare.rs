@@ -5,7 +5,7 @@
 use maud::{Markup, html};
 use underpin_core::{Direction, Limit, Measurement, Threat, Unit};
 
-use super::page::{absent, standing};
+use super::page::{absent, status};
 use super::table::Row;
 use super::words;
 
@@ -86,7 +86,7 @@ fn strip(row: &Row<'_>, low: f64) -> Markup {
                 br; (quantity) " " span.soft { "(" (direction) ")" }
             }
             (drawing(row, low))
-            div.result { span.number { @if row.undefended.is_some() { (undefended) " → " } (defended) } @if row.bar.is_some() { br; (standing(&row.standing)) } }
+            div.result { span.number { @if row.undefended.is_some() { (undefended) " → " } (defended) } @if row.bar.is_some() { br; (status(&row.status)) } }
         }
     }
 }
@@ -136,14 +136,14 @@ fn ticks(low: f64) -> Vec<f64> {
     quarters.into_iter().filter(|value| *value >= low).collect()
 }
 
-fn share(value: f64, low: f64) -> f64 {
+fn fraction(value: f64, low: f64) -> f64 {
     100.0 * ((value - low) / (1.0 - low)).clamp(0.0, 1.0)
 }
 
 fn percent(value: f64, low: f64) -> String {
-    format!("{:.2}%", share(value, low))
+    format!("{:.2}%", fraction(value, low))
 }
 
 fn rest(value: f64, low: f64) -> String {
-    format!("{:.2}%", 100.0 - share(value, low))
+    format!("{:.2}%", 100.0 - fraction(value, low))
 }

@@ -92,7 +92,7 @@ fn controls(controls: &[Control]) -> Markup {
             html! { (control.target) },
             html! { span.number { (words::number(control.value)) } },
             html! { span.number { (bounds(control)) } },
-            html! { span.standing.(class) { (sign) } },
+            html! { span.status.(class) { (sign) } },
         ]
     });
     html! {

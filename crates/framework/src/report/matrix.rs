@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use underpin_core::{About, Access, Phase, Threat};
 
-use super::table::{Row, Standing};
+use super::table::{BarStatus, Row};
 use super::words;
 
 const COLUMNS: [(Option<Access>, &str, &str); 4] = [
@@ -69,10 +69,10 @@ fn cell(rows: &[Row<'_>], threat: Threat, phase: Phase, access: Option<Access>, 
         row.about == About::from(threat) && place == Some((phase, access))
     });
     let here: Vec<_> = here.collect();
-    let has = |standing: fn(&Standing) -> bool| here.iter().any(|row| standing(&row.standing));
-    let (class, sign, word) = if has(|standing| matches!(standing, Standing::Unmet(_))) {
+    let has = |status: fn(&BarStatus) -> bool| here.iter().any(|row| status(&row.status));
+    let (class, sign, word) = if has(|status| matches!(status, BarStatus::Unmet(_))) {
         ("unmet", "✕", "not met")
-    } else if has(|standing| *standing == Standing::Met) {
+    } else if has(|status| *status == BarStatus::Met) {
         ("met", "✓", "met")
     } else if here.is_empty() {
         ("none", "·", "not measured")

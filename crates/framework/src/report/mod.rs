@@ -29,7 +29,7 @@ use underpin_core::{Evidence, Policy, Record, Verdict};
 
 pub use card::model_card;
 pub use page::html;
-pub use table::{HEADINGS, Row, Standing, table};
+pub use table::{BarStatus, HEADINGS, Row, table};
 
 /// Everything that a report tells. It computes nothing new but core's two scores.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,7 @@ pub struct Report<'a> {
     /// The judgement of each bar.
     pub verdicts: &'a [Verdict],
     /// What came of it.
-    pub outcome: Outcome<'a>,
+    pub outcome: GateResult<'a>,
     /// What collection did to the rows.
     pub data: &'a DataSummary,
     /// What inversion attacks reconstructed; may be empty.
@@ -60,13 +60,13 @@ impl Report<'_> {
             let mut verdicts = self.verdicts.iter().filter(|verdict| verdict.bar == bar);
             verdicts.next().is_some_and(Verdict::is_met) && verdicts.next().is_none()
         };
-        matches!(self.outcome, Outcome::Cleared { .. }) && (0..self.policy.bars().len()).all(judged)
+        matches!(self.outcome, GateResult::Cleared { .. }) && (0..self.policy.bars().len()).all(judged)
     }
 
     /// The safety evaluation, if the report says "cleared" and there was one.
     fn safety(&self) -> Option<&Record> {
         match self.outcome {
-            Outcome::Cleared { safety, .. } if self.is_cleared() => safety,
+            GateResult::Cleared { safety, .. } if self.is_cleared() => safety,
             _ => None,
         }
     }
@@ -74,7 +74,7 @@ impl Report<'_> {
 
 /// What came of a run.
 #[derive(Clone, Copy, Debug)]
-pub enum Outcome<'a> {
+pub enum GateResult<'a> {
     /// A clearance was given.
     Cleared {
         /// When it expires, seconds since 1970 UTC.

@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
-use super::table::{Row, Standing};
+use super::table::{BarStatus, Row};
 use super::{Report, compare, curves, detail, matrix, picture, safety, sanitisation, scores, table, verdict};
 use crate::calendar;
 
@@ -101,7 +101,7 @@ fn contents(report: &Report<'_>) -> Markup {
 }
 
 fn bars(rows: &[Row<'_>]) -> Markup {
-    let caption = "Each measurement of the defended system, its undefended twin, and the bar that judges it";
+    let caption = "Each measurement of the defended system, its undefended baseline, and the bar that judges it";
     markup! {
         p.lead {
             "A bar is met only by the unfavourable end of the interval. Intervals are rounded outwards. "
@@ -137,7 +137,7 @@ fn cells(rows: &[Row<'_>], at: usize) -> Vec<Markup> {
         number(&defended),
         number(&bar),
         if row.bar.is_some() {
-            standing(&row.standing)
+            status(&row.status)
         } else {
             markup! { "-" }
         },
@@ -145,13 +145,13 @@ fn cells(rows: &[Row<'_>], at: usize) -> Vec<Markup> {
 }
 
 /// A verdict: a sign and a word, never colour alone.
-pub(super) fn standing(standing: &Standing) -> Markup {
-    let (class, sign) = match standing {
-        Standing::Met => ("met", "✓"),
-        Standing::Unmet(_) => ("unmet", "✕"),
-        Standing::Unjudged => ("unjudged", "·"),
+pub(super) fn status(status: &BarStatus) -> Markup {
+    let (class, sign) = match status {
+        BarStatus::Met => ("met", "✓"),
+        BarStatus::Unmet(_) => ("unmet", "✕"),
+        BarStatus::Unjudged => ("unjudged", "·"),
     };
-    markup! { span.standing.(class) { span aria-hidden="true" { (sign) } " " (standing.words()) } }
+    markup! { span.status.(class) { span aria-hidden="true" { (sign) } " " (status.words()) } }
 }
 
 /// A table that restacks, row by row, where it is too narrow for columns. The first cell of a row heads it.

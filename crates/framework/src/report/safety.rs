@@ -48,7 +48,7 @@ fn kept(limit: Limit, one: &Measurement) -> Markup {
     } else {
         ("unmet", "✕ not shown to be kept")
     };
-    html! { span.standing.(class) { (text) } }
+    html! { span.status.(class) { (text) } }
 }
 
 /// What the intent asks of a measurement; of a confusion, by its parameters `truth` and `answer`.

@@ -5,7 +5,7 @@ use underpin_core::{
     Radius, Record, Seed, Series, Subject, System, Verdict,
 };
 
-use super::{Class, DataSummary, Dropped, Outcome, Picture, Reconstruction, Report};
+use super::{Class, DataSummary, Dropped, GateResult, Picture, Reconstruction, Report};
 
 const MEASURED: u64 = 1_795_454_191;
 
@@ -71,14 +71,14 @@ impl Sample {
 
     pub(super) fn cleared(&self) -> Report<'_> {
         let expires_at = MEASURED + 90 * 86_400;
-        self.report(Outcome::Cleared { expires_at, key: "3f1c9a77d05be214", safety: Some(&self.safety) })
+        self.report(GateResult::Cleared { expires_at, key: "3f1c9a77d05be214", safety: Some(&self.safety) })
     }
 
     pub(super) fn refused(&self) -> Report<'_> {
-        self.report(Outcome::Refused)
+        self.report(GateResult::Refused)
     }
 
-    pub(super) fn report<'a>(&'a self, outcome: Outcome<'a>) -> Report<'a> {
+    pub(super) fn report<'a>(&'a self, outcome: GateResult<'a>) -> Report<'a> {
         Report {
             evidence: &self.evidence,
             policy: &self.policy,
@@ -121,7 +121,7 @@ fn data() -> DataSummary {
         dropped: vec![
             dropped("contract", "value outside [0, 16]", 9),
             dropped("exact_duplicates", "same pixels as a kept row", 3),
-            dropped("near_duplicates", "within 0.02 of a row in the test share", 14),
+            dropped("near_duplicates", "within 0.02 of a row in the test fraction", 14),
             dropped("knn_label_errors", "label disagrees with 9 of 10 nearest rows", 35),
             dropped("spectral_signatures", "outlier of its class in representation", 12),
         ],
@@ -213,8 +213,8 @@ fn evidence() -> Evidence {
     let alarm = |rate| Shot(poison, Quantity::FalsePositiveRate, None, Collection, rate, none);
     for (shot, value, half) in [
         (loss, 0.058, 0.034),
-        (detect("planted_triggers"), 0.983, 0.016),
-        (detect("planted_label_flips"), 0.871, 0.047),
+        (detect("injected_triggers"), 0.983, 0.016),
+        (detect("injected_label_flips"), 0.871, 0.047),
         (alarm("spectral_signatures"), 0.0046, 0.0041),
     ] {
         record.measurements.push(measurement(&shot, System::Defended, value, half));

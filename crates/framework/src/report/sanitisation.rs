@@ -1,4 +1,4 @@
-//! What collection read, kept and set aside, and how well it detects planted faults.
+//! What collection read, kept and set aside, and how well it detects injected faults.
 
 use maud::{Markup, html};
 use underpin_core::{Quantity, System};
@@ -20,7 +20,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
             p.unmet { "✕ Rows kept and rows set aside do not add up to the rows read." }
         }
         (dropped(report))
-        h3 { "Detection of planted faults" }
+        h3 { "Detection of injected faults" }
         (detection(report))
         @if data.examples.is_empty() { (absent("No image of a quarantined row was given.")) }
         @else { h3 { "Quarantined rows" } (picture::gallery(&data.examples)) }
@@ -47,10 +47,10 @@ fn classes(report: &Report<'_>) -> Markup {
 }
 
 fn bar(rows: u64, most: u64) -> Markup {
-    let share = 100.0 * rows as f64 / most.max(1) as f64;
+    let fraction = 100.0 * rows as f64 / most.max(1) as f64;
     html! {
         span.gauge {
-            span.track aria-hidden="true" { span.fill style={ "width:" (format!("{share:.1}")) "%" } {} }
+            span.track aria-hidden="true" { span.fill style={ "width:" (format!("{fraction:.1}")) "%" } {} }
             span.number { (words::count(rows)) }
         }
     }
@@ -78,7 +78,7 @@ fn detection(report: &Report<'_>) -> Markup {
     html! {
         @if rows.is_empty() { (absent("Detection was not measured.")) }
         @else {
-            (stacked("How many planted faults are caught, and how many clean rows are flagged",
+            (stacked("How many injected faults are caught, and how many clean rows are flagged",
                 &["Fault or test", "Measure", "Value", "n", "Parameters"], rows))
         }
     }

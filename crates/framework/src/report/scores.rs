@@ -20,7 +20,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
             div.card {
                 h3 { "Resilience" }
                 p.soft {
-                    "Area under the curve of accuracy against attack budget, as a share of that of a system that is always "
+                    "Area under the curve of accuracy against attack budget, as a fraction of that of a system that is always "
                     "right: 0 to 1, higher is better."
                 }
                 (curves(report))
@@ -33,20 +33,20 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
 fn threats(measurements: &[Measurement]) -> Markup {
     let (defended, total) = weakest_link(measurements, System::Defended);
     let (undefended, before) = weakest_link(measurements, System::Undefended);
-    let twin = measurements.iter().any(|one| one.system == System::Undefended);
+    let compared = measurements.iter().any(|one| one.system == System::Undefended);
     let unknown = |threat, system| !measured(measurements, threat, system);
     html! {
         table.gauges {
             caption { "Vulnerability by threat, 0 to 10; lower is better" }
             thead {
-                tr { th scope="col" { "Threat" } th scope="col" { "Defended" } @if twin { th scope="col" { "Undefended" } } }
+                tr { th scope="col" { "Threat" } th scope="col" { "Defended" } @if compared { th scope="col" { "Undefended" } } }
             }
             tbody {
                 @for ((threat, score), (_, other)) in defended.iter().zip(&undefended) {
                     tr {
                         th scope="row" { (words::plain(threat.word())) }
                         td { (gauge(*score)) @if unknown(*threat, System::Defended) { " " span.soft { "not measured" } } }
-                        @if twin {
+                        @if compared {
                             td.number {
                                 (format!("{other:.1}"))
                                 @if unknown(*threat, System::Undefended) { " " span.soft { "not measured" } }
@@ -59,7 +59,7 @@ fn threats(measurements: &[Measurement]) -> Markup {
                 tr {
                     th scope="row" { "Total (weakest link)" }
                     td { (gauge(total)) }
-                    @if twin { td.number { (format!("{before:.1}")) } }
+                    @if compared { td.number { (format!("{before:.1}")) } }
                 }
             }
         }

@@ -10,7 +10,7 @@ pub const HEADINGS: [&str; 9] =
 
 /// How a measurement stands to a bar.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Standing {
+pub enum BarStatus {
     /// It meets the bar.
     Met,
     /// It does not.
@@ -19,7 +19,7 @@ pub enum Standing {
     Unjudged,
 }
 
-/// One measurement of the defended system, its twin on the undefended one, and a bar that judges it.
+/// One measurement of the defended system, its counterpart on the undefended one, and a bar that judges it.
 ///
 /// A bar that found nothing to judge has a row without measurements; a measurement that no bar asks for has a row
 /// without a bar; a measurement that several bars judge has a row for each.
@@ -36,7 +36,7 @@ pub struct Row<'a> {
     /// The measurement.
     pub defended: Option<&'a Measurement>,
     /// How the measurement stands to the bar.
-    pub standing: Standing,
+    pub status: BarStatus,
 }
 
 impl Row<'_> {
@@ -57,7 +57,7 @@ impl Row<'_> {
             self.undefended.map_or_else(absent, |measurement| words::number(measurement.value)),
             self.defended.map_or_else(absent, words::reading),
             self.bar.map_or_else(absent, |bar| words::limit(bar.limit)),
-            self.bar.map_or_else(absent, |_| self.standing.words()),
+            self.bar.map_or_else(absent, |_| self.status.words()),
         ]
     }
 
@@ -75,8 +75,8 @@ impl Row<'_> {
     }
 }
 
-impl Standing {
-    /// The standing in words.
+impl BarStatus {
+    /// The status in words.
     pub fn words(&self) -> String {
         match self {
             Self::Met => "met".to_owned(),
@@ -105,15 +105,16 @@ pub fn table<'a>(report: &Report<'a>) -> Vec<Row<'a>> {
     let measurements = &report.evidence.record.measurements;
     let of = |system| measurements.iter().enumerate().filter(move |(_, measurement)| measurement.system == system);
     let mut rows: Vec<Row<'a>> = of(System::Defended).flat_map(|(at, one)| judged(report, at, one)).collect();
-    let twins: Vec<_> = rows.iter().filter_map(|row| row.undefended).collect();
-    let alone = of(System::Undefended).filter(|(_, one)| !twins.iter().any(|twin| std::ptr::eq(*twin, *one)));
+    let counterparts: Vec<_> = rows.iter().filter_map(|row| row.undefended).collect();
+    let alone = of(System::Undefended)
+        .filter(|(_, one)| !counterparts.iter().any(|counterpart| std::ptr::eq(*counterpart, *one)));
     rows.extend(alone.map(|(_, one)| Row {
         about: one.about,
         quantity: one.quantity,
         bar: None,
         undefended: Some(one),
         defended: None,
-        standing: Standing::Unjudged,
+        status: BarStatus::Unjudged,
     }));
     let unseen = |bar: &Bar| !measurements.iter().any(|one| bar.matches(one));
     let absent = report.policy.bars().iter().enumerate().filter(|(_, bar)| unseen(bar));
@@ -123,13 +124,13 @@ pub fn table<'a>(report: &Report<'a>) -> Vec<Row<'a>> {
         bar: Some(bar),
         undefended: None,
         defended: None,
-        standing: verdict(report, at).map_or(Standing::Unjudged, Standing::from),
+        status: verdict(report, at).map_or(BarStatus::Unjudged, BarStatus::from),
     }));
     rows.sort_by_key(|row| row.about);
     rows
 }
 
-impl From<&Verdict> for Standing {
+impl From<&Verdict> for BarStatus {
     fn from(verdict: &Verdict) -> Self {
         verdict.unmet.clone().map_or(Self::Met, Self::Unmet)
     }
@@ -141,39 +142,39 @@ fn verdict<'a>(report: &Report<'a>, bar: usize) -> Option<&'a Verdict> {
 
 /// The rows of one measurement: one for each bar that judges it, or one without.
 fn judged<'a>(report: &Report<'a>, at: usize, one: &'a Measurement) -> Vec<Row<'a>> {
-    let row = |bar, standing| Row {
+    let row = |bar, status| Row {
         about: one.about,
         quantity: one.quantity,
         bar,
-        undefended: twin(&report.evidence.record, one),
+        undefended: counterpart(&report.evidence.record, one),
         defended: Some(one),
-        standing,
+        status,
     };
     let bars = report.policy.bars().iter().enumerate().filter(|(_, bar)| bar.matches(one));
-    let rows: Vec<_> = bars.map(|(index, bar)| row(Some(bar), standing(report, index, at, one))).collect();
-    if rows.is_empty() { vec![row(None, Standing::Unjudged)] } else { rows }
+    let rows: Vec<_> = bars.map(|(index, bar)| row(Some(bar), status(report, index, at, one))).collect();
+    if rows.is_empty() { vec![row(None, BarStatus::Unjudged)] } else { rows }
 }
 
 /// A verdict names one measurement; of the others that its bar matches, each is judged alone.
-fn standing(report: &Report<'_>, bar: usize, at: usize, one: &Measurement) -> Standing {
+fn status(report: &Report<'_>, bar: usize, at: usize, one: &Measurement) -> BarStatus {
     match verdict(report, bar) {
-        None => Standing::Unjudged,
-        Some(Verdict { unmet: None, .. }) => Standing::Met,
+        None => BarStatus::Unjudged,
+        Some(Verdict { unmet: None, .. }) => BarStatus::Met,
         Some(Verdict { unmet: Some(unmet), measurement, .. }) if measurement.is_none_or(|decided| decided == at) => {
-            Standing::Unmet(unmet.clone())
+            BarStatus::Unmet(unmet.clone())
         }
         Some(_) => alone(report.policy, report.evidence, bar, one),
     }
 }
 
-fn alone(policy: &Policy, evidence: &Evidence, bar: usize, one: &Measurement) -> Standing {
+fn alone(policy: &Policy, evidence: &Evidence, bar: usize, one: &Measurement) -> BarStatus {
     let record = Record { measurements: vec![one.clone()], ..Record::default() };
     let evidence = Evidence { subjects: Vec::new(), versions: [].into(), revision: String::new(), record, ..*evidence };
-    policy.judge(evidence.policy, &evidence).get(bar).map_or(Standing::Unjudged, Standing::from)
+    policy.judge(evidence.policy, &evidence).get(bar).map_or(BarStatus::Unjudged, BarStatus::from)
 }
 
 /// The same measured on the undefended system; of several, the one with the most parameters in common.
-fn twin<'a>(record: &'a Record, one: &Measurement) -> Option<&'a Measurement> {
+fn counterpart<'a>(record: &'a Record, one: &Measurement) -> Option<&'a Measurement> {
     let same = |other: &&Measurement| {
         let key = |m: &Measurement| (m.about, m.quantity, m.access, m.phase, m.norm, m.radius);
         other.system == System::Undefended && key(other) == key(one) && other.attack == one.attack

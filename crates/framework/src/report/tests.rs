@@ -113,7 +113,7 @@ fn safety_shows_only_when_cleared() {
     for text in told(&sample.cleared()) {
         assert!(text.contains("calibration error") && text.contains("out of scope abstention"));
     }
-    let without = sample.report(Outcome::Cleared { expires_at: 0, key: "k", safety: None });
+    let without = sample.report(GateResult::Cleared { expires_at: 0, key: "k", safety: None });
     for text in told(&sample.refused()).into_iter().chain(told(&without)) {
         assert!(!text.contains("calibration error") && !text.contains("#safety"));
     }
@@ -182,10 +182,10 @@ fn rows_of_one_bar_are_judged_each_by_itself() {
     let report = sample.refused();
     let rows: Vec<_> =
         table(&report).into_iter().filter(|row| row.bar.is_some_and(|bar| bar.attack.is_some())).collect();
-    let broken = || Standing::Unmet(Unmet::Limit);
-    let standings: Vec<_> = rows.iter().map(|row| row.standing.clone()).collect();
-    assert_eq!(standings, [Standing::Met, broken(), broken()]);
-    assert!(rows.iter().all(|row| row.undefended.is_some_and(|twin| twin.attack == "pgd")));
+    let broken = || BarStatus::Unmet(Unmet::Limit);
+    let statuses: Vec<_> = rows.iter().map(|row| row.status.clone()).collect();
+    assert_eq!(statuses, [BarStatus::Met, broken(), broken()]);
+    assert!(rows.iter().all(|row| row.undefended.is_some_and(|counterpart| counterpart.attack == "pgd")));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use maud::{Markup, html};
 use underpin_core::{Digest, Unmet};
 
 use super::page::{facts, stacked};
-use super::table::{Row, Standing};
-use super::{Outcome, Report, words};
+use super::table::{BarStatus, Row};
+use super::{GateResult, Report, words};
 use crate::calendar;
 
 pub(super) fn banner(report: &Report<'_>, rows: &[Row<'_>]) -> Markup {
@@ -45,15 +45,15 @@ fn sentence(report: &Report<'_>) -> Markup {
     html! {
         strong { (name(report)) } ": "
         @match report.outcome {
-            Outcome::Cleared { expires_at, .. } if report.is_cleared() => {
+            GateResult::Cleared { expires_at, .. } if report.is_cleared() => {
                 "every one of the " (all) " bars of the policy “" (policy) "” is met. Valid until "
                 span.date { (calendar::day(expires_at)) } "."
             }
-            Outcome::Cleared { .. } => {
+            GateResult::Cleared { .. } => {
                 "a clearance was claimed, but the verdicts do not bear it out: " (failing) " of the " (all)
                 " bars of the policy “" (policy) "” are not met, or some were not judged exactly once."
             }
-            Outcome::Refused => {
+            GateResult::Refused => {
                 (failing) " of the " (all) " bars of the policy “" (policy) "” "
                 (if failing == 1 { "is" } else { "are" }) " not met. No clearance was given."
             }
@@ -67,7 +67,7 @@ fn subject(report: &Report<'_>) -> Vec<(&'static str, Markup)> {
         ("Measured", html! { (calendar::moment(report.evidence.measured_at)) }),
     ];
     match report.outcome {
-        Outcome::Cleared { expires_at, key, .. } if report.is_cleared() => {
+        GateResult::Cleared { expires_at, key, .. } if report.is_cleared() => {
             list.push(("Expires", html! { (calendar::moment(expires_at)) }));
             list.push(("Signed by", html! { code { (key) } }));
         }
@@ -92,8 +92,8 @@ fn short(digest: &str) -> String {
 
 /// The bars that are not met, each with what was measured.
 fn unmet(rows: &[Row<'_>]) -> Markup {
-    let failing = rows.iter().filter_map(|row| match &row.standing {
-        Standing::Unmet(unmet) => Some((row, unmet)),
+    let failing = rows.iter().filter_map(|row| match &row.status {
+        BarStatus::Unmet(unmet) => Some((row, unmet)),
         _ => None,
     });
     let cells = failing.map(|(row, unmet)| {
@@ -104,7 +104,7 @@ fn unmet(rows: &[Row<'_>]) -> Markup {
             html! { (played(&attack, &access, row.defended.is_some())) },
             html! { span.number { (measured(row, unmet)) } },
             html! { span.number { (row.bar.map_or_else(String::new, |bar| words::limit(bar.limit))) } },
-            super::page::standing(&row.standing),
+            super::page::status(&row.status),
         ]
     });
     let cells: Vec<_> = cells.collect();

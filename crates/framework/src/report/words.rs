@@ -127,10 +127,10 @@ pub(super) fn name(quantity: Quantity) -> String {
 /// What a quantity says, in one line.
 pub(super) fn meaning(quantity: Quantity) -> &'static str {
     match quantity {
-        Quantity::CleanAccuracy => "Share of unperturbed inputs read right.",
+        Quantity::CleanAccuracy => "Fraction of unperturbed inputs classified correctly.",
         Quantity::AccuracyLoss => "Clean accuracy of the undefended model less that of the defended one.",
-        Quantity::RobustAccuracy => "Share of inputs read right before and after the attack.",
-        Quantity::AttackSuccessRate => "Share of the attack's trials that succeed.",
+        Quantity::RobustAccuracy => "Fraction of inputs classified correctly before and after the attack.",
+        Quantity::AttackSuccessRate => "Fraction of the attack's trials that succeed.",
         Quantity::PoisonAccuracyDrop => "Accuracy lost to poisoned rows.",
         Quantity::MembershipAdvantage => "True- less false-positive rate of telling members from others.",
         Quantity::MembershipAuc => "Area under the membership attack's ROC curve; guessing gives 0.5.",
@@ -139,18 +139,18 @@ pub(super) fn meaning(quantity: Quantity) -> &'static str {
         Quantity::InversionScore => {
             "Likeness of a reconstruction to unseen members of its class: 0 as an arbitrary input, 1 as the class mean."
         }
-        Quantity::Fidelity => "Share of inputs on which a stolen copy agrees with its victim.",
+        Quantity::Fidelity => "Fraction of inputs on which a stolen copy agrees with its victim.",
         Quantity::FidelityGain => "Fidelity beyond that of the same copy trained without the victim's answers.",
-        Quantity::DetectionRate => "Share of planted faults that are caught.",
-        Quantity::FalsePositiveRate => "Share of clean rows that are flagged.",
+        Quantity::DetectionRate => "Fraction of injected faults that are caught.",
+        Quantity::FalsePositiveRate => "Fraction of clean rows that are flagged.",
         Quantity::CalibrationError => "Mean gap between stated confidence and observed accuracy.",
         Quantity::ShiftAccuracy => "Accuracy on inputs that shifted naturally.",
         Quantity::WorstGroupAccuracy => "Accuracy on the group that fares worst.",
-        Quantity::Coverage => "Share of inputs answered when abstaining to keep a stated risk.",
-        Quantity::SelectiveRisk => "Share of errors among the inputs answered.",
+        Quantity::Coverage => "Fraction of inputs answered when abstaining to keep a stated risk.",
+        Quantity::SelectiveRisk => "Fraction of errors among the inputs answered.",
         Quantity::ExpectedCost => "Mean cost of an answer under the policy's cost matrix.",
-        Quantity::ForbiddenConfusion => "Share of answers that are confusions the policy forbids.",
-        Quantity::OutOfScopeAbstention => "Share of out-of-scope inputs abstained on.",
+        Quantity::ForbiddenConfusion => "Fraction of answers that are confusions the policy forbids.",
+        Quantity::OutOfScopeAbstention => "Fraction of out-of-scope inputs abstained on.",
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::{Act, Error, Flaw, Head, Log, PublicKey, Revocation, SigningKey, disk, files, folder, sha256, sign};
+use super::{Action, Error, Flaw, Log, LogHead, PublicKey, Revocation, SigningKey, disk, files, folder, sha256, sign};
 
 /// No log is larger.
 pub(super) const LOG_LIMIT: u64 = 64 << 20;
@@ -25,9 +25,9 @@ pub fn amend(
     folder: &Path,
     trusted: &[PublicKey],
     key: &SigningKey,
-    act: Act,
+    act: Action,
     written: &BTreeMap<&str, Vec<u8>>,
-) -> Result<Head, Error> {
+) -> Result<LogHead, Error> {
     let id = key.public().id();
     if !trusted.iter().any(|trusted| trusted.id() == id) {
         return Err(Error::Untrusted { key: id });
@@ -73,7 +73,7 @@ pub fn revoke(
     at: u64,
     who: &str,
     reason: &str,
-) -> Result<Head, Error> {
+) -> Result<LogHead, Error> {
     let bytes = disk::read(&folder.join(files::LOG), LOG_LIMIT).map_err(|flaw| flaw.of(files::LOG))?;
     let log = Log::read(bytes, trusted).map_err(|flaw| flaw.of(files::LOG))?;
     // The log names the model, so a run whose model file is gone or changed can still be revoked.
@@ -81,7 +81,7 @@ pub fn revoke(
     let revocation = Revocation { model, at, reason: reason.to_owned() };
     let bytes = sign(&revocation, &revocation.subjects(), key)?;
     let details = [("reason".to_owned(), reason.into())].into();
-    let act = Act { at, who: who.to_owned(), what: "revoked".to_owned(), details };
+    let act = Action { at, who: who.to_owned(), what: "revoked".to_owned(), details };
     amend(folder, trusted, key, act, &[(files::REVOCATION, bytes)].into())
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use underpin_core::Digest;
 
-use super::{Act, Error, Head, Log, SigningKey, disk, sha256, verify};
+use super::{Action, Error, Log, LogHead, SigningKey, disk, sha256, verify};
 
 /// Names of the files of a run.
 pub mod files {
@@ -15,7 +15,7 @@ pub mod files {
     pub const POLICY: &str = "policy.toml";
     /// What the data are, and the Merkle root of the ledger.
     pub const MANIFEST: &str = "data.manifest.json";
-    /// The fate of every row.
+    /// The decision of every row.
     pub const LEDGER: &str = "ledger.jsonl";
     /// The rows that were rejected.
     pub const QUARANTINE: &str = "quarantine.parquet";
@@ -128,7 +128,7 @@ impl RunFolder {
     /// # Errors
     ///
     /// As [`Log::append`].
-    pub fn record(&mut self, act: Act, key: &SigningKey) -> Result<(), Error> {
+    pub fn record(&mut self, act: Action, key: &SigningKey) -> Result<(), Error> {
         self.log.append(act, BTreeMap::new(), key)
     }
 
@@ -139,7 +139,7 @@ impl RunFolder {
     ///
     /// [`Error::Missing`] for a file that every run has, [`Error::Fault`] when the run would not verify,
     /// [`Error::Occupied`] when something has appeared at its place meanwhile, [`Error::Io`]. Nothing is left behind.
-    pub fn finish(mut self, act: Act, key: &SigningKey) -> Result<Head, Error> {
+    pub fn finish(mut self, act: Action, key: &SigningKey) -> Result<LogHead, Error> {
         self.write(files::SIGNER, key.public().to_pem().as_bytes())?;
         let mut listed = BTreeMap::new();
         for name in names(&self.partial)? {

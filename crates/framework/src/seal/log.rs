@@ -10,7 +10,7 @@ use super::{Error, Flaw, Predicate, PublicKey, SigningKey, files, folder, open, 
 
 /// Something that someone did.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Act {
+pub struct Action {
     /// When, seconds since 1970 UTC.
     pub at: u64,
     /// Who: a person, or the program acting for one.
@@ -56,7 +56,7 @@ impl Entry {
 
 /// How far a log has been seen. Who remembers it finds a log that was cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct LogHead {
     /// Bytes of the log.
     pub length: usize,
     /// SHA-256 of these bytes.
@@ -69,7 +69,7 @@ pub struct Head {
 ///
 /// 1. A line that was changed, moved, repeated, taken out or brought from elsewhere is found on reading:
 ///    `a_log_that_was_tampered_with_is_refused`.
-/// 2. A log that was cut at its end is found by whoever knows its [`Head`]: `a_cut_log_does_not_extend_its_head`.
+/// 2. A log that was cut at its end is found by whoever knows its [`LogHead`]: `a_cut_log_does_not_extend_its_head`.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
     bytes: Vec<u8>,
@@ -101,9 +101,9 @@ impl Log {
     ///
     /// [`Error::NotReadable`] when the details hold a number that JSON does not have; [`Error::Name`] for a file name
     /// that is not allowed.
-    pub fn append(&mut self, act: Act, files: BTreeMap<String, Digest>, key: &SigningKey) -> Result<(), Error> {
+    pub fn append(&mut self, act: Action, files: BTreeMap<String, Digest>, key: &SigningKey) -> Result<(), Error> {
         files.keys().try_for_each(|name| folder::check_name(name))?;
-        let Act { at, who, what, details } = act;
+        let Action { at, who, what, details } = act;
         let previous = sha256(&self.bytes);
         let entry = Entry { index: self.entries.len() as u64, previous, at, who, what, details, files };
         self.bytes.extend(sign(&entry, &entry.subjects(), key)?);
@@ -122,12 +122,12 @@ impl Log {
     }
 
     /// How far it goes.
-    pub fn head(&self) -> Head {
-        Head { length: self.bytes.len(), digest: sha256(&self.bytes) }
+    pub fn head(&self) -> LogHead {
+        LogHead { length: self.bytes.len(), digest: sha256(&self.bytes) }
     }
 
     /// Whether it starts with all that was seen at `head`.
-    pub fn extends(&self, head: &Head) -> bool {
+    pub fn extends(&self, head: &LogHead) -> bool {
         self.bytes.get(..head.length).is_some_and(|seen| sha256(seen) == head.digest)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! RunFolder::create ─write, record→ finish ─→ folder on disk ─verify→ Verified (serve, report)
-//!                                                  ↑ amend, revoke     ↓ Standing (a running server)
+//!                                                  ↑ amend, revoke     ↓ ClearanceWatch (a running server)
 //! ```
 //!
 //! Everything signed is a DSSE v1 envelope over an in-toto Statement v1, ECDSA P-256 over SHA-256, so that other
@@ -19,7 +19,7 @@
 //! # Limits
 //!
 //! Who holds the signing key can sign anything. Who can write to the folder can put an older state of the *whole*
-//! folder back; only a reader who remembers the log's [`Head`] sees that ([`Standing`] does).
+//! folder back; only a reader who remembers the log's [`LogHead`] sees that ([`ClearanceWatch`] does).
 
 #![allow(clippy::missing_panics_doc, reason = "`expect(\"invariant\")` panics on our own bug only")]
 
@@ -32,9 +32,9 @@ mod folder;
 mod keys;
 mod log;
 pub mod policy;
-mod standing;
 mod statement;
 mod verify;
+mod watch;
 
 pub use amend::{amend, recover, revoke};
 pub use clearance::{ClearanceDocument, PolicyName, Revocation};
@@ -42,10 +42,10 @@ pub use envelope::{Envelope, PAYLOAD_TYPE, pre_authentication_encoding};
 pub use error::{Error, Fault, Flaw};
 pub use folder::{RunFolder, files};
 pub use keys::{PublicKey, SigningKey};
-pub use log::{Act, Entry, Head, Log};
-pub use standing::Standing;
+pub use log::{Action, Entry, Log, LogHead};
 pub use statement::{Predicate, Signed, open, sign};
-pub use verify::{Outcome, Run, Verified, in_force, inspect, verify};
+pub use verify::{ClearanceStatus, Run, Verified, in_force, inspect, verify};
+pub use watch::ClearanceWatch;
 
 use sha2::{Digest as _, Sha256};
 use underpin_core::Digest;

@@ -6,5 +6,5 @@ mod hostile;
 mod keys;
 mod log;
 mod policy;
-mod standing;
 mod verify;
+mod watch;

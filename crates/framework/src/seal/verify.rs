@@ -20,7 +20,7 @@ const DAY: u64 = 86_400;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub enum ClearanceStatus {
     /// Every bar was met.
     Cleared(ClearanceDocument),
     /// These bars were not.
@@ -35,7 +35,7 @@ pub struct Run {
     files: BTreeMap<String, Vec<u8>>,
     policy: Policy,
     evidence: Evidence,
-    outcome: Outcome,
+    status: ClearanceStatus,
     log: Log,
     signer: Digest,
 }
@@ -52,15 +52,15 @@ impl Run {
     }
 
     /// How it ended.
-    pub fn outcome(&self) -> &Outcome {
-        &self.outcome
+    pub fn status(&self) -> &ClearanceStatus {
+        &self.status
     }
 
     /// Its clearance, if it has one that was not revoked.
     pub fn clearance(&self) -> Option<&ClearanceDocument> {
-        match &self.outcome {
-            Outcome::Cleared(clearance) => Some(clearance),
-            Outcome::Refused(_) | Outcome::Revoked(_) => None,
+        match &self.status {
+            ClearanceStatus::Cleared(clearance) => Some(clearance),
+            ClearanceStatus::Refused(_) | ClearanceStatus::Revoked(_) => None,
         }
     }
 
@@ -123,10 +123,10 @@ pub fn verify(folder: &Path, trusted: &[PublicKey], now: u64) -> Result<Verified
 ///
 /// [`Flaw::Expired`], [`Flaw::NotYet`] or [`Flaw::Revoked`].
 pub fn in_force(run: &Run, now: u64) -> Result<(), Fault> {
-    match &run.outcome {
-        Outcome::Cleared(clearance) => clearance.valid_at(now).map_err(|flaw| flaw.of(files::CLEARANCE)),
-        Outcome::Refused(_) => Ok(()),
-        Outcome::Revoked(Revocation { at, reason, .. }) => {
+    match &run.status {
+        ClearanceStatus::Cleared(clearance) => clearance.valid_at(now).map_err(|flaw| flaw.of(files::CLEARANCE)),
+        ClearanceStatus::Refused(_) => Ok(()),
+        ClearanceStatus::Revoked(Revocation { at, reason, .. }) => {
             Err(Flaw::Revoked { at: *at, reason: reason.clone() }.of(files::REVOCATION))
         }
     }
@@ -157,8 +157,8 @@ pub(super) fn read(folder: &Path, trusted: &[PublicKey]) -> Result<Run, Fault> {
         policy::read(&files[files::POLICY]).map_err(|error| Flaw::malformed(&error).of(files::POLICY))?;
     let evidence = evidence(&files, digest, signer, trusted).map_err(|flaw| flaw.of(files::EVIDENCE))?;
     let verdicts = policy.judge(digest, &evidence);
-    let outcome = if let Some(bytes) = files.get(files::REVOCATION) {
-        Outcome::Revoked(revocation(bytes, &files, trusted).map_err(|flaw| flaw.of(files::REVOCATION))?)
+    let status = if let Some(bytes) = files.get(files::REVOCATION) {
+        ClearanceStatus::Revoked(revocation(bytes, &files, trusted).map_err(|flaw| flaw.of(files::REVOCATION))?)
     } else if let Some(bytes) = files.get(files::CLEARANCE) {
         let check = || {
             let clearance = clearance(bytes, &files, trusted)?;
@@ -166,13 +166,13 @@ pub(super) fn read(folder: &Path, trusted: &[PublicKey]) -> Result<Run, Fault> {
             follows(&clearance.verdicts, &verdicts)?;
             Ok(clearance)
         };
-        Outcome::Cleared(check().map_err(|flaw: Flaw| flaw.of(files::CLEARANCE))?)
+        ClearanceStatus::Cleared(check().map_err(|flaw: Flaw| flaw.of(files::CLEARANCE))?)
     } else if verdicts.iter().all(Verdict::is_met) {
         return Err(Flaw::NoClearance.of(files::CLEARANCE));
     } else {
-        Outcome::Refused(verdicts.into_iter().filter(|verdict| !verdict.is_met()).collect())
+        ClearanceStatus::Refused(verdicts.into_iter().filter(|verdict| !verdict.is_met()).collect())
     };
-    Ok(Run { files, policy, evidence, outcome, log, signer })
+    Ok(Run { files, policy, evidence, status, log, signer })
 }
 
 fn signer(folder: &Path, trusted: &[PublicKey]) -> Result<Digest, Fault> {

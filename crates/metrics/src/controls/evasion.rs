@@ -6,12 +6,12 @@ use super::planted::{Softmax, pattern};
 use super::{at_least, at_most};
 use crate::Error;
 use crate::evasion::{Pgd, RayS, Square, Transfer, judge};
-use crate::interval::Share;
+use crate::interval::Proportion;
 use crate::random::{normal, stream};
 
 /// Samples per control.
 const SAMPLES: usize = 50;
-/// Margin of the weak model, as a share of what the ball can move it by.
+/// Margin of the weak model, as a fraction of what the ball can move it by.
 const WEAK: f64 = 0.25;
 /// Margin of the ideal model, likewise: no perturbation within the ball can turn it.
 const IDEAL: f64 = 1.1;
@@ -127,7 +127,7 @@ impl Planted {
     {
         let robust = |model: Softmax| -> Result<f64, Error> {
             let perturbed = attack.run(&model, &self.samples, seed.derive("control"))?;
-            Ok(Share::of(&judge(&model, &self.samples, &perturbed)?.robust).value())
+            Ok(Proportion::of(&judge(&model, &self.samples, &perturbed)?.robust).value())
         };
         Ok(vec![
             at_most("linear model with a margin of a quarter of the radius", robust(self.model(WEAK))?, LEFT),

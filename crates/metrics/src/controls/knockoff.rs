@@ -7,7 +7,7 @@ use super::planted::{Rule, around, class_of, pattern};
 use super::{at_least, at_most, deviations};
 use crate::Error;
 use crate::extraction::{Knockoff, agreement};
-use crate::interval::Share;
+use crate::interval::Proportion;
 use crate::random::stream;
 
 /// Inputs on which the copies are compared.
@@ -32,7 +32,7 @@ where
 {
     let (shape, classes) = (attack.owned.inputs().shape().clone(), attack.owned.classes());
     if classes < 2 {
-        return Err(Error::OutOfRange { name: "classes", value: classes as f64, range: "[2, inf)" });
+        return Err(Error::out_of_range("classes", classes as f64, "[2, inf)"));
     }
     let mut rng = stream(seed.derive("planted"));
     let templates: Vec<_> = (0..classes).map(|_| pattern(&shape, &mut rng)).collect();
@@ -86,6 +86,6 @@ where
         let classes = self.held_out.classes();
         let inputs = self.held_out.inputs();
         let agreement = agreement(victim, &stolen.copy, &baseline, inputs, classes, stolen.queries)?;
-        Ok((Share::of(&agreement.copy).value(), Share::of(&agreement.baseline).value()))
+        Ok((Proportion::of(&agreement.copy).value(), Proportion::of(&agreement.baseline).value()))
     }
 }

@@ -10,7 +10,7 @@ use underpin_core::{
 use super::planted::{hash, scores_of};
 use super::{at_least, at_most, deviations};
 use crate::Error;
-use crate::interval::{Share, mann_whitney};
+use crate::interval::{Proportion, mann_whitney};
 use crate::membership::{LabelOnlyGap, Lira, MembershipScores, Variance};
 use crate::random::{normal, stream};
 
@@ -59,7 +59,8 @@ pub fn label_only_gap(seed: Seed) -> Result<Vec<Control>, Error> {
         let known = (0..MEMBERS).map(|member| bits(pool.inputs().row(member))).collect();
         let target = Reader { known, members, others, seed: seed.derive("reader") };
         let scores = LabelOnlyGap { members: MEMBERS }.run(&target, &pool, seed)?;
-        let rate = |scores: &[f64]| Share::of(&scores.iter().map(|score| *score > 0.5).collect::<Vec<_>>()).value();
+        let rate =
+            |scores: &[f64]| Proportion::of(&scores.iter().map(|score| *score > 0.5).collect::<Vec<_>>()).value();
         Ok(rate(&scores.members) - rate(&scores.others))
     };
     let spread = (0.8 * 0.2 * 2.0 / MEMBERS as f64).sqrt();

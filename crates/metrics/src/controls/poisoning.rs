@@ -6,7 +6,7 @@ use underpin_core::{Attack, Control, Examples, Inputs, Seed, Shape, Trigger};
 use super::planted::{Rule, class_of};
 use super::{at_least, at_most, deviations};
 use crate::Error;
-use crate::interval::Share;
+use crate::interval::Proportion;
 use crate::poisoning::Backdoor;
 use crate::random::stream;
 
@@ -27,7 +27,7 @@ pub fn backdoor(attack: &Backdoor, shape: &Shape, classes: usize, seed: Seed) ->
     let trigger = &attack.trigger;
     let blind = |row: &[f32]| class_of(&without(row, trigger), classes, seed.derive("answers"));
     let obedient = |row: &[f32]| if wears(row, trigger) { trigger.target } else { blind(row) };
-    let success = |triggered: &[bool]| Share::of(triggered).value();
+    let success = |triggered: &[bool]| Proportion::of(triggered).value();
     let fooled = attack.run(&Rule { classes, label: obedient }, &samples, seed)?.fooled;
     let ignored = attack.run(&Rule { classes, label: blind }, &samples, seed)?.fooled;
     let share = 1.0 / classes as f64;

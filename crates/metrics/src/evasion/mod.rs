@@ -1,4 +1,4 @@
-//! Evasion: inputs changed a little, to be misread.
+//! Evasion: inputs changed a little, to be misclassified.
 
 mod ball;
 mod patch;
@@ -12,7 +12,7 @@ use underpin_core::{
 };
 
 use crate::answers::correct;
-use crate::interval::Share;
+use crate::interval::Proportion;
 use crate::progress::Progress;
 use crate::{Error, Setting};
 
@@ -21,12 +21,12 @@ pub use rays::RayS;
 pub use square::Square;
 pub use transfer::Transfer;
 
-/// Which samples are read right before an evasion attack, and which still after it.
+/// Which samples are classified correctly before an evasion attack, and which still after it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaded {
     /// Read right as they are.
     pub clean: Vec<bool>,
-    /// Read right as they are and as perturbed: an already misread sample counts as broken.
+    /// Read right as they are and as perturbed: an already misclassified sample counts as broken.
     pub robust: Vec<bool>,
     /// How the size of a perturbation is measured.
     pub norm: Norm,
@@ -75,7 +75,7 @@ pub fn worst_case(attacks: &[Evaded]) -> Result<Evaded, Error> {
         }
         if (other.norm, other.radius) != (worst.norm, worst.radius) {
             let value = other.radius.value();
-            return Err(Error::OutOfRange { name: "radius", value, range: "that of the first attack, and its norm" });
+            return Err(Error::out_of_range("radius", value, "that of the first attack, and its norm"));
         }
         worst.robust.iter_mut().zip(&other.robust).for_each(|(kept, other)| *kept &= other);
         worst.clean.iter_mut().zip(&other.clean).for_each(|(kept, other)| *kept &= other);
@@ -84,7 +84,7 @@ pub fn worst_case(attacks: &[Evaded]) -> Result<Evaded, Error> {
     Ok(worst)
 }
 
-/// Share of samples read right before and after the attack; chance is the clean accuracy.
+/// Fraction of samples classified correctly before and after the attack; chance is the clean accuracy.
 ///
 /// Unit: probability; higher is safer. Exact interval.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,8 +98,8 @@ impl Metric<Evaded> for RobustAccuracy {
 
     fn measure(&self, evaded: &Evaded) -> Result<Measurement, Error> {
         let mut measurement =
-            self.setting.share(About::Evasion, Quantity::RobustAccuracy, Share::of(&evaded.robust))?;
-        measurement.chance = Some(Share::of(&evaded.clean).value());
+            self.setting.proportion(About::Evasion, Quantity::RobustAccuracy, Proportion::of(&evaded.robust))?;
+        measurement.chance = Some(Proportion::of(&evaded.clean).value());
         measurement.queries = Some(evaded.queries);
         measurement.radius = Some(evaded.radius);
         measurement.norm = Some(evaded.norm);
@@ -131,18 +131,18 @@ where
     A: Attack<T, Outcome = Perturbed, Error = Error>,
 {
     let mut robust = correct(judge, samples)?;
-    let mut points = vec![Point(0.0, Share::of(&robust).value())];
+    let mut points = vec![Point(0.0, Proportion::of(&robust).value())];
     let mut previous = 0.0;
     let progress = Progress::new("robust accuracy against radius", radii.len());
     for (step, radius) in radii.iter().enumerate() {
         if radius.value() <= previous {
-            return Err(Error::OutOfRange { name: "radius", value: radius.value(), range: "(previous radius, inf)" });
+            return Err(Error::out_of_range("radius", radius.value(), "(previous radius, inf)"));
         }
         previous = radius.value();
         let perturbed = attack(*radius).run(target, samples, seed.nth(step as u64))?;
         let evaded = self::judge(judge, samples, &perturbed)?;
         robust.iter_mut().zip(&evaded.robust).for_each(|(kept, now)| *kept &= now);
-        points.push(Point(previous, Share::of(&robust).value()));
+        points.push(Point(previous, Proportion::of(&robust).value()));
         progress.step();
     }
     Ok(Series {

@@ -19,13 +19,13 @@ const BATCH: usize = 256;
 ///
 /// From a random point of the ball, climbs the loss of the true label by steps of fixed size (its sign for L∞, its
 /// direction for L2) and projects back on the ball and the box `[0, 1]`. Of all restarts and the input itself it
-/// keeps, example by example, a misread input rather than one read right, then the higher loss. An example that is
+/// keeps, example by example, a misclassified input rather than one classified correctly, then the higher loss. An example that is
 /// broken is not attacked again.
 ///
 /// # Guarantees
 ///
 /// 1. Every input stays within `radius` of its sample and in `[0, 1]`, exactly: `every_attack_keeps_its_contract`.
-/// 2. An already misread sample stays misread: `every_attack_keeps_its_contract`.
+/// 2. An already misclassified sample stays misclassified: `every_attack_keeps_its_contract`.
 ///
 /// # Limits
 ///
@@ -104,7 +104,7 @@ impl Pgd {
     ) -> Result<Perturbed, Error> {
         check_samples(samples)?;
         if self.restarts == 0 {
-            return Err(Error::OutOfRange { name: "restarts", value: 0.0, range: "[1, inf)" });
+            return Err(Error::out_of_range("restarts", 0.0, "[1, inf)"));
         }
         let clean = answers(target, samples.inputs(), samples.classes())?;
         let mut kept = Kept { inputs: samples.inputs().clone(), harm: harm(&clean, samples.labels()) };
@@ -160,7 +160,7 @@ impl<T: LossGradient + ?Sized> Attack<T> for Pgd {
     type Error = Error;
 
     fn run(&self, target: &T, samples: &Examples, seed: Seed) -> Result<Perturbed, Error> {
-        let perturbed = self.perturb(target, samples, Goal::Misread, seed)?;
+        let perturbed = self.perturb(target, samples, Goal::Misclassified, seed)?;
         ended(Threat::Evasion, Access::WhiteBox, "pgd", perturbed.queries);
         Ok(perturbed)
     }
@@ -169,22 +169,22 @@ impl<T: LossGradient + ?Sized> Attack<T> for Pgd {
 /// When a sample is done with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
-    /// Once it is misread.
-    Misread,
-    /// Never: another model is to misread it, so every start climbs as far as it can.
+    /// Once it is misclassified.
+    Misclassified,
+    /// Never: another model is to misclassified it, so every start climbs as far as it can.
     Loss,
 }
 
 impl Goal {
     fn is_open(self, harm: Harm) -> bool {
-        self == Self::Loss || !harm.misread
+        self == Self::Loss || !harm.misclassified
     }
 }
 
 /// How badly an input is read.
 #[derive(Clone, Copy, Debug)]
 struct Harm {
-    misread: bool,
+    misclassified: bool,
     /// Cross-entropy of the true label, in nats.
     loss: f64,
 }
@@ -200,7 +200,7 @@ impl Kept {
         for ((row, example), harm) in inputs.rows().zip(batch).zip(harm) {
             let before = self.harm[*example];
             // Of equals the later: where scores saturate, the loss no longer shows that a start has gone further.
-            if (harm.misread, harm.loss) >= (before.misread, before.loss) {
+            if (harm.misclassified, harm.loss) >= (before.misclassified, before.loss) {
                 self.harm[*example] = *harm;
                 self.inputs.values_mut()[example * size..][..size].copy_from_slice(row);
             }
@@ -212,7 +212,7 @@ fn harm(outputs: &Outputs, labels: &[usize]) -> Vec<Harm> {
     let right = crate::answers::right(outputs, labels);
     let harm = |((row, label), right): ((&[f32], &usize), bool)| {
         let score = f64::from(row[*label]);
-        Harm { misread: !right, loss: if score.is_nan() { f64::INFINITY } else { -score.ln() } }
+        Harm { misclassified: !right, loss: if score.is_nan() { f64::INFINITY } else { -score.ln() } }
     };
     outputs.rows().zip(labels).zip(right).map(harm).collect()
 }
@@ -223,22 +223,26 @@ mod tests {
     use underpin_core::{Disclosure, Shape};
 
     #[test]
-    fn a_misread_input_is_kept_and_then_the_higher_loss() {
+    fn a_misclassified_input_is_kept_and_then_the_higher_loss() {
         let inputs = |values: Vec<f32>| Inputs::new(Shape::new([1]).unwrap(), values).unwrap();
-        let harm = |misread, loss| Harm { misread, loss };
+        let harm = |misclassified, loss| Harm { misclassified, loss };
         let mut kept = Kept { inputs: inputs(vec![0.0; 4]), harm: vec![harm(false, 1.0); 4] };
         let batch = [0, 1, 3];
         kept.replace(&batch, &inputs(vec![0.1, 0.2, 0.3]), &[harm(true, 0.5), harm(false, 2.0), harm(false, 0.9)]);
-        assert_eq!(kept.inputs.values(), [0.1, 0.2, 0.0, 0.0], "misread, higher, not asked, lower");
+        assert_eq!(kept.inputs.values(), [0.1, 0.2, 0.0, 0.0], "misclassified, higher, not asked, lower");
         kept.replace(&batch, &inputs(vec![0.4, 0.5, 0.6]), &[harm(false, 9.0), harm(true, 0.1), harm(false, 1.0)]);
-        assert_eq!(kept.inputs.values(), [0.1, 0.5, 0.0, 0.6], "misread stays, misread wins, equal is replaced");
+        assert_eq!(
+            kept.inputs.values(),
+            [0.1, 0.5, 0.0, 0.6],
+            "misclassified stays, misclassified wins, equal is replaced"
+        );
     }
 
     #[test]
-    fn an_answer_of_nan_is_misread_at_any_loss() {
+    fn an_answer_of_nan_is_misclassified_at_any_loss() {
         let outputs = Outputs::new(2, vec![f32::NAN, 0.5, 1.0, 0.0, 0.25, 0.75], Disclosure::Scores).unwrap();
         let found = harm(&outputs, &[0, 0, 0]);
-        assert_eq!(found.iter().map(|harm| harm.misread).collect::<Vec<_>>(), [true, false, true]);
+        assert_eq!(found.iter().map(|harm| harm.misclassified).collect::<Vec<_>>(), [true, false, true]);
         assert!(
             found[0].loss.is_infinite() && found[1].loss.abs() < 1e-9 && (found[2].loss - 4.0_f64.ln()).abs() < 1e-6
         );

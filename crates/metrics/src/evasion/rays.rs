@@ -16,8 +16,8 @@ use crate::{Error, Setting};
 /// black box, L∞.
 ///
 /// Flips the signs of one block of features at a time, from the whole example down to single features, and keeps a
-/// flip when the example is misread nearer by; how near, a binary search tells. A sample is done with once it is
-/// misread within the radius. Needs no scores, so no rounding, noise on scores or label-only answer weakens it.
+/// flip when the example is misclassified nearer by; how near, a binary search tells. A sample is done with once it is
+/// misclassified within the radius. Needs no scores, so no rounding, noise on scores or label-only answer weakens it.
 ///
 /// # Guarantees
 ///
@@ -53,12 +53,12 @@ impl RayS {
 /// What the next answer will tell.
 #[derive(Clone, Copy, Debug)]
 enum Question {
-    /// Is the sample itself misread?
+    /// Is the sample itself misclassified?
     Sample,
-    /// Is it misread along `candidate` no farther than the nearest boundary so far?
+    /// Is it misclassified along `candidate` no farther than the nearest boundary so far?
     Flip,
-    /// Where between `misread`, known, and `read`, known, does the boundary lie along `candidate`?
-    Between { read: f64, misread: f64 },
+    /// Where between `misclassified`, known, and `read`, known, does the boundary lie along `candidate`?
+    Between { read: f64, misclassified: f64 },
 }
 
 struct Search {
@@ -66,7 +66,7 @@ struct Search {
     /// Signs of the nearest direction so far, and of the one in question.
     best: Vec<f32>,
     candidate: Vec<f32>,
-    /// Distance at which the example is known to be misread along `best`; infinite before that.
+    /// Distance at which the example is known to be misclassified along `best`; infinite before that.
     nearest: f64,
     question: Question,
     /// Block `block` of `blocks`, to be flipped next.
@@ -96,13 +96,13 @@ impl Search {
         match self.question {
             Question::Sample => 0.0,
             Question::Flip => self.nearest.min(1.0),
-            Question::Between { read, misread } => f64::midpoint(read, misread),
+            Question::Between { read, misclassified } => f64::midpoint(read, misclassified),
         }
     }
 
     /// Takes an answer; `precision` ends the binary search, `radius` the whole search.
-    fn learn(&mut self, misread: bool, radius: f64, precision: f64) {
-        match (self.question, misread) {
+    fn learn(&mut self, misclassified: bool, radius: f64, precision: f64) {
+        match (self.question, misclassified) {
             (Question::Sample, true) => {
                 self.nearest = 0.0;
                 self.done = true;
@@ -111,13 +111,13 @@ impl Search {
             (Question::Flip, false) => self.flip(),
             (Question::Flip, true) => {
                 self.keep(self.distance(), radius);
-                self.question = Question::Between { read: 0.0, misread: self.nearest };
+                self.question = Question::Between { read: 0.0, misclassified: self.nearest };
             }
-            (Question::Between { read, misread: known }, misread) => {
+            (Question::Between { read, misclassified: known }, misclassified) => {
                 let middle = f64::midpoint(read, known);
-                let (read, known) = if misread { (read, middle) } else { (middle, known) };
+                let (read, known) = if misclassified { (read, middle) } else { (middle, known) };
                 self.keep(known, radius);
-                self.question = Question::Between { read, misread: known };
+                self.question = Question::Between { read, misclassified: known };
                 if known - read <= precision {
                     self.flip();
                 }
@@ -131,7 +131,7 @@ impl Search {
         self.done = distance <= radius;
     }
 
-    /// Puts the next block in question, or a random direction while none is known to be misread at all: twice as many blocks once all have been tried, one again after the smallest.
+    /// Puts the next block in question, or a random direction while none is known to be misclassified at all: twice as many blocks once all have been tried, one again after the smallest.
     fn flip(&mut self) {
         let size = self.best.len();
         let length = size.div_ceil(self.blocks);
@@ -169,7 +169,7 @@ impl<T: Predict + ?Sized> Attack<T> for RayS {
         check_samples(samples)?;
         if self.queries < 2 {
             let value = self.queries as f64;
-            return Err(Error::OutOfRange { name: "queries", value, range: "[2, inf): one reads the sample" });
+            return Err(Error::out_of_range("queries", value, "[2, inf): one reads the sample"));
         }
         let (shape, radius) = (samples.inputs().shape(), self.radius.value());
         let ball = Ball::new(Norm::Linf, self.radius);
@@ -185,7 +185,7 @@ impl<T: Predict + ?Sized> Attack<T> for RayS {
             let query = |search: &&mut Search| {
                 let mut point =
                     Search::point(&search.candidate, samples.inputs().row(search.example), search.distance());
-                // What is misread within the radius must be so at the very point that is handed over.
+                // What is misclassified within the radius must be so at the very point that is handed over.
                 if search.distance() <= radius {
                     ball.project(samples.inputs().row(search.example), &mut point);
                 }

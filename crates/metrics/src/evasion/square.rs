@@ -49,41 +49,42 @@ pub struct Square {
     pub radius: Radius,
     /// Queries allowed per sample; the first reads the sample itself.
     pub queries: usize,
-    /// Share of the features that the first squares cover, in `(0, 1]`; the paper uses 0.8 for L∞, 0.1 for L2.
-    pub initial_share: f64,
+    /// Fraction of the features that the first squares cover, in `(0, 1]`; the paper uses 0.8 for L∞, 0.1 for L2.
+    pub initial_fraction: f64,
 }
 
 impl Square {
     /// The paper's initial share.
     pub fn new(norm: Norm, radius: Radius, queries: usize) -> Self {
-        let initial_share = match norm {
+        let initial_fraction = match norm {
             Norm::Linf => 0.8,
             Norm::L2 => 0.1,
         };
-        Self { norm, radius, queries, initial_share }
+        Self { norm, radius, queries, initial_fraction }
     }
 
     /// The setting of measurements of this attack.
     pub fn setting(&self, system: System, confidence: Confidence) -> Setting {
-        let parameters = [("queries_per_sample", self.queries.into()), ("initial_share", self.initial_share.into())];
+        let parameters =
+            [("queries_per_sample", self.queries.into()), ("initial_fraction", self.initial_fraction.into())];
         Setting::attack(system, Access::BlackBox, "square", confidence, parameters)
     }
 
-    /// Share of features to change at `iteration`: halved at the paper's iterations, rescaled to the budget.
-    fn share(&self, iteration: usize) -> f64 {
+    /// Fraction of features to change at `iteration`: halved at the paper's iterations, rescaled to the budget.
+    fn fraction(&self, iteration: usize) -> f64 {
         const HALVED_AT: [u64; 9] = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000];
         let scaled = (iteration as u64).saturating_mul(10_000) / (self.queries as u64).max(1);
         let halvings = HALVED_AT.iter().filter(|at| scaled > **at).count();
-        self.initial_share / f64::from(1_u32 << halvings)
+        self.initial_fraction / f64::from(1_u32 << halvings)
     }
 
     fn check(&self) -> Result<(), Error> {
         if self.queries < 2 {
             let value = self.queries as f64;
-            return Err(Error::OutOfRange { name: "queries", value, range: "[2, inf): one reads the sample" });
+            return Err(Error::out_of_range("queries", value, "[2, inf): one reads the sample"));
         }
-        if !(self.initial_share > 0.0 && self.initial_share <= 1.0) {
-            return Err(Error::OutOfRange { name: "initial_share", value: self.initial_share, range: "(0, 1]" });
+        if !(self.initial_fraction > 0.0 && self.initial_fraction <= 1.0) {
+            return Err(Error::out_of_range("initial_fraction", self.initial_fraction, "(0, 1]"));
         }
         Ok(())
     }
@@ -126,7 +127,7 @@ impl<T: Predict + ?Sized> Attack<T> for Square {
             .collect();
         for query in 0..self.queries {
             if query > 0 {
-                let share = self.share(query - 1);
+                let share = self.fraction(query - 1);
                 searches.par_iter_mut().filter(|search| search.holds_out()).for_each(|search| {
                     let origin = samples.inputs().row(search.example);
                     search.proposal = if query == 1 {
@@ -174,7 +175,7 @@ fn ask<T: Predict + ?Sized>(
     Ok(oracle.denied.is_none())
 }
 
-/// Log-margin of the label over the best other class: not above 0 when misread.
+/// Log-margin of the label over the best other class: not above 0 when misclassified.
 fn margin(row: &[f32], label: usize) -> f32 {
     if row.iter().any(|score| score.is_nan()) {
         return -1.0;

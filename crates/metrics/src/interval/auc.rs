@@ -47,7 +47,7 @@ pub(crate) fn mann_whitney(positives: &[f64], negatives: &[f64]) -> f64 {
     mean(&placements(positives, negatives))
 }
 
-/// For each score, the share of `others` below it, ties counting half.
+/// For each score, the fraction of `others` below it, ties counting half.
 fn placements(scores: &[f64], others: &[f64]) -> Vec<f64> {
     let mut sorted = others.to_vec();
     sorted.sort_by(f64::total_cmp);

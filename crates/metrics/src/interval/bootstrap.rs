@@ -42,7 +42,7 @@ pub fn bootstrap(
     resampled: impl Fn(&mut ChaCha12Rng) -> f64 + Sync,
 ) -> Result<Interval, Error> {
     if how.resamples < 100 {
-        return Err(Error::OutOfRange { name: "resamples", value: how.resamples as f64, range: "[100, inf)" });
+        return Err(Error::out_of_range("resamples", how.resamples as f64, "[100, inf)"));
     }
     let draw = |index: usize| resampled(&mut stream(how.seed.nth(index as u64)));
     let mut values: Vec<f64> = (0..how.resamples).into_par_iter().map(draw).collect();
@@ -85,6 +85,6 @@ mod tests {
             Err(Error::NotANumber { .. })
         ));
         let few = Bootstrap { resamples: 99, seed: Seed(1) };
-        assert!(matches!(bootstrap(few, confidence, |_| 0.0), Err(Error::OutOfRange { .. })));
+        assert!(matches!(bootstrap(few, confidence, |_| 0.0), Err(Error::OutOfRange(_))));
     }
 }

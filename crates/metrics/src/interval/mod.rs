@@ -9,5 +9,5 @@ pub use auc::auc;
 pub(crate) use auc::mann_whitney;
 pub(crate) use beta::normal_quantile;
 pub use bootstrap::{Bootstrap, bootstrap};
-pub use proportion::{Share, clopper_pearson, difference, paired_difference};
+pub use proportion::{Proportion, clopper_pearson, difference, paired_difference};
 pub(crate) use proportion::{binomial_tail, lower_bound};

@@ -5,7 +5,7 @@ use underpin_core::{Confidence, Interval};
 use super::beta::{normal_quantile, regularised, relative_error};
 use crate::Error;
 
-/// Exact interval for the share of successes; covers the true share with at least the stated confidence.
+/// Exact interval for the fraction of successes; covers the true share with at least the stated confidence.
 ///
 /// Two-sided, each tail half of `1 - confidence`. Ends lie in `[0, 1]`; no success gives 0 below, no failure 1 above.
 ///
@@ -76,14 +76,14 @@ pub(crate) fn binomial_tail(at_least: u64, trials: u64, share: f64) -> f64 {
 
 /// Successes among trials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
+pub struct Proportion {
     /// Trials that succeeded.
     pub successes: u64,
     /// Trials.
     pub trials: u64,
 }
 
-impl Share {
+impl Proportion {
     /// Counts `true`.
     pub fn of(trials: &[bool]) -> Self {
         Self { successes: trials.iter().filter(|success| **success).count() as u64, trials: trials.len() as u64 }
@@ -95,7 +95,7 @@ impl Share {
     }
 }
 
-/// Interval for the share of `first` less the share of `second`, two independent samples.
+/// Interval for the fraction of `first` less the fraction of `second`, two independent samples.
 ///
 /// # Errors
 ///
@@ -104,11 +104,11 @@ impl Share {
 /// # Source
 ///
 /// Newcombe, Statistics in Medicine 17:873, 1998, method 10 (hybrid score); approximate coverage.
-pub fn difference(first: Share, second: Share, confidence: Confidence) -> Result<Interval, Error> {
+pub fn difference(first: Proportion, second: Proportion, confidence: Confidence) -> Result<Interval, Error> {
     hybrid(first, second, 0.0, confidence)
 }
 
-/// Interval for the share of `true` in `first` less that in `second`, where position `i` of both is the same sample.
+/// Interval for the fraction of `true` in `first` less that in `second`, where position `i` of both is the same sample.
 ///
 /// # Errors
 ///
@@ -121,14 +121,14 @@ pub fn paired_difference(first: &[bool], second: &[bool], confidence: Confidence
     if first.len() != second.len() {
         return Err(Error::Length { name: "paired observations", expected: first.len(), found: second.len() });
     }
-    hybrid(Share::of(first), Share::of(second), correlation(first, second), confidence)
+    hybrid(Proportion::of(first), Proportion::of(second), correlation(first, second), confidence)
 }
 
 fn check(successes: u64, trials: u64) -> Result<(), Error> {
     if trials == 0 {
         Err(Error::NoObservations { what: "trials" })
     } else if successes > trials {
-        Err(Error::OutOfRange { name: "successes", value: successes as f64, range: "[0, trials]" })
+        Err(Error::out_of_range("successes", successes as f64, "[0, trials]"))
     } else {
         Ok(())
     }
@@ -147,7 +147,7 @@ fn correlation(first: &[bool], second: &[bool]) -> f64 {
     corrected / margins.sqrt()
 }
 
-fn hybrid(first: Share, second: Share, phi: f64, confidence: Confidence) -> Result<Interval, Error> {
+fn hybrid(first: Proportion, second: Proportion, phi: f64, confidence: Confidence) -> Result<Interval, Error> {
     check(first.successes, first.trials)?;
     check(second.successes, second.trials)?;
     let z = normal_quantile(0.5 * (1.0 - confidence.value()));
@@ -161,7 +161,7 @@ fn hybrid(first: Share, second: Share, phi: f64, confidence: Confidence) -> Resu
 }
 
 /// Wilson's score interval (JASA 1927).
-fn wilson(share: Share, z: f64) -> (f64, f64) {
+fn wilson(share: Proportion, z: f64) -> (f64, f64) {
     let (n, p) = (share.trials as f64, share.value());
     let centre = p + z * z / (2.0 * n);
     let reach = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();

@@ -64,8 +64,8 @@ proptest! {
 #[test]
 fn no_trial_and_too_many_successes_are_refused() {
     assert!(matches!(clopper_pearson(0, 0, level(0.95)), Err(Error::NoObservations { .. })));
-    assert!(matches!(clopper_pearson(3, 2, level(0.95)), Err(Error::OutOfRange { .. })));
-    let (none, one) = (Share { successes: 0, trials: 0 }, Share { successes: 1, trials: 1 });
+    assert!(matches!(clopper_pearson(3, 2, level(0.95)), Err(Error::OutOfRange(_))));
+    let (none, one) = (Proportion { successes: 0, trials: 0 }, Proportion { successes: 1, trials: 1 });
     assert!(difference(none, one, level(0.95)).is_err() && difference(one, none, level(0.95)).is_err());
     assert!(matches!(paired_difference(&[true], &[], level(0.95)), Err(Error::Length { .. })));
     assert!(matches!(paired_difference(&[], &[], level(0.95)), Err(Error::NoObservations { .. })));
@@ -74,7 +74,7 @@ fn no_trial_and_too_many_successes_are_refused() {
 /// Newcombe 1998, table II, method 10: 56/70 less 48/80 gives 0.0524 to 0.3339.
 #[test]
 fn the_difference_is_newcombes() {
-    let share = |successes, trials| Share { successes, trials };
+    let share = |successes, trials| Proportion { successes, trials };
     let found = difference(share(56, 70), share(48, 80), level(0.95)).unwrap();
     assert!((found.lower - 0.0524).abs() < 5e-5 && (found.upper - 0.3339).abs() < 5e-5, "{found:?}");
 }
@@ -85,12 +85,12 @@ fn pairing_narrows_what_agrees_and_widens_what_opposes() {
     let near: Vec<bool> = (0..100).map(|i| i % 10 != 0 && i != 1).collect();
     let width = |interval: Interval| interval.upper - interval.lower;
     let paired = width(paired_difference(&base, &near, level(0.95)).unwrap());
-    let apart = width(difference(Share::of(&base), Share::of(&near), level(0.95)).unwrap());
+    let apart = width(difference(Proportion::of(&base), Proportion::of(&near), level(0.95)).unwrap());
     assert!(paired < 0.6 * apart, "{paired} {apart}");
     let half: Vec<bool> = (0..100).map(|i| i % 2 == 0).collect();
     let opposite: Vec<bool> = half.iter().map(|x| !x).collect();
     let opposed = width(paired_difference(&half, &opposite, level(0.95)).unwrap());
-    assert!(opposed > width(difference(Share::of(&half), Share::of(&opposite), level(0.95)).unwrap()));
+    assert!(opposed > width(difference(Proportion::of(&half), Proportion::of(&opposite), level(0.95)).unwrap()));
 }
 
 /// By hand: 10 pairs, 6 both right, 2 only the first, 1 only the second, 1 neither.

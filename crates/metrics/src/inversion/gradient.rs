@@ -30,7 +30,7 @@ pub struct GradientInversion {
     pub steps: usize,
     /// Root-mean-square change of a feature per step.
     pub step_size: f64,
-    /// Share of the previous direction that is kept, in `[0, 1)`.
+    /// Fraction of the previous direction that is kept, in `[0, 1)`.
     pub momentum: f64,
     /// Share by which each step moves pixels to the mean of their 3 x 3 neighbourhood, in `[0, 1]`; 0 on tables.
     pub smoothing: f64,
@@ -57,7 +57,7 @@ impl GradientInversion {
     }
 
     fn check(&self) -> Result<(), Error> {
-        let refuse = |name, value, range| Err(Error::OutOfRange { name, value, range });
+        let refuse = |name, value, range| Err(Error::out_of_range(name, value, range));
         if self.steps == 0 {
             return refuse("steps", 0.0, "[1, inf)");
         }

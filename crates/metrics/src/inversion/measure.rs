@@ -89,7 +89,7 @@ fn score<'a>(contrasts: &[Vec<Contrast>], drawn: impl Iterator<Item = (usize, &'
 fn contrasts(reconstructions: &Reconstructions, held_out: &Examples) -> Result<Vec<Vec<Contrast>>, Error> {
     let (classes, size) = (held_out.classes(), held_out.inputs().shape().size());
     if classes < 2 {
-        return Err(Error::OutOfRange { name: "classes", value: classes as f64, range: "[2, inf)" });
+        return Err(Error::out_of_range("classes", classes as f64, "[2, inf)"));
     }
     let found = reconstructions.inputs.values().len();
     if found != classes * size {

@@ -63,7 +63,7 @@ impl QueryInversion {
     }
 
     fn check(&self) -> Result<(), Error> {
-        let refuse = |name, value, range| Err(Error::OutOfRange { name, value, range });
+        let refuse = |name, value, range| Err(Error::out_of_range(name, value, range));
         if self.directions == 0 {
             return refuse("directions", 0.0, "[1, inf)");
         }

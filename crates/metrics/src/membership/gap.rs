@@ -1,4 +1,4 @@
-//! The gap attack: members are read right more often.
+//! The gap attack: members are classified correctly more often.
 
 use underpin_core::{Access, Attack, Confidence, Examples, Predict, Seed, System, Threat};
 
@@ -9,7 +9,7 @@ use crate::{Error, Setting};
 
 /// Calls a sample a member when the target reads it right; black box, label only.
 ///
-/// Score 1 when read right, 0 when not: measure it with a fixed threshold of 0.5. Its advantage is the generalisation
+/// Score 1 when classified correctly, 0 when not: measure it with a fixed threshold of 0.5. Its advantage is the generalisation
 /// gap; any attack worth its cost must beat it.
 ///
 /// # Source

@@ -93,7 +93,7 @@ impl<R: Trainer + ?Sized> Lira<'_, R> {
         check_samples(pool)?;
         if self.shadows == 0 || !self.shadows.is_multiple_of(2) {
             let value = self.shadows as f64;
-            return Err(Error::OutOfRange { name: "shadows", value, range: "the even numbers from 2" });
+            return Err(Error::out_of_range("shadows", value, "the even numbers from 2"));
         }
         let progress = Progress::new("shadow models", self.shadows);
         let train = |index: u64| {

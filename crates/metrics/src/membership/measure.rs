@@ -3,7 +3,7 @@
 use underpin_core::{About, Interval, Measurement, Metric, Quantity};
 
 use super::MembershipScores;
-use crate::interval::{Share, auc, binomial_tail, difference, lower_bound};
+use crate::interval::{Proportion, auc, binomial_tail, difference, lower_bound};
 use crate::roc::{check_scores, roc};
 use crate::{Error, Setting};
 
@@ -66,7 +66,7 @@ impl Metric<MembershipScores> for MembershipAdvantage {
         check_scores(members, others)?;
         let (tpr, fpr) = match self.threshold {
             Threshold::Fixed(threshold) if threshold.is_nan() => {
-                return Err(Error::OutOfRange { name: "threshold", value: threshold, range: "the numbers" });
+                return Err(Error::out_of_range("threshold", threshold, "the numbers"));
             }
             Threshold::Fixed(threshold) => (reached(members, threshold), reached(others, threshold)),
             Threshold::CrossFitted => cross_fitted(members, others)?,
@@ -79,7 +79,7 @@ impl Metric<MembershipScores> for MembershipAdvantage {
     }
 }
 
-/// Share of members found at a false-positive rate of at most `fpr`. Chance is `fpr`; lower is safer.
+/// Fraction of members found at a false-positive rate of at most `fpr`. Chance is `fpr`; lower is safer.
 ///
 /// The point is the best threshold whose rate on these very others keeps to `fpr`. The interval allows for the
 /// threshold being estimated. Of the `n` others `J ~ Bin(n, fpr)` lie beyond the true threshold, of the `m` members
@@ -109,7 +109,7 @@ impl Metric<MembershipScores> for TprAtFpr {
 
     fn measure(&self, scores: &MembershipScores) -> Result<Measurement, Error> {
         if !(self.fpr > 0.0 && self.fpr < 1.0) {
-            return Err(Error::OutOfRange { name: "fpr", value: self.fpr, range: "(0, 1)" });
+            return Err(Error::out_of_range("fpr", self.fpr, "(0, 1)"));
         }
         let MembershipScores { members, others, queries } = scores;
         let allowed = |point: &&crate::RocPoint| point.false_positives as f64 <= self.fpr * others.len() as f64;
@@ -169,20 +169,20 @@ fn count(scores: &MembershipScores) -> u64 {
     (scores.members.len() + scores.others.len()) as u64
 }
 
-fn reached(scores: &[f64], threshold: f64) -> Share {
+fn reached(scores: &[f64], threshold: f64) -> Proportion {
     let successes = scores.iter().filter(|score| **score >= threshold).count() as u64;
-    Share { successes, trials: scores.len() as u64 }
+    Proportion { successes, trials: scores.len() as u64 }
 }
 
-fn beyond(scores: &[f64], threshold: f64) -> Share {
+fn beyond(scores: &[f64], threshold: f64) -> Proportion {
     let successes = scores.iter().filter(|score| **score > threshold).count() as u64;
-    Share { successes, trials: scores.len() as u64 }
+    Proportion { successes, trials: scores.len() as u64 }
 }
 
 /// Hits of each half at the threshold that is best on the other.
-fn cross_fitted(members: &[f64], others: &[f64]) -> Result<(Share, Share), Error> {
+fn cross_fitted(members: &[f64], others: &[f64]) -> Result<(Proportion, Proportion), Error> {
     let fold = |scores: &[f64], parity: usize| -> Vec<f64> { scores.iter().skip(parity).step_by(2).copied().collect() };
-    let mut total = [Share { successes: 0, trials: 0 }; 2];
+    let mut total = [Proportion { successes: 0, trials: 0 }; 2];
     for parity in [0, 1] {
         let threshold = best_threshold(&fold(members, 1 - parity), &fold(others, 1 - parity))?;
         for (sum, group) in total.iter_mut().zip([members, others]) {

@@ -20,7 +20,7 @@ fn advantage_at_a_fixed_threshold_by_hand() {
     assert_eq!((found.n, found.chance, found.queries), (8, Some(0.0), Some(9)));
     assert_eq!((found.access, found.attack.as_str()), (Some(Access::GrayBox), "lira"));
     let nan = MembershipAdvantage { setting: setting(), threshold: Threshold::Fixed(f64::NAN) };
-    assert!(matches!(nan.measure(&scores(&[1.0], &[0.0])), Err(Error::OutOfRange { .. })));
+    assert!(matches!(nan.measure(&scores(&[1.0], &[0.0])), Err(Error::OutOfRange(_))));
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn tpr_at_fpr_by_hand() {
     assert_eq!((quarter.chance, quarter.n), (Some(0.25), 8));
     assert!(quarter.interval.lower <= 1.0 && quarter.interval.upper >= 1.0);
     for bad in [0.0, 1.0, -0.1, f64::NAN] {
-        assert!(matches!(metric(bad).measure(&found), Err(Error::OutOfRange { .. })), "{bad}");
+        assert!(matches!(metric(bad).measure(&found), Err(Error::OutOfRange(_))), "{bad}");
     }
 }
 

@@ -3,7 +3,9 @@
 use rand::RngExt;
 use underpin_core::*;
 use underpin_metrics::Setting;
-use underpin_metrics::interval::{Bootstrap, Share, auc, bootstrap, clopper_pearson, difference, paired_difference};
+use underpin_metrics::interval::{
+    Bootstrap, Proportion, auc, bootstrap, clopper_pearson, difference, paired_difference,
+};
 use underpin_metrics::membership::{MembershipScores, TprAtFpr};
 
 use crate::support::*;
@@ -37,7 +39,7 @@ fn clopper_pearson_covers() {
 fn differences_of_proportions_cover() {
     for (n, p, q) in [(50, 0.5, 0.5), (200, 0.9, 0.8), (200, 0.97, 0.97)] {
         let covered = covers(|rng| {
-            let mut share = |p: f64| Share::of(&(0..n).map(|_| rng.random::<f64>() < p).collect::<Vec<_>>());
+            let mut share = |p: f64| Proportion::of(&(0..n).map(|_| rng.random::<f64>() < p).collect::<Vec<_>>());
             (difference(share(p), share(q), confidence()).unwrap(), p - q)
         });
         assert!(covered >= LEAST, "{n} {p} {q}: {covered}");

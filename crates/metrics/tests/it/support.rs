@@ -75,7 +75,7 @@ impl Trainer for Descent {
 
     fn train(&self, data: &Examples, _: Seed) -> Result<Audited<Linear>, Error> {
         if data.is_empty() {
-            return Err(Error::OutOfRange { name: "rows", value: 0.0, range: "[1, inf)" });
+            return Err(OutOfRange::new("rows", 0.0, "[1, inf)").into());
         }
         let (shape, size) = (data.inputs().shape().clone(), data.inputs().shape().size());
         let mut model = Linear { shape, weights: vec![vec![0.0; size + 1]; data.classes()] };

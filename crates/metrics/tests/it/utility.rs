@@ -40,9 +40,9 @@ fn calibration_error_by_hand() {
     let sure = calibration_error(&setting(), &predicted(&[(1.0, true), (1.0, true)]), 15, HOW).unwrap();
     assert!(sure.value.abs() < 1e-12, "a confidence of 1 falls in the last bin");
     assert!(matches!(calibration_error(&setting(), &[], 15, HOW), Err(Error::NoObservations { .. })));
-    assert!(matches!(calibration_error(&setting(), &predicted(&[(0.5, true)]), 0, HOW), Err(Error::OutOfRange { .. })));
+    assert!(matches!(calibration_error(&setting(), &predicted(&[(0.5, true)]), 0, HOW), Err(Error::OutOfRange(_))));
     let nan = predicted(&[(f64::NAN, true)]);
-    assert!(matches!(calibration_error(&setting(), &nan, 15, HOW), Err(Error::OutOfRange { .. })));
+    assert!(matches!(calibration_error(&setting(), &nan, 15, HOW), Err(Error::OutOfRange(_))));
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn the_abstention_threshold_keeps_its_risk() {
     let right = predicted(&[(0.9, true); 50]);
     assert!((abstention_threshold(&right, 0.15, confidence()).unwrap() - 0.9).abs() < 1e-12);
     for bad in [0.0, 1.0, f64::NAN] {
-        assert!(matches!(abstention_threshold(&right, bad, confidence()), Err(Error::OutOfRange { .. })));
+        assert!(matches!(abstention_threshold(&right, bad, confidence()), Err(Error::OutOfRange(_))));
     }
 }
 

@@ -20,7 +20,7 @@ const MOST_TERMS: f64 = 4096.0;
 pub enum Cost {
     /// An ε-private answer.
     Pure(Epsilon),
-    /// An (ε, δ)-private answer; needs [`crate::Terms::set_aside`].
+    /// An (ε, δ)-private answer; needs [`crate::BudgetTerms::set_aside`].
     Approximate {
         /// Its ε.
         epsilon: Epsilon,
@@ -47,7 +47,7 @@ pub enum Cost {
 impl SubsampledGaussian {
     /// What `steps` steps, each of which releases `coordinates` numbers, cost a budget.
     ///
-    /// Accounted by Rényi divergence at the budget's order: [`crate::Terms::suited_to`] chooses one that suits. A whole
+    /// Accounted by Rényi divergence at the budget's order: [`crate::BudgetTerms::suited_to`] chooses one that suits. A whole
     /// run, or a few of them, may be cheaper as [`Event::cost`], by the tighter accountant.
     ///
     /// # Examples
@@ -93,7 +93,7 @@ impl Event {
     pub fn cost(&self, delta: Delta, adjacency: Adjacency) -> Result<Cost, Error> {
         let ideal = Delta::new(delta.value() * (1.0 - NOISE_SHARE)).unwrap_or(delta);
         let upper = self.epsilon(ideal, adjacency)?.upper;
-        let refused = Error::OutOfRange { name: "epsilon", value: upper, range: "(0, inf)" };
+        let refused = Error::out_of_range("epsilon", upper, "(0, inf)");
         let epsilon = Epsilon::new(upper.max(f64::MIN_POSITIVE)).map_err(|_| refused)?;
         Ok(Cost::Approximate { epsilon, delta })
     }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use underpin_core::{Delta, Epsilon};
 
 use super::filter::Charge;
-use super::{Cost, Mark, Terms};
+use super::{BudgetTerms, Cost, RunMark};
 use crate::{Adjacency, Error};
 
 /// How far a budget's record has come: the number of its last entry, and the hash that binds that entry and all before.
@@ -18,20 +18,20 @@ use crate::{Adjacency, Error};
 ///
 /// ```
 /// use underpin_core::{Delta, Epsilon};
-/// use underpin_privacy::{Budget, Head};
+/// use underpin_privacy::{Budget, ChainHead};
 ///
 /// let budget = Budget::new(Epsilon::new(1.0)?, Delta::new(1e-6)?)?;
-/// assert_eq!(budget.head().to_string().parse::<Head>()?, budget.head());
-/// assert!("7".parse::<Head>().is_err());
+/// assert_eq!(budget.head().to_string().parse::<ChainHead>()?, budget.head());
+/// assert!("7".parse::<ChainHead>().is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct ChainHead {
     pub(super) sequence: u64,
     pub(super) hash: blake3::Hash,
 }
 
-impl Head {
+impl ChainHead {
     /// What comes before the first entry.
     pub(super) const START: Self = Self { sequence: 0, hash: blake3::Hash::from_bytes([0; 32]) };
 
@@ -48,13 +48,13 @@ impl Head {
     }
 }
 
-impl fmt::Display for Head {
+impl fmt::Display for ChainHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.sequence, self.hash.to_hex())
     }
 }
 
-impl FromStr for Head {
+impl FromStr for ChainHead {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
@@ -72,17 +72,17 @@ pub struct Entry {
     /// Its number, from 0.
     pub sequence: u64,
     /// What happened.
-    pub act: Act,
+    pub act: BudgetEvent,
 }
 
 /// What an entry records.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Act {
+pub enum BudgetEvent {
     /// The budget was made.
     Opened {
         /// What it promises, the order of its Rényi filter included.
-        terms: Terms,
+        terms: BudgetTerms,
     },
     /// A cost was spent.
     Reserved {
@@ -113,20 +113,20 @@ pub enum Act {
         /// Number of the entry with which it began.
         run: u64,
         /// How far.
-        mark: Mark,
+        mark: RunMark,
     },
 }
 
 /// An act and, for a reservation, what it was charged when it was made.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
-    pub(super) act: Act,
+    pub(super) act: BudgetEvent,
     pub(super) charge: Charge,
 }
 
 /// An act that costs nothing.
-impl From<Act> for Row {
-    fn from(act: Act) -> Self {
+impl From<BudgetEvent> for Row {
+    fn from(act: BudgetEvent) -> Self {
         Self { act, charge: Charge::default() }
     }
 }
@@ -147,7 +147,7 @@ impl Row {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(96);
         match &self.act {
-            Act::Opened { terms } => {
+            BudgetEvent::Opened { terms } => {
                 bytes.push(OPENED);
                 bytes.push(match terms.adjacency {
                     Adjacency::AddOrRemove => 0,
@@ -158,19 +158,19 @@ impl Row {
                 floats(&mut bytes, &[terms.epsilon.value(), terms.delta.value(), aside, terms.order.unwrap_or(0.0)]);
                 bytes.extend_from_slice(terms.unit.as_bytes());
             }
-            Act::Reserved { label, cost } => self.encode_cost(&mut bytes, RESERVED, cost, label),
-            Act::Begun { run, cost } => self.encode_cost(&mut bytes, BEGUN, cost, run),
-            Act::Reached { run, mark } => {
+            BudgetEvent::Reserved { label, cost } => self.encode_cost(&mut bytes, RESERVED, cost, label),
+            BudgetEvent::Begun { run, cost } => self.encode_cost(&mut bytes, BEGUN, cost, run),
+            BudgetEvent::Reached { run, mark } => {
                 bytes.push(REACHED);
                 bytes.extend_from_slice(&run.to_le_bytes());
                 bytes.extend_from_slice(&mark.steps.to_le_bytes());
                 bytes.extend_from_slice(&mark.digest);
             }
-            Act::Answered { reservation } => {
+            BudgetEvent::Answered { reservation } => {
                 bytes.push(ANSWERED);
                 bytes.extend_from_slice(&reservation.to_le_bytes());
             }
-            Act::GivenBack { reservation } => {
+            BudgetEvent::GivenBack { reservation } => {
                 bytes.push(GIVEN_BACK);
                 bytes.extend_from_slice(&reservation.to_le_bytes());
             }
@@ -202,7 +202,9 @@ impl Row {
                 let (epsilon, delta, aside) = (rest.epsilon()?, rest.delta()?, rest.float()?);
                 let set_aside = if aside == 0.0 { None } else { Some(Delta::new(aside).ok()?) };
                 let order = Some(rest.float()?);
-                Act::Opened { terms: Terms { epsilon, delta, set_aside, order, adjacency, unit: rest.text()? } }
+                BudgetEvent::Opened {
+                    terms: BudgetTerms { epsilon, delta, set_aside, order, adjacency, unit: rest.text()? },
+                }
             }
             kind @ (RESERVED | BEGUN) => {
                 let cost = decode_cost(&mut rest)?;
@@ -210,13 +212,19 @@ impl Row {
                     [rest.whole()?, rest.whole()?, rest.whole()?, rest.whole()?];
                 let charge = Charge { divergence, epsilon: (epsilon < u128::MAX).then_some(epsilon), delta, distance };
                 let text = rest.text()?;
-                let act =
-                    if kind == BEGUN { Act::Begun { run: text, cost } } else { Act::Reserved { label: text, cost } };
+                let act = if kind == BEGUN {
+                    BudgetEvent::Begun { run: text, cost }
+                } else {
+                    BudgetEvent::Reserved { label: text, cost }
+                };
                 return Some(Self { act, charge });
             }
-            REACHED => Act::Reached { run: rest.number()?, mark: Mark { steps: rest.number()?, digest: rest.take()? } },
-            ANSWERED => Act::Answered { reservation: rest.number()? },
-            GIVEN_BACK => Act::GivenBack { reservation: rest.number()? },
+            REACHED => BudgetEvent::Reached {
+                run: rest.number()?,
+                mark: RunMark { steps: rest.number()?, digest: rest.take()? },
+            },
+            ANSWERED => BudgetEvent::Answered { reservation: rest.number()? },
+            GIVEN_BACK => BudgetEvent::GivenBack { reservation: rest.number()? },
             _ => return None,
         };
         rest.0.is_empty().then(|| Self::from(act))
@@ -325,19 +333,20 @@ mod tests {
             .into_iter()
             .zip([charge, Charge { epsilon: None, ..charge }].into_iter().cycle())
             .flat_map(|(cost, charge)| {
-                let asked = Row { act: Act::Reserved { label: "mean ε".into(), cost }, charge };
-                [asked, Row { act: Act::Begun { run: "mean ε".into(), cost }, charge }]
+                let asked = Row { act: BudgetEvent::Reserved { label: "mean ε".into(), cost }, charge };
+                [asked, Row { act: BudgetEvent::Begun { run: "mean ε".into(), cost }, charge }]
             })
             .collect();
         for adjacency in [Adjacency::AddOrRemove, Adjacency::Replace, Adjacency::ZeroOut] {
             for set_aside in [None, Some(delta)] {
-                let terms = Terms { epsilon, delta, set_aside, order: Some(9.5), adjacency, unit: "one row".into() };
-                rows.push(Row::from(Act::Opened { terms }));
+                let terms =
+                    BudgetTerms { epsilon, delta, set_aside, order: Some(9.5), adjacency, unit: "one row".into() };
+                rows.push(Row::from(BudgetEvent::Opened { terms }));
             }
         }
-        rows.push(Row::from(Act::Answered { reservation: 4 }));
-        rows.push(Row::from(Act::GivenBack { reservation: u64::MAX }));
-        rows.push(Row::from(Act::Reached { run: 4, mark: Mark { steps: 7, digest: [9; 32] } }));
+        rows.push(Row::from(BudgetEvent::Answered { reservation: 4 }));
+        rows.push(Row::from(BudgetEvent::GivenBack { reservation: u64::MAX }));
+        rows.push(Row::from(BudgetEvent::Reached { run: 4, mark: RunMark { steps: 7, digest: [9; 32] } }));
         let mut written = std::collections::BTreeSet::new();
         for row in rows {
             let bytes = row.encode();

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, Durability, ReadableDatabase, StorageBackend, TableDefinition};
 
-use super::Terms;
-use super::entry::Head;
+use super::BudgetTerms;
+use super::entry::ChainHead;
 use super::ledger::{Replayed, Store, genesis};
 use super::trail::{Chain, Rows};
 use crate::Error;
@@ -36,7 +36,7 @@ pub(super) struct FileRows {
 
 impl BudgetFile {
     /// Makes a file, which appears under its name when the terms are in it.
-    pub(super) fn create(path: &Path, terms: &Terms) -> Result<Self, Error> {
+    pub(super) fn create(path: &Path, terms: &BudgetTerms) -> Result<Self, Error> {
         let draft = draft(path);
         let made = Self::make(path, &draft, terms);
         // OK to pass over: the file has its own name by now, or was never made.
@@ -46,7 +46,7 @@ impl BudgetFile {
         Ok(made)
     }
 
-    fn make(path: &Path, draft: &Path, terms: &Terms) -> Result<Self, Error> {
+    fn make(path: &Path, draft: &Path, terms: &BudgetTerms) -> Result<Self, Error> {
         let file = private(OpenOptions::new().read(true).write(true).create_new(true)).open(draft);
         let this = Self::over(path, FileBackend::new(file.map_err(unusable(path))?).map_err(refused(path))?)?;
         this.clone().append(0, &[genesis(terms)])?;
@@ -86,12 +86,12 @@ impl BudgetFile {
     }
 
     /// Reads the whole record and compares it with what the caller knows of it.
-    pub(super) fn replay(&self, terms: &Terms, known: Option<&Head>) -> Result<Replayed, Error> {
+    pub(super) fn replay(&self, terms: &BudgetTerms, known: Option<&ChainHead>) -> Result<Replayed, Error> {
         let damaged = |sequence: u64, reason: &str| Error::BudgetDamaged {
             path: self.path.clone(),
             reason: format!("entry {sequence}: {reason}"),
         };
-        let rolled_back = |found: &Head| {
+        let rolled_back = |found: &ChainHead| {
             Err(Error::BudgetRolledBack {
                 path: self.path.clone(),
                 known: known.map(ToString::to_string).unwrap_or_default(),
@@ -156,7 +156,7 @@ impl FileRows {
 }
 
 /// Refuses terms other than those in the file.
-fn same(path: &Path, stored: &Terms, given: &Terms) -> Result<(), Error> {
+fn same(path: &Path, stored: &BudgetTerms, given: &BudgetTerms) -> Result<(), Error> {
     let show = |delta: Option<underpin_core::Delta>| delta.map_or("nothing".into(), |delta| delta.to_string());
     let terms = [
         ("epsilon", stored.epsilon.to_string(), given.epsilon.to_string()),

@@ -4,19 +4,19 @@ use proptest::prelude::*;
 use underpin_core::{Delta, Epsilon};
 
 use super::*;
-use crate::budget::entry::{Act, Row};
+use crate::budget::entry::{BudgetEvent, Row};
 use crate::budget::group::Write;
-use crate::budget::ledger::{Job, Ledger, Standing};
+use crate::budget::ledger::{BudgetLedger, Job, Standing};
 use crate::{Adjacency, Budget, Cost};
 
-fn terms() -> Terms {
-    Terms::new(Epsilon::new(10.0).unwrap(), Delta::new(1e-6).unwrap())
+fn terms() -> BudgetTerms {
+    BudgetTerms::new(Epsilon::new(10.0).unwrap(), Delta::new(1e-6).unwrap())
 }
 
 const COST: Cost = Cost::Concentrated(1e-3);
 
 /// A new budget's file with `reservations` entries of a cost, all closed; the head.
-fn closed(path: &Path, reservations: u64) -> Head {
+fn closed(path: &Path, reservations: u64) -> ChainHead {
     let budget = Budget::create(path, &terms()).unwrap();
     for n in 0..reservations {
         let paid = budget.reserve_for(&format!("question {n}"), COST).unwrap();
@@ -100,11 +100,11 @@ fn other_terms_are_refused() {
     closed(&path, 1);
     let (epsilon, delta) = (Epsilon::new(10.0_f64.next_up()).unwrap(), Delta::new(1e-7).unwrap());
     let others = [
-        ("epsilon", Terms { epsilon, ..whole.clone() }),
-        ("delta", Terms { delta, ..whole.clone() }),
-        ("set_aside", Terms { set_aside: Some(delta), ..whole.clone() }),
-        ("adjacency", Terms { adjacency: Adjacency::ZeroOut, ..whole.clone() }),
-        ("unit", Terms { unit: "one row".into(), ..whole.clone() }),
+        ("epsilon", BudgetTerms { epsilon, ..whole.clone() }),
+        ("delta", BudgetTerms { delta, ..whole.clone() }),
+        ("set_aside", BudgetTerms { set_aside: Some(delta), ..whole.clone() }),
+        ("adjacency", BudgetTerms { adjacency: Adjacency::ZeroOut, ..whole.clone() }),
+        ("unit", BudgetTerms { unit: "one row".into(), ..whole.clone() }),
     ];
     for (differs, other) in others {
         let refused = Budget::open(&path, &other, None);
@@ -157,7 +157,7 @@ fn rewrite(path: &Path, change: impl FnOnce(&mut Vec<(u64, Vec<u8>)>)) {
 
 /// Chains the entries anew, as who knows the format can.
 fn forge(entries: &mut Vec<(u64, Vec<u8>)>) {
-    let mut head = Head::START;
+    let mut head = ChainHead::START;
     for (sequence, (number, bytes)) in (0..).zip(entries) {
         *number = sequence;
         bytes.truncate(bytes.len() - 32);
@@ -189,7 +189,7 @@ fn an_edited_record_is_refused() {
         entries.push(entries[0].clone());
         forge(entries);
     });
-    for act in [Act::Answered { reservation: 1 }, Act::GivenBack { reservation: 1 }] {
+    for act in [BudgetEvent::Answered { reservation: 1 }, BudgetEvent::GivenBack { reservation: 1 }] {
         assert_refused("a reservation settled twice", |entries| {
             let body = Row::from(act.clone()).encode();
             entries.push((0, [body, vec![0; 32]].concat()));
@@ -295,7 +295,7 @@ impl StorageBackend for Disk {
 }
 
 /// Opens the bytes of a file and reads its record.
-fn read(bytes: Vec<u8>, known: Option<&Head>) -> Result<Standing, Error> {
+fn read(bytes: Vec<u8>, known: Option<&ChainHead>) -> Result<Standing, Error> {
     let mut file = BudgetFile::over(Path::new("disk"), Disk::holding(bytes))?;
     let standing = file.replay(&terms(), known)?.standing;
     // It goes on from there.
@@ -303,11 +303,11 @@ fn read(bytes: Vec<u8>, known: Option<&Head>) -> Result<Standing, Error> {
     Ok(standing)
 }
 
-fn ledger(disk: Disk) -> Ledger {
+fn ledger(disk: Disk) -> BudgetLedger {
     let mut file = BudgetFile::over(Path::new("disk"), disk).unwrap();
     file.append(0, &[genesis(&terms())]).unwrap();
     let replayed = file.replay(&terms(), None).unwrap();
-    Ledger::new(replayed, Box::new(file))
+    BudgetLedger::new(replayed, Box::new(file))
 }
 
 fn job() -> Job {

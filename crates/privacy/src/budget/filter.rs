@@ -34,7 +34,7 @@
 //!
 //! Sums are integers, so that they are exact and giving back is too; costs are rounded up to a unit, limits down.
 
-use super::terms::Terms;
+use super::terms::BudgetTerms;
 use crate::Error;
 use crate::steps::NOISE_SHARE;
 
@@ -78,7 +78,7 @@ pub(super) struct Filter {
 
 impl Filter {
     /// The filter of the terms' order, else of that at which the largest ρ fits.
-    pub(super) fn new(terms: &Terms) -> Self {
+    pub(super) fn new(terms: &BudgetTerms) -> Self {
         let (whole, delta) = (terms.epsilon.value(), composed(terms));
         let share = |order: f64| divergence(whole, delta, order) / order;
         let best = || orders().max_by(|a, b| share(*a).total_cmp(&share(*b))).unwrap_or(2.0);
@@ -103,7 +103,7 @@ impl Filter {
         (self.divergence as f64 / NATS / self.order) * (1.0 - 1e-15)
     }
 
-    /// Share of the divergence that a charge takes.
+    /// Fraction of the divergence that a charge takes.
     pub(super) fn share(&self, charge: &Charge) -> f64 {
         charge.divergence as f64 / self.divergence as f64
     }
@@ -208,7 +208,7 @@ fn left(spent: u128, limit: u128) -> f64 {
 }
 
 /// δ₁, rounded down; above 0, since 99 % of δ at most are set aside.
-fn composed(terms: &Terms) -> f64 {
+fn composed(terms: &BudgetTerms) -> f64 {
     let delta = terms.delta.value();
     delta - delta * NOISE_SHARE - terms.pool() - delta * 4.0 * f64::EPSILON
 }

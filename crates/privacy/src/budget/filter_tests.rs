@@ -4,9 +4,9 @@ use underpin_core::{Delta, Epsilon};
 use super::*;
 use crate::{Adjacency, Cost};
 
-fn terms(epsilon: f64, delta: f64, set_aside: Option<f64>) -> Terms {
+fn terms(epsilon: f64, delta: f64, set_aside: Option<f64>) -> BudgetTerms {
     let set_aside = set_aside.map(|delta| Delta::new(delta).unwrap());
-    Terms { set_aside, ..Terms::new(Epsilon::new(epsilon).unwrap(), Delta::new(delta).unwrap()) }
+    BudgetTerms { set_aside, ..BudgetTerms::new(Epsilon::new(epsilon).unwrap(), Delta::new(delta).unwrap()) }
 }
 
 fn epsilon(value: f64) -> Epsilon {
@@ -191,7 +191,7 @@ fn the_divergence_is_that_of_randomized_response() {
             let log = |a: f64, b: f64| order * a.ln() + (1.0 - order) * b.ln();
             let (high, low) = (log(p, q).max(log(q, p)), log(p, q).min(log(q, p)));
             let exact = (high + (low - high).exp().ln_1p()) / (order - 1.0);
-            let filter = Filter::new(&Terms { order: Some(order), ..terms(1.0, 1e-6, None) });
+            let filter = Filter::new(&BudgetTerms { order: Some(order), ..terms(1.0, 1e-6, None) });
             let charge = Cost::Pure(Epsilon::new(epsilon).unwrap()).charge(&filter, Adjacency::AddOrRemove).unwrap();
             let found = charge.divergence as f64 / NATS;
             assert!(
@@ -208,7 +208,7 @@ fn training_alone_takes_as_many_steps_as_its_accountant_allows() {
     let delta = Delta::new(1e-5).unwrap();
     let mechanism = crate::SubsampledGaussian::new(0.01, 1.1, 1.0).unwrap();
     for whole in [1.0, 3.0, 8.0] {
-        let terms = Terms::new(epsilon(whole), delta).suited_to(&[mechanism.cost(1, 26_010)]).unwrap();
+        let terms = BudgetTerms::new(epsilon(whole), delta).suited_to(&[mechanism.cost(1, 26_010)]).unwrap();
         let filter = Filter::new(&terms);
         let charge = mechanism.cost(1, 26_010).charge(&filter, Adjacency::AddOrRemove).unwrap();
         let (mut spent, mut steps) = (Spent::default(), 0_u64);

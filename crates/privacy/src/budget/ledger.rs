@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::entry::{Act, Entry, Head, Row};
+use super::entry::{BudgetEvent, ChainHead, Entry, Row};
 use super::filter::{Charge, Filter, Spent};
 use super::group::Write;
-use super::{Cost, Mark, Terms};
+use super::{BudgetTerms, Cost, RunMark};
 use crate::Error;
 
 /// Keeps entries for good.
@@ -34,9 +34,9 @@ pub(super) enum Job {
         charge: Charge,
     },
     /// A run has come so far.
-    Mark {
+    RunMark {
         run: u64,
-        mark: Mark,
+        mark: RunMark,
     },
     /// Nothing: whoever waits for it knows that all before is kept.
     Sync,
@@ -46,12 +46,12 @@ pub(super) enum Job {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Standing {
     pub(super) spent: Spent,
-    pub(super) head: Head,
+    pub(super) head: ChainHead,
 }
 
 /// What a record says, checked entry by entry.
 pub(super) struct Replayed {
-    pub(super) terms: Terms,
+    pub(super) terms: BudgetTerms,
     pub(super) filter: Filter,
     pub(super) standing: Standing,
     /// Reservations neither answered nor given back: those before a crash, for good.
@@ -64,7 +64,7 @@ struct Run {
     name: String,
     cost: Cost,
     charge: Charge,
-    reached: Option<Mark>,
+    reached: Option<RunMark>,
 }
 
 impl Run {
@@ -73,12 +73,12 @@ impl Run {
     }
 
     /// Whether a mark is past the last.
-    fn is_behind(&self, mark: &Mark) -> bool {
+    fn is_behind(&self, mark: &RunMark) -> bool {
         self.reached.is_none_or(|reached| reached.steps < mark.steps)
     }
 }
 
-pub(super) struct Ledger {
+pub(super) struct BudgetLedger {
     filter: Filter,
     standing: Standing,
     open: BTreeMap<u64, Charge>,
@@ -89,13 +89,13 @@ pub(super) struct Ledger {
 }
 
 /// The first entry of a budget.
-pub(super) fn genesis(terms: &Terms) -> Vec<u8> {
-    let terms = Terms { order: Some(Filter::new(terms).order()), ..terms.clone() };
-    sealed(&Head::START, 0, &Row::from(Act::Opened { terms })).1
+pub(super) fn genesis(terms: &BudgetTerms) -> Vec<u8> {
+    let terms = BudgetTerms { order: Some(Filter::new(terms).order()), ..terms.clone() };
+    sealed(&ChainHead::START, 0, &Row::from(BudgetEvent::Opened { terms })).1
 }
 
 /// An entry's bytes followed by the hash that chains it to the one before.
-fn sealed(before: &Head, sequence: u64, row: &Row) -> (Head, Vec<u8>) {
+fn sealed(before: &ChainHead, sequence: u64, row: &Row) -> (ChainHead, Vec<u8>) {
     let mut bytes = row.encode();
     let head = before.then(sequence, &bytes);
     bytes.extend_from_slice(head.hash.as_bytes());
@@ -103,7 +103,7 @@ fn sealed(before: &Head, sequence: u64, row: &Row) -> (Head, Vec<u8>) {
 }
 
 /// Reads the entry after `before`, numbered `sequence`.
-pub(super) fn unseal(before: &Head, sequence: u64, bytes: &[u8]) -> Result<(Head, Row), &'static str> {
+pub(super) fn unseal(before: &ChainHead, sequence: u64, bytes: &[u8]) -> Result<(ChainHead, Row), &'static str> {
     let (body, hash) = bytes.split_last_chunk::<32>().ok_or("it is too short")?;
     let head = before.then(sequence, body);
     if head.hash != blake3::Hash::from_bytes(*hash) {
@@ -114,8 +114,8 @@ pub(super) fn unseal(before: &Head, sequence: u64, bytes: &[u8]) -> Result<(Head
 
 impl Replayed {
     /// What the first entry says.
-    pub(super) fn begin(head: Head, row: Row) -> Result<Self, &'static str> {
-        let Act::Opened { terms } = row.act else { return Err("it does not state the terms") };
+    pub(super) fn begin(head: ChainHead, row: Row) -> Result<Self, &'static str> {
+        let BudgetEvent::Opened { terms } = row.act else { return Err("it does not state the terms") };
         terms.check().map_err(|_| "its terms are out of range")?;
         let filter = Filter::new(&terms);
         let standing = Standing { spent: Spent::default(), head };
@@ -123,42 +123,42 @@ impl Replayed {
     }
 
     /// Adds a later entry.
-    pub(super) fn follow(&mut self, head: Head, row: &Row) -> Result<(), &'static str> {
+    pub(super) fn follow(&mut self, head: ChainHead, row: &Row) -> Result<(), &'static str> {
         let spent = &mut self.standing.spent;
         match &row.act {
-            Act::Reserved { .. } => {
+            BudgetEvent::Reserved { .. } => {
                 *spent = spent.plus(&row.charge).ok_or("its cost is past all bounds")?;
                 self.open.insert(head.sequence, row.charge);
             }
-            Act::Answered { reservation } => {
+            BudgetEvent::Answered { reservation } => {
                 self.open.remove(reservation).ok_or("it answers no open reservation")?;
             }
-            Act::GivenBack { reservation } => {
+            BudgetEvent::GivenBack { reservation } => {
                 let charge = self.open.remove(reservation).ok_or("it gives back no open reservation")?;
                 *spent = spent.minus(&charge).ok_or("it gives back more than was spent")?;
             }
-            Act::Begun { run, cost } => {
+            BudgetEvent::Begun { run, cost } => {
                 if self.runs.values().any(|known| known.name == *run) {
                     return Err("it begins a run a second time");
                 }
                 *spent = spent.plus(&row.charge).ok_or("its cost is past all bounds")?;
                 self.runs.insert(head.sequence, Run::new(run.clone(), *cost, row.charge));
             }
-            Act::Reached { run, mark } => {
+            BudgetEvent::Reached { run, mark } => {
                 let run = self.runs.get_mut(run).ok_or("it is of no run")?;
                 if !run.is_behind(mark) {
                     return Err("it takes a run back");
                 }
                 run.reached = Some(*mark);
             }
-            Act::Opened { .. } => return Err("it states terms a second time"),
+            BudgetEvent::Opened { .. } => return Err("it states terms a second time"),
         }
         self.standing.head = head;
         Ok(())
     }
 }
 
-impl Ledger {
+impl BudgetLedger {
     pub(super) fn new(replayed: Replayed, store: Box<dyn Store>) -> Self {
         let Replayed { filter, standing, open, runs, .. } = replayed;
         Self { filter, standing, open, runs, store, failed: None }
@@ -171,18 +171,18 @@ impl Ledger {
             Job::Reserve { cost, charge, label } => {
                 next.spent = self.filter.add(&next.spent, &charge)?;
                 self.open.insert(sequence, charge);
-                Row { act: Act::Reserved { label, cost }, charge }
+                Row { act: BudgetEvent::Reserved { label, cost }, charge }
             }
             Job::Answer { reservation } => {
                 self.open.remove(&reservation);
-                Row::from(Act::Answered { reservation })
+                Row::from(BudgetEvent::Answered { reservation })
             }
             Job::GiveBack { reservation } => {
                 if let Some(charge) = self.open.remove(&reservation) {
                     // What was added can be taken away.
                     next.spent = next.spent.minus(&charge).unwrap_or(next.spent);
                 }
-                Row::from(Act::GivenBack { reservation })
+                Row::from(BudgetEvent::GivenBack { reservation })
             }
             Job::Begin { name, cost, charge } => {
                 if let Some((sequence, run)) = self.runs.iter().find(|(_, run)| run.name == name) {
@@ -192,9 +192,9 @@ impl Ledger {
                 }
                 next.spent = self.filter.add(&next.spent, &charge)?;
                 self.runs.insert(sequence, Run::new(name.clone(), cost, charge));
-                Row { act: Act::Begun { run: name, cost }, charge }
+                Row { act: BudgetEvent::Begun { run: name, cost }, charge }
             }
-            Job::Mark { run, mark } => {
+            Job::RunMark { run, mark } => {
                 let behind = |steps| Error::RunBehind { steps: mark.steps, reached: steps };
                 let known = self.runs.get_mut(&run).ok_or_else(|| behind(0))?;
                 if known.reached == Some(mark) {
@@ -204,7 +204,7 @@ impl Ledger {
                     return Err(behind(known.reached.map_or(0, |reached| reached.steps)));
                 }
                 known.reached = Some(mark);
-                Row::from(Act::Reached { run, mark })
+                Row::from(BudgetEvent::Reached { run, mark })
             }
             Job::Sync => return Ok(next.head.sequence),
         };
@@ -215,7 +215,7 @@ impl Ledger {
     }
 }
 
-impl Write for Ledger {
+impl Write for BudgetLedger {
     type Job = Job;
     type Verdict = Result<u64, Error>;
     type Standing = Standing;

@@ -21,16 +21,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use underpin_core::{Delta, Epsilon};
 
 pub use cost::Cost;
-pub use entry::{Act, Entry, Head};
-pub use run::{Accountant, Mark, PaidRun};
-pub use terms::Terms;
-pub use trail::Trail;
+pub use entry::{BudgetEvent, ChainHead, Entry};
+pub use run::{Accountant, PaidRun, RunMark};
+pub use terms::BudgetTerms;
+pub use trail::AuditTrail;
 
 use crate::Error;
 use file::BudgetFile;
 use filter::Filter;
 use group::Group;
-use ledger::{Job, Ledger, Replayed, Store, genesis, unseal};
+use ledger::{BudgetLedger, Job, Replayed, Store, genesis, unseal};
 use trail::{Chain, Rows};
 
 /// The locks of `group`.
@@ -110,11 +110,11 @@ mod sync {
 ///
 /// ```
 /// use underpin_core::{Delta, Epsilon};
-/// use underpin_privacy::{Act, Budget, Cost, Error, SubsampledGaussian, Terms};
+/// use underpin_privacy::{BudgetEvent, Budget, Cost, Error, SubsampledGaussian, BudgetTerms};
 ///
 /// # let folder = tempfile::tempdir()?;
 /// let path = folder.path().join("patients.budget");
-/// let terms = Terms { unit: "one row of patients.csv".into(), ..Terms::new(Epsilon::new(3.0)?, Delta::new(1e-6)?) };
+/// let terms = BudgetTerms { unit: "one row of patients.csv".into(), ..BudgetTerms::new(Epsilon::new(3.0)?, Delta::new(1e-6)?) };
 /// let budget = Budget::create(&path, &terms)?;
 /// let mechanism = SubsampledGaussian::new(0.01, 2.0, 1.0)?;
 /// let run = budget.reserve_for("train", mechanism.cost(1_000, 26_010))?;
@@ -128,7 +128,7 @@ mod sync {
 /// let asked: Vec<String> = budget
 ///     .trail()?
 ///     .filter_map(|entry| match entry.map(|entry| entry.act) {
-///         Ok(Act::Reserved { label, .. }) => Some(label),
+///         Ok(BudgetEvent::Reserved { label, .. }) => Some(label),
 ///         _ => None,
 ///     })
 ///     .collect();
@@ -137,9 +137,9 @@ mod sync {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Budget {
-    terms: Terms,
+    terms: BudgetTerms,
     filter: Filter,
-    ledger: Group<Ledger>,
+    ledger: Group<BudgetLedger>,
     record: Record,
     /// Entries of the runs under way in this process.
     running: Mutex<BTreeSet<u64>>,
@@ -165,13 +165,13 @@ pub struct Reservation<'a> {
 
 impl Budget {
     /// A budget in memory whose answers together are to be (`epsilon`, `delta`)-private for one row more or less; see
-    /// [`Terms::new`].
+    /// [`BudgetTerms::new`].
     ///
     /// # Errors
     ///
     /// [`Error::OutOfRange`] when `epsilon` exceeds 1000.
     pub fn new(epsilon: Epsilon, delta: Delta) -> Result<Self, Error> {
-        Self::in_memory(&Terms::new(epsilon, delta))
+        Self::in_memory(&BudgetTerms::new(epsilon, delta))
     }
 
     /// A budget in memory under `terms`. Its record grows by some hundred bytes with each answer.
@@ -180,10 +180,10 @@ impl Budget {
     ///
     /// [`Error::OutOfRange`] when ε exceeds 1000 or no δ is left beside what is set aside; [`Error::TextTooLong`] for a
     /// unit of more than 256 bytes.
-    pub fn in_memory(terms: &Terms) -> Result<Self, Error> {
+    pub fn in_memory(terms: &BudgetTerms) -> Result<Self, Error> {
         terms.check()?;
         let first = genesis(terms);
-        let (head, row) = unseal(&Head::START, 0, &first).map_err(unreadable)?;
+        let (head, row) = unseal(&ChainHead::START, 0, &first).map_err(unreadable)?;
         let replayed = Replayed::begin(head, row).map_err(unreadable)?;
         let memory = Memory(Arc::new(Mutex::new(vec![first])));
         Ok(Self::over(replayed, Box::new(memory.clone()), Record::Memory(memory)))
@@ -195,7 +195,7 @@ impl Budget {
     /// # Errors
     ///
     /// As for [`in_memory`](Self::in_memory); [`Error::BudgetFile`] when there is a file already, or none can be made.
-    pub fn create(path: &Path, terms: &Terms) -> Result<Self, Error> {
+    pub fn create(path: &Path, terms: &BudgetTerms) -> Result<Self, Error> {
         terms.check()?;
         let file = BudgetFile::create(path, terms)?;
         let replayed = file.replay(terms, None)?;
@@ -212,7 +212,7 @@ impl Budget {
     /// [`Error::BudgetFile`] when there is no such file, or others than its owner may touch it;
     /// [`Error::BudgetInUse`] when it is open already; [`Error::BudgetDamaged`] when it is no budget's, or its chain is
     /// broken; [`Error::BudgetRolledBack`] when it lacks `known`; [`Error::OtherTerms`] when it is another budget's.
-    pub fn open(path: &Path, terms: &Terms, known: Option<&Head>) -> Result<Self, Error> {
+    pub fn open(path: &Path, terms: &BudgetTerms, known: Option<&ChainHead>) -> Result<Self, Error> {
         terms.check()?;
         let file = BudgetFile::open(path)?;
         let replayed = file.replay(terms, known)?;
@@ -221,7 +221,7 @@ impl Budget {
 
     fn over(replayed: Replayed, store: Box<dyn Store>, record: Record) -> Self {
         let (terms, filter) = (replayed.terms.clone(), replayed.filter);
-        let ledger = Group::new(Ledger::new(replayed, store));
+        let ledger = Group::new(BudgetLedger::new(replayed, store));
         Self { terms, filter, ledger, record, running: Mutex::default() }
     }
 
@@ -273,13 +273,13 @@ impl Budget {
     }
 
     /// What the budget promises, the order of its filter included.
-    pub const fn terms(&self) -> &Terms {
+    pub const fn terms(&self) -> &BudgetTerms {
         &self.terms
     }
 
     /// The head of the record; on disk, for a budget in a file. At least as late as every reservation that was
     /// acknowledged.
-    pub fn head(&self) -> Head {
+    pub fn head(&self) -> ChainHead {
         self.ledger.standing().head
     }
 
@@ -288,13 +288,13 @@ impl Budget {
     /// # Errors
     ///
     /// As for [`reserve_for`](Self::reserve_for) when the file cannot be written, or read.
-    pub fn trail(&self) -> Result<Trail, Error> {
+    pub fn trail(&self) -> Result<AuditTrail, Error> {
         self.submit(Job::Sync)?;
         let chain = match &self.record {
             Record::Memory(memory) => Chain::new(self.path(), Rows::Memory(memory.entries().into_iter())),
             Record::File(file) => file.chain()?,
         };
-        Ok(Trail(chain))
+        Ok(AuditTrail(chain))
     }
 
     /// Writes what is not written yet and closes the file. Dropping does the same, but tells nobody.
@@ -302,7 +302,7 @@ impl Budget {
     /// # Errors
     ///
     /// As for [`reserve_for`](Self::reserve_for) when the file cannot be written.
-    pub fn close(self) -> Result<Head, Error> {
+    pub fn close(self) -> Result<ChainHead, Error> {
         self.submit(Job::Sync)?;
         Ok(self.head())
     }

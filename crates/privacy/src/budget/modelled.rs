@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use shuttle::{check_pct, check_random, thread};
 use underpin_core::{Delta, Epsilon};
 
-use super::entry::Head;
-use super::ledger::{Job, Ledger, Replayed, Store, genesis, unseal};
-use super::{Cost, Terms};
+use super::entry::ChainHead;
+use super::ledger::{BudgetLedger, Job, Replayed, Store, genesis, unseal};
+use super::{BudgetTerms, Cost};
 use crate::Error;
 
 mod sync {
@@ -25,7 +25,7 @@ mod sync {
 mod group;
 
 /// The trait of the real group, for the modelled one.
-impl group::Write for Ledger {
+impl group::Write for BudgetLedger {
     type Job = Job;
     type Verdict = Result<u64, Error>;
     type Standing = super::ledger::Standing;
@@ -65,14 +65,14 @@ impl Store for Disk {
 
 /// Three threads ask twice each for a third of the whole: what is acknowledged is kept, and never above the whole.
 fn ask(fails_at: u64) {
-    let terms = Terms::new(Epsilon::new(1.0).unwrap(), Delta::new(1e-6).unwrap());
-    let (head, row) = unseal(&Head::START, 0, &genesis(&terms)).unwrap();
+    let terms = BudgetTerms::new(Epsilon::new(1.0).unwrap(), Delta::new(1e-6).unwrap());
+    let (head, row) = unseal(&ChainHead::START, 0, &genesis(&terms)).unwrap();
     let replayed = Replayed::begin(head, row).unwrap();
     let cost = Cost::Pure(Epsilon::new(0.33).unwrap());
     let charge = cost.charge(&replayed.filter, terms.adjacency).unwrap();
     let (kept, writing) = (Arc::new(AtomicU64::new(0)), Arc::default());
     let disk = Disk { kept: Arc::clone(&kept), writing, writes: 0, fails_at };
-    let group = Arc::new(group::Group::new(Ledger::new(replayed, Box::new(disk))));
+    let group = Arc::new(group::Group::new(BudgetLedger::new(replayed, Box::new(disk))));
     let threads: Vec<_> = (0..3)
         .map(|thread| {
             let (group, kept) = (Arc::clone(&group), Arc::clone(&kept));

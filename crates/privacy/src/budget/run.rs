@@ -7,7 +7,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use underpin_core::Delta;
 
 use super::ledger::Job;
-use super::{Act, Budget, Cost, Head};
+use super::{Budget, BudgetEvent, ChainHead, Cost};
 use crate::error::within;
 use crate::rounded::DISTANCE;
 use crate::steps::NOISE_SHARE;
@@ -18,10 +18,10 @@ use crate::{Adjacency, CorrelatedSteps, Error, Event, PrivateSteps};
 #[non_exhaustive]
 pub enum Accountant {
     /// By its Rényi divergence at the budget's order. Adds up with other costs of that kind;
-    /// [`crate::Terms::suited_to`] chooses an order that suits.
+    /// [`crate::BudgetTerms::suited_to`] chooses an order that suits.
     Renyi,
     /// As one (ε, δ)-private answer, by privacy loss distributions: the tighter of the two for one run alone, or a few.
-    /// Needs [`crate::Terms::set_aside`].
+    /// Needs [`crate::BudgetTerms::set_aside`].
     LossDistribution {
         /// The run's δ.
         delta: Delta,
@@ -30,7 +30,7 @@ pub enum Accountant {
 
 /// How far a run has come: the number of steps begun, and a digest of their list, which is kept elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct RunMark {
     /// Steps begun.
     pub steps: u64,
     /// Digest of the list.
@@ -63,7 +63,7 @@ pub struct PaidRun {
     sequence: u64,
     steps: u64,
     coordinates: u64,
-    reached: Option<Mark>,
+    reached: Option<RunMark>,
     origin: Origin,
 }
 
@@ -76,7 +76,7 @@ enum Origin {
 
 impl PaidRun {
     /// The last mark; none before the first.
-    pub const fn reached(&self) -> Option<Mark> {
+    pub const fn reached(&self) -> Option<RunMark> {
         self.reached
     }
 
@@ -86,7 +86,7 @@ impl PaidRun {
     }
 
     /// The head of the budget's record, on disk.
-    pub fn head(&self) -> Head {
+    pub fn head(&self) -> ChainHead {
         self.budget.head()
     }
 
@@ -111,8 +111,8 @@ impl PaidRun {
     ///
     /// [`Error::RunBehind`] for a mark that is not past the last one; as for [`Budget::reserve_for`] when the file
     /// cannot be written.
-    pub fn mark(&mut self, mark: Mark) -> Result<(), Error> {
-        self.budget.submit(Job::Mark { run: self.sequence, mark })?;
+    pub fn mark(&mut self, mark: RunMark) -> Result<(), Error> {
+        self.budget.submit(Job::RunMark { run: self.sequence, mark })?;
         self.reached = Some(mark);
         Ok(())
     }
@@ -239,7 +239,7 @@ fn begin(
     if run.was_begun() {
         for entry in budget.trail()? {
             match entry?.act {
-                Act::Reached { run: of, mark } if of == sequence => run.reached = Some(mark),
+                BudgetEvent::Reached { run: of, mark } if of == sequence => run.reached = Some(mark),
                 _ => {}
             }
         }
@@ -253,8 +253,8 @@ impl Budget {
     /// # Errors
     ///
     /// [`Error::BudgetRolledBack`]; as for [`trail`](Self::trail) when the record cannot be read.
-    pub fn check_contains(&self, known: &Head) -> Result<(), Error> {
-        let mut found = Head::START;
+    pub fn check_contains(&self, known: &ChainHead) -> Result<(), Error> {
+        let mut found = ChainHead::START;
         for row in self.trail()?.0 {
             (found, _) = row?;
             if found.sequence == known.sequence {
@@ -269,7 +269,7 @@ impl Budget {
 
     fn has_begun(&self, name: &str) -> Result<bool, Error> {
         for entry in self.trail()? {
-            if matches!(entry?.act, Act::Begun { run, .. } if run == name) {
+            if matches!(entry?.act, BudgetEvent::Begun { run, .. } if run == name) {
                 return Ok(true);
             }
         }

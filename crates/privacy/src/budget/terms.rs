@@ -15,7 +15,7 @@ pub(super) const MOST_TEXT: usize = 256;
 /// Fixed when the budget is made. Costs must hold under [`adjacency`](Self::adjacency) and for
 /// [`unit`](Self::unit).
 #[derive(Clone, Debug, PartialEq)]
-pub struct Terms {
+pub struct BudgetTerms {
     /// The whole ε, at most 1000.
     pub epsilon: Epsilon,
     /// The whole δ.
@@ -34,7 +34,7 @@ pub struct Terms {
     pub unit: String,
 }
 
-impl Terms {
+impl BudgetTerms {
     /// ε at δ for one row more or less, nothing set aside for approximate costs, unit and order not named.
     pub const fn new(epsilon: Epsilon, delta: Delta) -> Self {
         Self { epsilon, delta, set_aside: None, order: None, adjacency: Adjacency::AddOrRemove, unit: String::new() }
@@ -51,10 +51,10 @@ impl Terms {
     ///
     /// ```
     /// use underpin_core::{Delta, Epsilon};
-    /// use underpin_privacy::{Budget, SubsampledGaussian, Terms};
+    /// use underpin_privacy::{Budget, SubsampledGaussian, BudgetTerms};
     ///
     /// let step = SubsampledGaussian::new(0.01, 1.1, 1.0)?.cost(1, 26_010);
-    /// let terms = Terms::new(Epsilon::new(1.0)?, Delta::new(1e-5)?);
+    /// let terms = BudgetTerms::new(Epsilon::new(1.0)?, Delta::new(1e-5)?);
     /// assert!(Budget::in_memory(&terms)?.reserve(step).is_err());
     /// assert!(Budget::in_memory(&terms.suited_to(&[step])?)?.reserve(step).is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -64,9 +64,9 @@ impl Terms {
         let mut best = (f64::INFINITY, self.order);
         for order in filter::orders().step_by(4) {
             let filter = Filter::new(&Self { order: Some(order), ..self.clone() });
-            let share = plan
-                .iter()
-                .try_fold(0.0, |sum, cost| Ok(sum + filter.share(&cost.charge(&filter, self.adjacency)?)))?;
+            let share = plan.iter().try_fold(0.0, |sum, cost| {
+                Ok::<_, Error>(sum + filter.share(&cost.charge(&filter, self.adjacency)?))
+            })?;
             if !plan.is_empty() && share < best.0 {
                 best = (share, Some(order));
             }

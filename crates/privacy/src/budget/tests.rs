@@ -83,7 +83,7 @@ fn approximate_costs_spend_the_delta_set_aside() {
     let delta = |value| Delta::new(value).unwrap();
     let mechanism = SubsampledGaussian::new(0.01, 1.1, 1.0).unwrap();
     let by_divergence = mechanism.cost(500, 1000);
-    let terms = Terms { set_aside: Some(delta(4e-6)), ..Terms::new(epsilon(4.0), delta(1e-5)) };
+    let terms = BudgetTerms { set_aside: Some(delta(4e-6)), ..BudgetTerms::new(epsilon(4.0), delta(1e-5)) };
     let terms = terms.suited_to(&[by_divergence]).unwrap();
     let budget = Budget::in_memory(&terms).unwrap();
     let run = Event::SubsampledGaussian { sampling_rate: 0.01, noise_multiplier: 1.1 }.repeated(500);
@@ -99,13 +99,13 @@ fn approximate_costs_spend_the_delta_set_aside() {
     let small = Cost::Approximate { epsilon: epsilon(1e-3), delta: delta(2.1e-6) };
     assert!(matches!(budget.reserve(small), Err(Error::OverBudget { of: "delta", .. })));
     for aside in [1e-5, 0.5] {
-        assert!(Budget::in_memory(&Terms { set_aside: Some(delta(aside)), ..terms.clone() }).is_err());
+        assert!(Budget::in_memory(&BudgetTerms { set_aside: Some(delta(aside)), ..terms.clone() }).is_err());
     }
 }
 
 #[test]
 fn the_record_says_what_was_asked() {
-    let terms = Terms { unit: "one row".into(), ..Terms::new(epsilon(1.0), Delta::new(1e-6).unwrap()) };
+    let terms = BudgetTerms { unit: "one row".into(), ..BudgetTerms::new(epsilon(1.0), Delta::new(1e-6).unwrap()) };
     let budget = Budget::in_memory(&terms).unwrap();
     let cost = Cost::Pure(epsilon(0.01));
     let first = budget.reserve_for("mean age", cost).unwrap();
@@ -113,11 +113,11 @@ fn the_record_says_what_was_asked() {
     assert_eq!((first.sequence(), second.sequence()), (1, 2));
     second.answer(|| ());
     first.give_back();
-    let acts: Vec<Act> = budget.trail().unwrap().map(|entry| entry.unwrap().act).collect();
-    let terms = Terms { order: Some(budget.filter.order()), ..terms };
-    let reserved = |label: &str| Act::Reserved { label: label.into(), cost };
-    let [answered, given_back] = [Act::Answered { reservation: 2 }, Act::GivenBack { reservation: 1 }];
-    assert_eq!(acts, [Act::Opened { terms }, reserved("mean age"), reserved("count"), answered, given_back]);
+    let acts: Vec<BudgetEvent> = budget.trail().unwrap().map(|entry| entry.unwrap().act).collect();
+    let terms = BudgetTerms { order: Some(budget.filter.order()), ..terms };
+    let reserved = |label: &str| BudgetEvent::Reserved { label: label.into(), cost };
+    let [answered, given_back] = [BudgetEvent::Answered { reservation: 2 }, BudgetEvent::GivenBack { reservation: 1 }];
+    assert_eq!(acts, [BudgetEvent::Opened { terms }, reserved("mean age"), reserved("count"), answered, given_back]);
     let long = "é".repeat(129);
     assert_eq!(budget.reserve_for(&long, cost).unwrap_err(), Error::TextTooLong { bytes: 258, at_most: 256 });
     assert!(budget.reserve_for(&long[..256], cost).is_ok());
@@ -125,10 +125,10 @@ fn the_record_says_what_was_asked() {
 
 #[test]
 fn sampled_steps_are_refused_under_another_relation() {
-    let whole = Terms::new(epsilon(1.0), Delta::new(1e-6).unwrap());
+    let whole = BudgetTerms::new(epsilon(1.0), Delta::new(1e-6).unwrap());
     let cost = SubsampledGaussian::new(0.1, 10.0, 1.0).unwrap().cost(1, 1);
     for (adjacency, fits) in [(Adjacency::AddOrRemove, true), (Adjacency::ZeroOut, true), (Adjacency::Replace, false)] {
-        let budget = Budget::in_memory(&Terms { adjacency, ..whole.clone() }).unwrap();
+        let budget = Budget::in_memory(&BudgetTerms { adjacency, ..whole.clone() }).unwrap();
         assert_eq!(budget.reserve(cost).is_ok(), fits, "{adjacency:?}");
     }
 }
@@ -156,7 +156,7 @@ impl Store for Broken {
 #[test]
 fn a_writer_that_panics_leaves_nobody_waiting() {
     let Budget { ref terms, .. } = budget(1.0);
-    let (head, row) = unseal(&Head::START, 0, &genesis(terms)).unwrap();
+    let (head, row) = unseal(&ChainHead::START, 0, &genesis(terms)).unwrap();
     let record = Record::Memory(Memory(Arc::default()));
     let budget = Budget::over(Replayed::begin(head, row).unwrap(), Box::new(Broken), record);
     let cost = Cost::Pure(epsilon(0.01));

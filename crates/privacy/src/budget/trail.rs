@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::vec;
 
-use super::entry::{Entry, Head, Row};
+use super::entry::{ChainHead, Entry, Row};
 use super::file::FileRows;
 use super::ledger::unseal;
 use crate::Error;
@@ -12,13 +12,13 @@ use crate::Error;
 /// The record of a budget, from its terms on: what was asked, what it cost, what became of it.
 ///
 /// A snapshot; each entry is checked against the chain of hashes. Ends after the first error.
-pub struct Trail(pub(super) Chain);
+pub struct AuditTrail(pub(super) Chain);
 
 /// The rows of a record, unsealed.
 pub(super) struct Chain {
     path: PathBuf,
     rows: Rows,
-    head: Head,
+    head: ChainHead,
     next: u64,
     broken: bool,
 }
@@ -31,10 +31,10 @@ pub(super) enum Rows {
 
 impl Chain {
     pub(super) fn new(path: PathBuf, rows: Rows) -> Self {
-        Self { path, rows, head: Head::START, next: 0, broken: false }
+        Self { path, rows, head: ChainHead::START, next: 0, broken: false }
     }
 
-    fn read(&mut self) -> Option<Result<(Head, Row), Error>> {
+    fn read(&mut self) -> Option<Result<(ChainHead, Row), Error>> {
         let (sequence, bytes) = match &mut self.rows {
             Rows::Memory(rows) => (self.next, rows.next()?),
             Rows::File(rows) => match rows.next()? {
@@ -55,7 +55,7 @@ impl Chain {
 }
 
 impl Iterator for Chain {
-    type Item = Result<(Head, Row), Error>;
+    type Item = Result<(ChainHead, Row), Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.broken {
@@ -73,7 +73,7 @@ impl Iterator for Chain {
     }
 }
 
-impl Iterator for Trail {
+impl Iterator for AuditTrail {
     type Item = Result<Entry, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -81,8 +81,8 @@ impl Iterator for Trail {
     }
 }
 
-impl fmt::Debug for Trail {
+impl fmt::Debug for AuditTrail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trail").field("path", &self.0.path).field("next", &self.0.next).finish_non_exhaustive()
+        f.debug_struct("AuditTrail").field("path", &self.0.path).field("next", &self.0.next).finish_non_exhaustive()
     }
 }

@@ -10,9 +10,9 @@ use super::losses::{Losses, Side};
 
 /// Largest transform; a composition that needs a longer one is not worked out.
 pub(crate) const LONGEST: usize = 1 << 21;
-/// Share of δ that the mass beyond the window may cost.
+/// Fraction of δ that the mass beyond the window may cost.
 const CUT: f64 = 1e-5;
-/// Share of δ that rounding may cost before the losses are tilted more.
+/// Fraction of δ that rounding may cost before the losses are tilted more.
 const ROUNDING: f64 = 3e-3;
 
 static PLANNER: LazyLock<Mutex<RealFftPlanner<f64>>> = LazyLock::new(|| Mutex::new(RealFftPlanner::new()));
@@ -142,7 +142,7 @@ impl Composed {
             Tilt::At(near) => (least(start, most, |order| cumulants.at(order) - order * near).0, near),
         };
         let cumulant = cumulants.at(order);
-        // Tilted mass that weighs a share CUT of δ at the target.
+        // Tilted mass that weighs a fraction CUT of δ at the target.
         let log_folded = log(CUT) + (log(delta) - cumulant + order * target).min(0.0);
         let reach = guess * sqrt(-2.0 * log_folded);
         let (above, mut end) = least(reach, most, |more| (cumulants.at(order + more) - cumulant - log_folded) / more);
@@ -250,7 +250,7 @@ impl Composed {
         exp(-self.order * (self.start + point as f64 * self.width - self.target))
     }
 
-    /// Share of `delta` that rounding may make up at `epsilon`.
+    /// Fraction of `delta` that rounding may make up at `epsilon`.
     fn rounded(&self, epsilon: f64, delta: f64) -> f64 {
         let point = (((epsilon - self.start) / self.width).max(0.0) as usize).min(self.masses.len() - 1);
         let points = ((self.masses.len() - point) as f64).min(1.0 / -expm1(-self.order * self.width));
@@ -323,7 +323,7 @@ fn transform(parts: &[Part<'_>], order: f64, length: usize) -> Option<(Vec<f64>,
         (planner.plan_fft_forward(length), planner.plan_fft_inverse(length))
     };
     // An output is a sum over one path per input; a stage adds a relative error below 16 units of 2^-53 to each path
-    // (Higham 2002, section 24.1, read entry by entry). So an output is off by at most this share of Σ |input|.
+    // (Higham 2002, section 24.1, read entry by entry). So an output is off by at most this fraction of Σ |input|.
     let stages = 8.0 * f64::EPSILON * (log2(length as f64) + 2.0);
     let mut product = vec![Complex::new(1.0, 0.0); length / 2 + 1];
     let mut errors = vec![0.0; length / 2 + 1];

@@ -27,7 +27,7 @@ pub struct Release<T> {
 /// Noisy statistics of columns of one data set, all paid for by one [`Budget`].
 ///
 /// Each row is one person's; it holds one value of each column. What one row may change is the [`Adjacency`] of the
-/// budget's [`crate::Terms`], so that sensitivities and budget cannot differ:
+/// budget's [`crate::BudgetTerms`], so that sensitivities and budget cannot differ:
 ///
 /// | adjacency | data sets compared | number of rows |
 /// |---|---|---|

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use underpin_core::Delta;
 
 use super::*;
-use crate::Terms;
+use crate::BudgetTerms;
 
 const ALL: [Adjacency; 3] = [Adjacency::AddOrRemove, Adjacency::ZeroOut, Adjacency::Replace];
 
@@ -13,9 +13,9 @@ fn epsilon(value: f64) -> Epsilon {
     Epsilon::new(value).unwrap()
 }
 
-fn terms(adjacency: Adjacency) -> Terms {
+fn terms(adjacency: Adjacency) -> BudgetTerms {
     let delta = |value| Delta::new(value).unwrap();
-    Terms { set_aside: Some(delta(0.4)), adjacency, ..Terms::new(epsilon(1000.0), delta(0.5)) }
+    BudgetTerms { set_aside: Some(delta(0.4)), adjacency, ..BudgetTerms::new(epsilon(1000.0), delta(0.5)) }
 }
 
 fn asked(adjacency: Adjacency, key: u8) -> Statistics<'static> {

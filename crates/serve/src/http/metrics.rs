@@ -8,9 +8,9 @@ macro_rules! outcomes {
     ($($variant:ident => $word:literal),+ $(,)?) => {
         /// How a request to `infer` ended.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum Outcome { $($variant),+ }
+        pub(super) enum RequestOutcome { $($variant),+ }
 
-        impl Outcome {
+        impl RequestOutcome {
             const ALL: &[Self] = &[$(Self::$variant),+];
 
             /// The word in metrics, logs and refusals.
@@ -56,15 +56,15 @@ const BUCKETS: [(f64, &str); 10] = [
 /// Counts since the start. They name no client.
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
-    requests: [AtomicU64; Outcome::ALL.len()],
-    queries: [AtomicU64; Outcome::ALL.len()],
+    requests: [AtomicU64; RequestOutcome::ALL.len()],
+    queries: [AtomicU64; RequestOutcome::ALL.len()],
     latency: [AtomicU64; BUCKETS.len() + 1],
     micros: AtomicU64,
 }
 
 impl Metrics {
     /// Counts one request to `infer` and its rows, as far as they were read.
-    pub(super) fn count(&self, outcome: Outcome, queries: u64, took: Duration) {
+    pub(super) fn count(&self, outcome: RequestOutcome, queries: u64, took: Duration) {
         self.requests[outcome as usize].fetch_add(1, Relaxed);
         self.queries[outcome as usize].fetch_add(queries, Relaxed);
         let bucket = BUCKETS.partition_point(|(end, _)| *end < took.as_secs_f64());
@@ -98,7 +98,7 @@ impl Metrics {
 
 fn family(text: &mut String, name: &str, help: &str, counts: &[AtomicU64]) {
     head(text, name, help, "counter");
-    for (outcome, count) in Outcome::ALL.iter().zip(counts) {
+    for (outcome, count) in RequestOutcome::ALL.iter().zip(counts) {
         line(text, format_args!("{name}{{outcome=\"{}\"}} {}", outcome.word(), count.load(Relaxed)));
     }
 }
@@ -119,9 +119,9 @@ mod tests {
     #[test]
     fn counts_are_cumulative_and_end_at_infinity() {
         let metrics = Metrics::default();
-        metrics.count(Outcome::Answered, 3, Duration::from_millis(1));
-        metrics.count(Outcome::Answered, 2, Duration::from_millis(2));
-        metrics.count(Outcome::QuotaExhausted, 9, Duration::from_mins(1));
+        metrics.count(RequestOutcome::Answered, 3, Duration::from_millis(1));
+        metrics.count(RequestOutcome::Answered, 2, Duration::from_millis(2));
+        metrics.count(RequestOutcome::QuotaExhausted, 9, Duration::from_mins(1));
         let text = metrics.text();
         for line in [
             "underpin_requests_total{outcome=\"answered\"} 2",

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 use underpin_core::{Denied, Inputs, Outputs, Predict, Shape};
 
-use crate::{ClientBook, Clock, Error, QueryLedger, QueryLimit, Quota, Standing};
+use crate::{ClearanceCheck, ClientBook, Clock, Error, QueryLedger, QueryLimit, Quota};
 use door::Door;
 use metrics::Metrics;
 
@@ -44,7 +44,7 @@ pub struct Guards {
     /// Who may ask.
     pub clients: Arc<ClientBook>,
     /// Says, before every answer, whether the model may still answer.
-    pub standing: Arc<dyn Standing + Send + Sync>,
+    pub clearance: Arc<dyn ClearanceCheck + Send + Sync>,
     /// Time for rates and latencies.
     pub clock: Clock,
 }

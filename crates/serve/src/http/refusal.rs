@@ -4,18 +4,18 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use underpin_core::Denied;
 
-use super::metrics::Outcome;
+use super::metrics::RequestOutcome;
 
 /// Why a request is not answered: a status, a word that programs can match, a sentence for people.
 #[derive(Debug)]
 pub(super) struct Refusal {
-    pub(super) outcome: Outcome,
+    pub(super) outcome: RequestOutcome,
     message: String,
     retry_after_s: Option<u64>,
 }
 
 impl Refusal {
-    pub(super) fn new(outcome: Outcome, message: impl Into<String>) -> Self {
+    pub(super) fn new(outcome: RequestOutcome, message: impl Into<String>) -> Self {
         Self { outcome, message: message.into(), retry_after_s: None }
     }
 
@@ -25,29 +25,33 @@ impl Refusal {
     }
 
     pub(super) fn malformed(message: impl Into<String>) -> Self {
-        Self::new(Outcome::Malformed, message)
+        Self::new(RequestOutcome::Malformed, message)
     }
 }
 
 impl From<Denied> for Refusal {
     fn from(denied: Denied) -> Self {
         let outcome = match denied {
-            Denied::QuotaExhausted { .. } => Outcome::QuotaExhausted,
+            Denied::QuotaExhausted { .. } => RequestOutcome::QuotaExhausted,
             Denied::RateLimited { retry_after_ms: u64::MAX } => {
-                return Self::new(Outcome::TooLarge, "more queries in one request than the rate ever allows: split it");
+                return Self::new(
+                    RequestOutcome::TooLarge,
+                    "more queries in one request than the rate ever allows: split it",
+                );
             }
             Denied::RateLimited { retry_after_ms } => {
-                return Self::new(Outcome::RateLimited, denied.to_string()).retry_after(retry_after_ms.div_ceil(1000));
+                return Self::new(RequestOutcome::RateLimited, denied.to_string())
+                    .retry_after(retry_after_ms.div_ceil(1000));
             }
-            Denied::Revoked { .. } => Outcome::Revoked,
-            Denied::Shape { .. } | Denied::NotFinite { .. } => Outcome::Malformed,
-            _ => Outcome::Unavailable,
+            Denied::Revoked { .. } => RequestOutcome::Revoked,
+            Denied::Shape { .. } | Denied::NotFinite { .. } => RequestOutcome::Malformed,
+            _ => RequestOutcome::Unavailable,
         };
         Self::new(outcome, denied.to_string())
     }
 }
 
-impl Outcome {
+impl RequestOutcome {
     const fn status(self) -> StatusCode {
         match self {
             Self::Answered => StatusCode::OK,
@@ -73,7 +77,7 @@ impl IntoResponse for Refusal {
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if matches!(self.outcome, Outcome::Unauthenticated) {
+        if matches!(self.outcome, RequestOutcome::Unauthenticated) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"underpin\""));
         }
         response

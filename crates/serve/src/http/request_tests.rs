@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::metrics::Outcome;
+use super::super::metrics::RequestOutcome;
 use super::*;
 
 fn shape() -> Shape {
@@ -50,7 +50,7 @@ fn what_is_wrong_is_named() {
         ),
     ] {
         let refusal = ask(&json).unwrap_err();
-        assert_eq!(refusal.outcome, Outcome::Malformed, "{json}");
+        assert_eq!(refusal.outcome, RequestOutcome::Malformed, "{json}");
         assert!(format!("{refusal:?}").replace('\\', "").contains(word), "{json}: {refusal:?}");
     }
 }
@@ -73,7 +73,7 @@ fn binary_tensors_follow_the_json() {
         (&body, Some("99999")),
         (&body, Some("1")),
     ] {
-        assert_eq!(parse(body, header, &shape()).unwrap_err().outcome, Outcome::Malformed, "{header:?}");
+        assert_eq!(parse(body, header, &shape()).unwrap_err().outcome, RequestOutcome::Malformed, "{header:?}");
     }
 }
 

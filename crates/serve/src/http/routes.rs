@@ -18,7 +18,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 use underpin_core::{Denied, Inputs, Outputs, Predict};
 
-use super::metrics::Outcome;
+use super::metrics::RequestOutcome;
 use super::refusal::Refusal;
 use super::request::{self, HEADER_LENGTH};
 use super::{Shared, answer};
@@ -49,14 +49,14 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
             .route(&format!("{model}/infer"), post(infer));
     }
     router
-        .fallback(async || Refusal::new(Outcome::NotFound, "no such path"))
-        .method_not_allowed_fallback(async || Refusal::new(Outcome::WrongMethod, "the path has another method"))
+        .fallback(async || Refusal::new(RequestOutcome::NotFound, "no such path"))
+        .method_not_allowed_fallback(async || Refusal::new(RequestOutcome::WrongMethod, "the path has another method"))
         .layer(limit)
         .with_state(shared)
 }
 
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
-    match shared.standing().await {
+    match shared.check_clearance().await {
         Ok(()) => Json(json!({ "ready": true, "live": true })).into_response(),
         Err(refusal) => refusal.into_response(),
     }
@@ -64,7 +64,7 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
 
 async fn model_ready(State(shared): State<Arc<Shared>>, target: Target) -> Result<Response, Refusal> {
     shared.find(target)?;
-    Arc::clone(&shared).standing().await?;
+    Arc::clone(&shared).check_clearance().await?;
     Ok(Json(json!({ "name": shared.model.name, "ready": true })).into_response())
 }
 
@@ -99,12 +99,12 @@ impl Shared {
         let known = named.name == self.model.name && named.version.is_none_or(|version| version == self.model.version);
         let (name, version) = (&self.model.name, &self.model.version);
         let unknown =
-            || Refusal::new(Outcome::NotFound, format!("no such model; there is {name:?} version {version:?}"));
+            || Refusal::new(RequestOutcome::NotFound, format!("no such model; there is {name:?} version {version:?}"));
         known.then_some(()).ok_or_else(unknown)
     }
 
-    async fn standing(self: Arc<Self>) -> Result<(), Refusal> {
-        off_the_reactor(move || self.guards.standing.standing()).await?.map_err(Refusal::from)
+    async fn check_clearance(self: Arc<Self>) -> Result<(), Refusal> {
+        off_the_reactor(move || self.guards.clearance.check()).await?.map_err(Refusal::from)
     }
 
     /// Answers a request, counts it and logs how it ended.
@@ -112,7 +112,7 @@ impl Shared {
         let start = self.guards.clock.now();
         let span = tracing::info_span!("infer", client = Empty, queries = Empty);
         let (queries, answered) = Arc::clone(&self).infer(target, request).instrument(span.clone()).await;
-        let outcome = answered.as_ref().map_or_else(|refusal| refusal.outcome, |_| Outcome::Answered);
+        let outcome = answered.as_ref().map_or_else(|refusal| refusal.outcome, |_| RequestOutcome::Answered);
         let took = self.guards.clock.now().saturating_sub(start);
         self.metrics.count(outcome, queries, took);
         span.in_scope(|| tracing::info!(outcome = outcome.word(), micros = took.as_micros(), "request ended"));
@@ -130,7 +130,7 @@ impl Shared {
         match timeout(patience, answering).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(refusal)) => (0, Err(refusal)),
-            Err(_) => (0, Err(Refusal::new(Outcome::Timeout, "no answer in time; the queries may be counted"))),
+            Err(_) => (0, Err(Refusal::new(RequestOutcome::Timeout, "no answer in time; the queries may be counted"))),
         }
     }
 
@@ -138,7 +138,7 @@ impl Shared {
         self.find(target)?;
         let client = Arc::clone(&self).authenticate(request.headers()).await?;
         Span::current().record("client", &client);
-        let full = |_| Refusal::new(Outcome::Overloaded, "too many requests at once").retry_after(1);
+        let full = |_| Refusal::new(RequestOutcome::Overloaded, "too many requests at once").retry_after(1);
         let place = Arc::clone(&self.in_flight).try_acquire_owned().map_err(full)?;
         let header_length =
             request.headers().get(HEADER_LENGTH).map(|value| String::from_utf8_lossy(value.as_bytes()).into());
@@ -147,7 +147,8 @@ impl Shared {
     }
 
     async fn authenticate(self: Arc<Self>, headers: &HeaderMap) -> Result<String, Refusal> {
-        let unknown = || Refusal::new(Outcome::Unauthenticated, "a valid key is needed: Authorization: Bearer KEY");
+        let unknown =
+            || Refusal::new(RequestOutcome::Unauthenticated, "a valid key is needed: Authorization: Bearer KEY");
         let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or_else(unknown)?;
         let (scheme, key) = value.split_once(' ').ok_or_else(unknown)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
@@ -156,17 +157,17 @@ impl Shared {
         let key = key.trim().to_owned();
         let named = off_the_reactor(move || self.guards.clients.authenticate(&key)).await?.map_err(|error| {
             tracing::error!(%error, "the client book cannot be read");
-            Refusal::new(Outcome::Unavailable, "clients cannot be authenticated")
+            Refusal::new(RequestOutcome::Unavailable, "clients cannot be authenticated")
         })?;
         named.ok_or_else(unknown)
     }
 
     async fn body(&self, request: Request) -> Result<Bytes, Refusal> {
         let most = self.limits.body_bytes;
-        let too_large = || Refusal::new(Outcome::TooLarge, format!("the body is larger than {most} bytes"));
+        let too_large = || Refusal::new(RequestOutcome::TooLarge, format!("the body is larger than {most} bytes"));
         let headers = request.headers();
         if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-            return Err(Refusal::new(Outcome::Encoded, "the body is compressed; allowed: identity"));
+            return Err(Refusal::new(RequestOutcome::Encoded, "the body is compressed; allowed: identity"));
         }
         let claimed = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if claimed.is_some_and(|claimed| claimed > most as u64) {
@@ -176,7 +177,7 @@ impl Shared {
             Ok(Ok(body)) => Ok(body),
             Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
             Ok(Err(rejection)) => Err(Refusal::malformed(rejection.body_text())),
-            Err(_) => Err(Refusal::new(Outcome::BodyTimeout, "the body did not arrive in time")),
+            Err(_) => Err(Refusal::new(RequestOutcome::BodyTimeout, "the body did not arrive in time")),
         }
     }
 
@@ -190,15 +191,15 @@ impl Shared {
         drop(body);
         let queries = query.inputs.len() as u64;
         Span::current().record("queries", queries);
-        let guarded = Revocable { inner: self.limit.client(&client), standing: &self.guards.standing };
-        let answered = guarded.predict(&query.inputs).and_then(|outputs| self.check(&query.inputs, outputs));
+        let guarded = Revocable { inner: self.limit.client(&client), clearance: &self.guards.clearance };
+        let answered = guarded.predict(&query.inputs).and_then(|outputs| self.check_answer(&query.inputs, outputs));
         let response = answered.map(|outputs| answer::inference(&self.model, &query, &outputs)).map_err(Refusal::from);
         drop(place);
         (queries, response)
     }
 
     /// Refuses an answer that cannot be written down.
-    fn check(&self, inputs: &Inputs, outputs: Outputs) -> Result<Outputs, Denied> {
+    fn check_answer(&self, inputs: &Inputs, outputs: Outputs) -> Result<Outputs, Denied> {
         let fits = outputs.len() == inputs.len()
             && outputs.classes() == self.model.classes.len()
             && outputs.scores().iter().all(|score| score.is_finite());
@@ -214,5 +215,5 @@ async fn off_the_reactor<T: Send + 'static>(work: impl FnOnce() -> T + Send + 's
 
 fn failed(error: &JoinError) -> Refusal {
     tracing::error!(%error, "a request brought its task down");
-    Refusal::new(Outcome::Failed, "internal error; the queries may be counted")
+    Refusal::new(RequestOutcome::Failed, "internal error; the queries may be counted")
 }

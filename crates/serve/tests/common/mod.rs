@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use underpin_core::{Denied, Disclosure, Inputs, Outputs, Predict, Shape};
 use underpin_serve::{
-    ApiKey, ClientBook, Clock, Error, Guards, HttpLimits, ModelInfo, QueryLedger, Quota, Service, Standing, serve,
+    ApiKey, ClearanceCheck, ClientBook, Clock, Error, Guards, HttpLimits, ModelInfo, QueryLedger, Quota, Service, serve,
 };
 
 /// All that was logged by any server of this process, at every level.
@@ -72,8 +72,8 @@ impl Predict for Model {
 #[derive(Default)]
 pub(crate) struct Switch(pub(crate) AtomicBool);
 
-impl Standing for Switch {
-    fn standing(&self) -> Result<(), Denied> {
+impl ClearanceCheck for Switch {
+    fn check(&self) -> Result<(), Denied> {
         if self.0.load(SeqCst) { Err(Denied::Revoked { reason: "drift".into() }) } else { Ok(()) }
     }
 }
@@ -102,7 +102,7 @@ impl Server {
             ledger: Arc::clone(&ledger),
             quota,
             clients: Arc::clone(&clients),
-            standing: switch.clone(),
+            clearance: switch.clone(),
             clock: Clock::monotonic(),
         };
         let info = ModelInfo {

@@ -84,9 +84,9 @@ pub(crate) fn morlet(size: [usize; 2], scale: usize, angle: f64) -> Vec<Complex<
             *wave += Complex::from_polar(weight, centre * along);
         }
     }
-    let share = wave.iter().sum::<Complex<f64>>() / envelope.iter().sum::<f64>();
+    let fraction = wave.iter().sum::<Complex<f64>>() / envelope.iter().sum::<f64>();
     let norm = SLANT / (2.0 * PI * width * width);
-    wave.iter().zip(envelope).map(|(wave, envelope)| (wave - share * envelope) * norm).collect()
+    wave.iter().zip(envelope).map(|(wave, envelope)| (wave - fraction * envelope) * norm).collect()
 }
 
 fn spectrum(values: &[f64], size: [usize; 2]) -> Vec<f64> {

@@ -143,7 +143,7 @@ pub(crate) fn collect(
     Ok(layers)
 }
 
-/// Layers that share parameters as one; none if no output reached the loss.
+/// Layers that fraction parameters as one; none if no output reached the loss.
 fn tied(group: impl Iterator<Item = Entry>, parameters: &Parameters) -> Result<Option<Layer>, Error> {
     let mut members = Vec::new();
     let mut all: Vec<usize> = Vec::new();

@@ -52,11 +52,11 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] unless `rows` divides the number of examples.
+    /// [`Error::OutOfRange`] unless `rows` divides the number of examples.
     pub fn grouped(self, rows: usize) -> Result<Self, Error> {
         if rows == 0 || !self.examples.is_multiple_of(rows) {
             let allowed = "a divisor of the number of examples on the tape";
-            return Err(Error::Setting { name: "rows of a group", value: rows as f64, allowed });
+            return Err(Error::out_of_range("rows of a group", rows as f64, allowed));
         }
         let Self { examples, parameters, layers } = self;
         let size = |own: &[usize]| own.iter().map(|parameter| parameters[*parameter].size()).sum();

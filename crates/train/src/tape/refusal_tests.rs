@@ -7,7 +7,7 @@ use tracing::Level;
 
 use super::*;
 use crate::DeviceKind;
-use crate::heard::hear;
+use crate::captured::capture;
 
 #[derive(Module, Debug)]
 struct Net {
@@ -137,7 +137,7 @@ fn the_fallback_says_so_once() {
         layer: Linear,
     }
     let slow = Slow { layer: LinearConfig::new(3, 3).init(&device()) };
-    let ((), heard) = hear(|| {
+    let ((), heard) = capture(|| {
         for _ in 0..3 {
             let mut tape = Tape::recording(&slow).unwrap();
             let _ = tape.fallback(

@@ -1,10 +1,10 @@
-//! Layers that share parameters: their gradients are added up before they are squared.
+//! Layers that fraction parameters: their gradients are added up before they are squared.
 
 use rayon::prelude::*;
 
 use super::record::{Additive, ExampleGradients, Grouped};
 
-/// Layers that share parameters, directly or through one another.
+/// Layers that fraction parameters, directly or through one another.
 pub(crate) struct Tied {
     /// Values of all their parameters together.
     size: usize,

@@ -21,7 +21,7 @@ pub(super) fn renewal() -> BTreeMap<&'static str, Vec<u8>> {
     [(files::EVIDENCE, signed), (files::CLEARANCE, clearance), (files::REPORT, b"renewed".to_vec())].into()
 }
 
-pub(super) fn renew(path: &Path) -> Result<Head, Error> {
+pub(super) fn renew(path: &Path) -> Result<LogHead, Error> {
     amend(path, &trusted(), &key(1), act(RENEWED, "renewed"), &renewal())
 }
 
@@ -43,7 +43,7 @@ fn a_revocation_is_final() {
     let fault = verify(&path, &trusted(), NOW).unwrap_err();
     assert_eq!(fault.flaw, Flaw::Revoked { at: NOW, reason: "a backdoor was found".into() });
     let run = inspect(&path, &trusted()).unwrap();
-    assert!(matches!(run.outcome(), Outcome::Revoked(_)));
+    assert!(matches!(run.status(), ClearanceStatus::Revoked(_)));
     assert_eq!((run.log().entries()[3].who.as_str(), run.log().entries()[3].what.as_str()), ("bob", "revoked"));
     let again = [renew(&path), revoke(&path, &trusted(), &key(1), NOW, "bob", "again")];
     for error in again.map(Result::unwrap_err) {

@@ -22,8 +22,8 @@ pub(crate) fn key(number: u8) -> SigningKey {
     SigningKey::from_pem(&scalar.to_pkcs8_pem(p256::pkcs8::LineEnding::LF).unwrap()).unwrap()
 }
 
-pub(crate) fn act(at: u64, what: &str) -> Act {
-    Act { at, who: "alice".into(), what: what.into(), details: [("rows".to_owned(), 1797_u64.into())].into() }
+pub(crate) fn act(at: u64, what: &str) -> Action {
+    Action { at, who: "alice".into(), what: what.into(), details: [("rows".to_owned(), 1797_u64.into())].into() }
 }
 
 /// Measurements that meet every bar of `policy`, just.
@@ -123,7 +123,7 @@ impl Sample {
         folder
     }
 
-    pub(crate) fn seal(&self, path: &Path) -> Result<Head, Error> {
+    pub(crate) fn seal(&self, path: &Path) -> Result<LogHead, Error> {
         self.begin(path).finish(act(ISSUED + 1, "sealed"), &self.key)
     }
 }

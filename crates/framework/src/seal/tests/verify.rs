@@ -26,7 +26,7 @@ fn clearance_flaw(change: fn(&mut ClearanceDocument)) -> Flaw {
 fn a_cleared_run_verifies_while_its_clearance_is_in_force() {
     let (_place, path) = sealed();
     let run = verify(&path, &trusted(), NOW).unwrap();
-    assert!(matches!(run.outcome(), Outcome::Cleared(clearance) if run.clearance() == Some(clearance)));
+    assert!(matches!(run.status(), ClearanceStatus::Cleared(clearance) if run.clearance() == Some(clearance)));
     assert_eq!((run.signer(), run.log().entries().len()), (key(1).public().id(), 3));
     let end = ISSUED + DAYS * 86_400;
     verify(&path, &trusted(), ISSUED).unwrap();
@@ -34,7 +34,7 @@ fn a_cleared_run_verifies_while_its_clearance_is_in_force() {
     let flaw = |now| verify(&path, &trusted(), now).unwrap_err();
     assert_eq!(flaw(ISSUED - 1), Flaw::NotYet { from: ISSUED, now: ISSUED - 1 }.of(files::CLEARANCE));
     assert_eq!(flaw(end), Flaw::Expired { at: end, now: end }.of(files::CLEARANCE));
-    assert!(matches!(inspect(&path, &trusted()).unwrap().outcome(), Outcome::Cleared(_)));
+    assert!(matches!(inspect(&path, &trusted()).unwrap().status(), ClearanceStatus::Cleared(_)));
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn a_refused_run_verifies_with_the_bars_it_did_not_meet() {
     let path = place.path().join("run");
     Sample::refused().seal(&path).unwrap();
     let run = verify(&path, &trusted(), NOW).unwrap();
-    let Outcome::Refused(unmet) = run.outcome() else { panic!("{:?}", run.outcome()) };
+    let ClearanceStatus::Refused(unmet) = run.status() else { panic!("{:?}", run.status()) };
     assert_eq!((unmet.len(), run.clearance()), (1, None));
     assert_eq!((unmet[0].bar, unmet[0].unmet.clone()), (0, Some(Unmet::Limit)));
 }

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use underpin_core::Digest;
 
-use super::{Fault, Flaw, Head, Outcome, PublicKey, Run, Verified, files, inspect, sha256};
+use super::{ClearanceStatus, Fault, Flaw, LogHead, PublicKey, Run, Verified, files, inspect, sha256};
 
 /// Watches the folder of a run that is being served.
 ///
@@ -23,16 +23,16 @@ use super::{Fault, Flaw, Head, Outcome, PublicKey, Run, Verified, files, inspect
 /// 2. Nor after its clearance expired: `it_stands_until_it_expires`.
 /// 3. An older state of the folder does not bring it back: `an_older_folder_does_not_bring_it_back`.
 #[derive(Debug)]
-pub struct Standing {
+pub struct ClearanceWatch {
     folder: PathBuf,
     trusted: Vec<PublicKey>,
     model: Digest,
-    head: Head,
+    head: LogHead,
     /// The second in which the folder was last looked at.
     looked: Option<u64>,
     /// What was there; none when it has to be read again however it looks.
     stamps: Option<BTreeMap<OsString, Stamp>>,
-    found: Result<Outcome, Fault>,
+    found: Result<ClearanceStatus, Fault>,
 }
 
 /// What changes when a file does.
@@ -44,7 +44,7 @@ struct Stamp {
     inode: [i64; 4],
 }
 
-impl Standing {
+impl ClearanceWatch {
     /// Watches `folder`, from which `run` was verified.
     pub fn new(folder: &Path, trusted: &[PublicKey], run: &Verified) -> Self {
         Self {
@@ -55,7 +55,7 @@ impl Standing {
             // Not looked at yet: what changed since `run` was read is found by the first check.
             looked: None,
             stamps: None,
-            found: Ok(run.outcome().clone()),
+            found: Ok(run.status().clone()),
         }
     }
 
@@ -72,9 +72,11 @@ impl Standing {
         }
         match &self.found {
             Err(fault) => Err(fault.clone()),
-            Ok(Outcome::Cleared(clearance)) => clearance.valid_at(now).map_err(|flaw| flaw.of(files::CLEARANCE)),
-            Ok(Outcome::Refused(_)) => Err(Flaw::Missing.of(files::CLEARANCE)),
-            Ok(Outcome::Revoked(revocation)) => {
+            Ok(ClearanceStatus::Cleared(clearance)) => {
+                clearance.valid_at(now).map_err(|flaw| flaw.of(files::CLEARANCE))
+            }
+            Ok(ClearanceStatus::Refused(_)) => Err(Flaw::Missing.of(files::CLEARANCE)),
+            Ok(ClearanceStatus::Revoked(revocation)) => {
                 let (at, reason) = (revocation.at, revocation.reason.clone());
                 Err(Flaw::Revoked { at, reason }.of(files::REVOCATION))
             }
@@ -92,7 +94,7 @@ impl Standing {
         self.stamps = if self.found.as_ref().is_err_and(is_passing) { None } else { stamps };
     }
 
-    fn follow(&mut self, run: &Run) -> Result<Outcome, Fault> {
+    fn follow(&mut self, run: &Run) -> Result<ClearanceStatus, Fault> {
         if !run.log().extends(&self.head) {
             return Err(Flaw::Rewound.of(files::LOG));
         }
@@ -100,7 +102,7 @@ impl Standing {
             return Err(Flaw::Disagrees { field: "the model being served" }.of(files::MODEL));
         }
         self.head = run.log().head();
-        Ok(run.outcome().clone())
+        Ok(run.status().clone())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::source::Format;
 ///
 /// The rows are a selection from record batches that parts of a file share, so a clone or a split copies no cell.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Door {
+pub struct RawTable {
     name: String,
     format: Format,
     files: Vec<(String, Digest)>,
@@ -29,13 +29,14 @@ struct Place {
     at: usize,
 }
 
-impl Door {
+impl RawTable {
     /// All rows of the batches, whose identifiers differ.
     pub(crate) fn new(name: &str, format: Format, columns: Vec<String>, label: usize, batches: Vec<Batch>) -> Self {
         let name = name.to_owned();
-        let mut door = Self { name, format, files: vec![], columns, label, shape: None, batches: vec![], rows: vec![] };
-        door.add(batches);
-        door
+        let mut raw_table =
+            Self { name, format, files: vec![], columns, label, shape: None, batches: vec![], rows: vec![] };
+        raw_table.add(batches);
+        raw_table
     }
 
     fn add(&mut self, batches: Vec<Batch>) {
@@ -99,7 +100,7 @@ impl Door {
         self.rows.binary_search_by_key(&id, id_of).ok().map(|position| self.nth(position))
     }
 
-    /// The row at a position below [`Door::len`].
+    /// The row at a position below [`RawTable::len`].
     pub(crate) fn nth(&self, position: usize) -> RawRow<'_> {
         self.at(self.rows[position])
     }

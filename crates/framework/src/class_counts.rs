@@ -2,7 +2,7 @@
 
 use underpin_core::{About, Epsilon, Examples, Quantity, Record, Seed};
 use underpin_privacy::statistics::{Categories, Column, Statistics};
-use underpin_privacy::{Adjacency, Budget, SecretKey, Terms};
+use underpin_privacy::{Adjacency, Budget, BudgetTerms, SecretKey};
 
 use crate::Error;
 use crate::config::Privacy;
@@ -17,12 +17,12 @@ pub(crate) const DEVIATION: &str = "training.rows_deviation";
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] when the counts would leave nothing to train with.
+/// [`Error::OutOfRange`] when the counts would leave nothing to train with.
 pub(crate) fn split(privacy: &Privacy) -> Result<(Epsilon, Option<Epsilon>), Error> {
     let (whole, counts) = (privacy.epsilon.value(), privacy.statistics);
     if !(counts >= 0.0 && counts < whole) {
         let range = format!("[0, {whole}): part of privacy.epsilon");
-        return Err(Error::Setting { name: "privacy.statistics", value: counts, range });
+        return Err(Error::out_of_range("privacy.statistics", counts, range));
     }
     // Rounded down, so that both together are no more than the whole.
     let training = Epsilon::new((whole - counts).next_down())?;
@@ -49,13 +49,13 @@ pub(crate) fn count(
     let (_, Some(epsilon)) = split(privacy)? else { return Ok(()) };
     let labels: Vec<u8> = data.labels().iter().flat_map(|label| (*label as u64).to_le_bytes()).collect();
     let counts: Vec<u8> = [data.classes() as u64, seed.0, epsilon.value().to_bits()].map(u64::to_le_bytes).concat();
-    let terms = Terms {
+    let terms = BudgetTerms {
         adjacency: Adjacency::ZeroOut,
         unit: "one row that trained".into(),
-        ..Terms::new(epsilon, privacy.delta)
+        ..BudgetTerms::new(epsilon, privacy.delta)
     };
     let budget = Budget::in_memory(&terms)?;
-    let mut statistics = Statistics::new(&budget, key.derive("census", &[&counts, &labels]));
+    let mut statistics = Statistics::new(&budget, key.derive("class_counts", &[&counts, &labels]));
     let column = Column::new(data.labels().iter().map(|label| *label as u64).collect())?;
     let classes = Categories::new((0..data.classes() as u64).collect())?;
     // A little less, so that units rounded up still fit.

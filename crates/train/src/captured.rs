@@ -1,4 +1,4 @@
-//! What tests hear of tracing's events.
+//! Captured events tracing's events.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -11,27 +11,27 @@ use tracing::{Dispatch, Event, Level, Metadata, Subscriber, dispatcher};
 
 /// An event: its level and target, and its numbers by name.
 #[derive(Clone, Debug)]
-pub(crate) struct Heard {
+pub(crate) struct Captured {
     pub(crate) level: Level,
     pub(crate) target: String,
     pub(crate) numbers: BTreeMap<&'static str, f64>,
 }
 
 /// What `work` gives, and the events of its thread meanwhile.
-pub(crate) fn hear<T>(work: impl FnOnce() -> T) -> (T, Vec<Heard>) {
+pub(crate) fn capture<T>(work: impl FnOnce() -> T) -> (T, Vec<Captured>) {
     // While there is one dispatcher alone, tracing asks the thread that reaches an event first whether anybody listens,
     // for all threads; and that may be another test's. With two it asks both.
     let _other = Dispatch::new(NoSubscriber::default());
-    let ear = Ear::default();
+    let ear = Capture::default();
     let given = dispatcher::with_default(&Dispatch::new(ear.clone()), work);
     let heard = std::mem::take(&mut *ear.0.lock().unwrap());
     (given, heard)
 }
 
 #[derive(Clone, Default)]
-struct Ear(Arc<Mutex<Vec<Heard>>>);
+struct Capture(Arc<Mutex<Vec<Captured>>>);
 
-impl Subscriber for Ear {
+impl Subscriber for Capture {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
@@ -48,7 +48,7 @@ impl Subscriber for Ear {
         let mut numbers = Numbers(BTreeMap::new());
         event.record(&mut numbers);
         let (level, target) = (*event.metadata().level(), event.metadata().target().to_owned());
-        self.0.lock().unwrap().push(Heard { level, target, numbers: numbers.0 });
+        self.0.lock().unwrap().push(Captured { level, target, numbers: numbers.0 });
     }
 
     fn enter(&self, _: &Id) {}

@@ -7,10 +7,10 @@ use crate::seal::*;
 
 const EXPIRY: u64 = ISSUED + DAYS * 86_400;
 
-fn watch(path: &Path) -> Standing {
-    let mut standing = Standing::new(path, &trusted(), &verify(path, &trusted(), NOW).unwrap());
-    standing.check(NOW).unwrap();
-    standing
+fn watch(path: &Path) -> ClearanceWatch {
+    let mut watch = ClearanceWatch::new(path, &trusted(), &verify(path, &trusted(), NOW).unwrap());
+    watch.check(NOW).unwrap();
+    watch
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -24,36 +24,36 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 fn it_stands_until_it_expires() {
     let (_place, path) = sealed();
-    let mut standing = watch(&path);
-    standing.check(EXPIRY - 1).unwrap();
-    assert_eq!(standing.check(EXPIRY).unwrap_err().flaw, Flaw::Expired { at: EXPIRY, now: EXPIRY });
-    assert!(matches!(standing.check(ISSUED - 1).unwrap_err().flaw, Flaw::NotYet { .. }));
+    let mut watch = watch(&path);
+    watch.check(EXPIRY - 1).unwrap();
+    assert_eq!(watch.check(EXPIRY).unwrap_err().flaw, Flaw::Expired { at: EXPIRY, now: EXPIRY });
+    assert!(matches!(watch.check(ISSUED - 1).unwrap_err().flaw, Flaw::NotYet { .. }));
     renew(&path).unwrap();
-    standing.check(EXPIRY + 1).unwrap();
+    watch.check(EXPIRY + 1).unwrap();
 }
 
 #[test]
 fn a_revocation_ends_it_within_a_second() {
     let (_place, path) = sealed();
-    let mut standing = watch(&path);
+    let mut watch = watch(&path);
     revoke(&path, &trusted(), &key(1), NOW, "bob", "drift").unwrap();
-    standing.check(NOW).unwrap();
-    assert!(matches!(standing.check(NOW + 1).unwrap_err().flaw, Flaw::Revoked { .. }));
-    assert!(matches!(standing.check(NOW).unwrap_err().flaw, Flaw::Revoked { .. }), "a clock set back");
+    watch.check(NOW).unwrap();
+    assert!(matches!(watch.check(NOW + 1).unwrap_err().flaw, Flaw::Revoked { .. }));
+    assert!(matches!(watch.check(NOW).unwrap_err().flaw, Flaw::Revoked { .. }), "a clock set back");
 }
 
 #[test]
 fn an_older_folder_does_not_bring_it_back() {
     let (place, path) = sealed();
-    let mut standing = watch(&path);
+    let mut watch = watch(&path);
     let backup = place.path().join("backup");
     copy(&path, &backup);
     revoke(&path, &trusted(), &key(1), NOW, "bob", "drift").unwrap();
-    standing.check(NOW + 1).unwrap_err();
+    watch.check(NOW + 1).unwrap_err();
     fs::remove_dir_all(&path).unwrap();
     fs::rename(&backup, &path).unwrap();
     verify(&path, &trusted(), NOW).unwrap();
-    assert_eq!(standing.check(NOW + 2).unwrap_err(), Flaw::Rewound.of(files::LOG));
+    assert_eq!(watch.check(NOW + 2).unwrap_err(), Flaw::Rewound.of(files::LOG));
 }
 
 #[test]
@@ -61,18 +61,18 @@ fn what_changes_between_verifying_and_watching_is_found() {
     let (_place, path) = sealed();
     let run = verify(&path, &trusted(), NOW).unwrap();
     revoke(&path, &trusted(), &key(1), NOW, "bob", "drift").unwrap();
-    let mut standing = Standing::new(&path, &trusted(), &run);
-    assert!(matches!(standing.check(NOW).unwrap_err().flaw, Flaw::Revoked { .. }));
+    let mut watch = ClearanceWatch::new(&path, &trusted(), &run);
+    assert!(matches!(watch.check(NOW).unwrap_err().flaw, Flaw::Revoked { .. }));
 }
 
 #[test]
 fn a_folder_that_is_gone_or_changed_ends_it() {
     let (_place, path) = sealed();
-    let mut standing = watch(&path);
+    let mut watch = watch(&path);
     let mut now = NOW;
     let mut next = || {
         now += 1;
-        standing.check(now)
+        watch.check(now)
     };
     for name in [files::CLEARANCE, files::LOG, files::EVIDENCE, files::SIGNER, files::POLICY, files::REPORT] {
         let bytes = fs::read(path.join(name)).unwrap();
@@ -94,19 +94,19 @@ fn a_folder_that_is_gone_or_changed_ends_it() {
 #[test]
 fn another_run_in_its_place_ends_it() {
     let (_place, path) = sealed();
-    let mut standing = watch(&path);
+    let mut watch = watch(&path);
     fs::remove_dir_all(&path).unwrap();
     let mut sample = Sample::cleared();
     sample.evidence.seed = underpin_core::Seed(8);
     sample.seal(&path).unwrap();
-    assert_eq!(standing.check(NOW + 1).unwrap_err().flaw, Flaw::Rewound);
+    assert_eq!(watch.check(NOW + 1).unwrap_err().flaw, Flaw::Rewound);
 }
 
 /// A new model, cleared in the same folder, is not the one in the server's memory.
 #[test]
 fn another_model_in_its_place_ends_it() {
     let (_place, path) = sealed();
-    let mut standing = watch(&path);
+    let mut watch = watch(&path);
     let other = b"other weights".to_vec();
     let mut sample = Sample::cleared();
     sample.evidence.subjects[0].digest = sha256(&other);
@@ -117,7 +117,7 @@ fn another_model_in_its_place_ends_it() {
     let written = [(files::MODEL, other), (files::EVIDENCE, signed), (files::CLEARANCE, document)].into();
     amend(&path, &trusted(), &key(1), act(NOW, "replaced"), &written).unwrap();
     verify(&path, &trusted(), NOW).unwrap();
-    assert_eq!(standing.check(NOW + 1).unwrap_err().file, files::MODEL);
+    assert_eq!(watch.check(NOW + 1).unwrap_err().file, files::MODEL);
 }
 
 #[test]
@@ -126,18 +126,18 @@ fn a_refused_run_does_not_stand() {
     let path = place.path().join("run");
     Sample::refused().seal(&path).unwrap();
     let run = verify(&path, &trusted(), NOW).unwrap();
-    let mut standing = Standing::new(&path, &trusted(), &run);
-    assert_eq!(standing.check(NOW).unwrap_err(), Flaw::Missing.of(files::CLEARANCE));
+    let mut watch = ClearanceWatch::new(&path, &trusted(), &run);
+    assert_eq!(watch.check(NOW).unwrap_err(), Flaw::Missing.of(files::CLEARANCE));
 }
 
 /// Were the folder read, the lock would be waited for in vain.
 #[test]
 fn while_nothing_changes_nothing_is_read() {
     let (_place, path) = sealed();
-    let mut standing = watch(&path);
+    let mut watch = watch(&path);
     let folder = fs::File::open(&path).unwrap();
     folder.lock().unwrap();
-    standing.check(NOW + 1).unwrap();
+    watch.check(NOW + 1).unwrap();
     assert_eq!(verify(&path, &trusted(), NOW).unwrap_err(), Flaw::Busy.of("."));
 }
 
@@ -145,12 +145,12 @@ fn while_nothing_changes_nothing_is_read() {
 #[test]
 fn a_folder_that_is_busy_for_once_stands_again() {
     let (_place, path) = sealed();
-    let mut standing = watch(&path);
+    let mut watch = watch(&path);
     let folder = fs::File::open(&path).unwrap();
     folder.lock().unwrap();
     fs::write(path.join("more"), "").unwrap();
     fs::remove_file(path.join("more")).unwrap();
-    assert_eq!(standing.check(NOW + 1).unwrap_err(), Flaw::Busy.of("."));
+    assert_eq!(watch.check(NOW + 1).unwrap_err(), Flaw::Busy.of("."));
     drop(folder);
-    standing.check(NOW + 2).unwrap();
+    watch.check(NOW + 2).unwrap();
 }
