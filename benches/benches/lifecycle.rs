@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use underpin::seal::{self, policy};
-use underpin::{CollectRequest, DeviceKind, Input, Protection, collect, report};
+use underpin::stages::Declared;
+use underpin::{DeviceKind, Input, Job, Protection, report, summary};
 use underpin_core::{Attack, Delta, Epsilon, Evidence, Examples, Norm, Radius, Record, Sanitizer, Seed, Trainer};
 use underpin_data::{
     Contract, ExactDuplicates, FalsePositiveRate, KnnLabels, Limits, NamedBytes, NearDuplicates, Source, Split,
@@ -22,10 +23,10 @@ use underpin_train::{Architecture, Averaging, Clipping, Mechanism, Optimiser, Pr
 const DIGITS: &[u8] = include_bytes!("../../crates/framework/data/digits/digits.csv.gz");
 
 fn digits() -> Examples {
-    let (policy, _) = policy::read(policy::BASELINE.as_bytes()).expect("shipped");
-    let (device, protection) = (DeviceKind::Flex, Protection::Undefended);
-    let order = CollectRequest { input: &Input::Digits, config: None, seed: Seed(1), device, protection };
-    collect(&order, &policy).expect("shipped rows").0.train().examples().clone()
+    let job = Job::new(Input::Digits, policy::BASELINE.as_bytes().to_vec(), "never made");
+    let job = Job { seed: Seed(1), protection: Protection::Undefended, ..job };
+    let sanitized = Declared::read(&job.policy).expect("shipped").collect(&job).expect("shipped rows");
+    sanitized.collected().train().examples().clone()
 }
 
 /// One epoch of ten steps of 100 rows.
@@ -185,7 +186,7 @@ fn page(c: &mut Criterion) {
         record: Record::default(),
     };
     let verdicts = policy.judge(digest, &evidence);
-    let data = report::DataSummary::default();
+    let data = summary::DataSummary::default();
     let report = report::Report {
         evidence: &evidence,
         policy: &policy,

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use underpin::report;
+use underpin::{report, summary};
 use underpin_core::{Evidence, Policy};
 
 use crate::check::root;
@@ -91,7 +91,7 @@ fn table() -> Result<String> {
     let policy: Policy = serde_json::from_value(value["policy"].clone())?;
     let evidence: Evidence = serde_json::from_value(value["evidence"].clone())?;
     let verdicts = policy.judge(evidence.policy, &evidence);
-    let data = report::DataSummary::default();
+    let data = summary::DataSummary::default();
     let report = report::Report {
         evidence: &evidence,
         policy: &policy,

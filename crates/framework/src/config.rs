@@ -1,5 +1,6 @@
 //! How a run is made: every setting, with defaults that fit the data, changed by a TOML file.
 
+mod error;
 mod private;
 mod range;
 
@@ -9,6 +10,7 @@ use underpin_data::Sanitizers;
 use underpin_serve::{Perturb, Quota};
 use underpin_train::{Architecture, DeviceKind, Mechanism, Regime, Settings};
 
+pub use error::ConfigError;
 pub use private::Clipping;
 
 use crate::Error;
@@ -277,11 +279,10 @@ impl Config {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn changed(&self, text: &str) -> Result<Self, Error> {
-        let refuse = |error: &dyn std::fmt::Display| Error::Config { fault: error.to_string().trim().to_owned() };
-        let changes: toml::Table = text.parse().map_err(|error: toml::de::Error| refuse(&error))?;
-        let mut table = toml::Table::try_from(self).map_err(|error| refuse(&error))?;
+        let changes: toml::Table = text.parse().map_err(ConfigError::Toml)?;
+        let mut table = toml::Table::try_from(self).map_err(ConfigError::NotWritten)?;
         merge(&mut table, changes);
-        table.try_into().map_err(|error: toml::de::Error| refuse(&error))
+        Ok(table.try_into().map_err(ConfigError::Toml)?)
     }
 }
 

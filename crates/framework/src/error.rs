@@ -43,12 +43,9 @@ pub enum Error {
         /// What the trainer said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The configuration file.
-    #[error("configuration: {fault}")]
-    Config {
-        /// What is wrong, and where.
-        fault: String,
-    },
+    /// The configuration file or a recipe was refused.
+    #[error("configuration: {0}")]
+    Config(#[from] crate::config::ConfigError),
     /// No recipe has that name.
     #[error("unknown recipe {name:?}; known: {}; or give a file", .known.join(", "))]
     UnknownRecipe {
@@ -122,21 +119,31 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A file of a run holds something else than it should.
-    #[error("{file}: {fault}")]
-    File {
+    /// A file of a run is no JSON, or of another kind than it should be.
+    #[error("{file}: {source}")]
+    Json {
         /// The file.
         file: String,
-        /// What is wrong.
-        fault: String,
+        /// What is wrong, and where.
+        source: serde_json::Error,
+    },
+    /// A run has not the file that is needed.
+    #[error("{file}: missing")]
+    MissingFile {
+        /// The file.
+        file: String,
+    },
+    /// A recipe's data file is absent.
+    #[error("{}: no such file, and none with .gz either: the recipe needs it", .path.display())]
+    MissingData {
+        /// The file, uncompressed.
+        path: PathBuf,
     },
     /// The data of a run are not the ones it was made from.
-    #[error("{file}: not the data that the run was made from ({fault})")]
+    #[error("{file}: not the data that the run was made from (its manifest is another)")]
     OtherData {
         /// The data's name.
         file: String,
-        /// How that shows.
-        fault: String,
     },
     /// A run that is not cleared has nothing to serve, renew or evaluate.
     #[error("this run was refused: {unmet} of its bars are not met; only a cleared run can be {wanted}")]

@@ -53,9 +53,9 @@ impl<R: Trainer> Trainer for WithoutProgress<'_, R> {
 
 /// An attack that keeps its progress to itself: the adversary of every batch would drown the bar of the training.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Quiet<A>(pub(crate) A);
+pub(crate) struct Silent<A>(pub(crate) A);
 
-impl<T: ?Sized, A: Attack<T>> Attack<T> for Quiet<A> {
+impl<T: ?Sized, A: Attack<T>> Attack<T> for Silent<A> {
     type Outcome = A::Outcome;
     type Error = A::Error;
 

@@ -3,93 +3,21 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-use underpin_core::{Evidence, Policy, Radius, Record, Seed, Verdict};
-use underpin_data::Source;
-use underpin_metrics::evasion::Pgd;
+use underpin_core::{Digest, Evidence, Policy, Record, Verdict};
 use underpin_privacy::SecretKey;
-use underpin_train::{Classifier, DeviceKind, Settings, Sgd};
+use underpin_train::Classifier;
 
-use crate::collect::{CollectRequest, CollectedData, collect};
-use crate::config::{self, Config};
-use crate::lifecycle::{Assessed, Cleared, Declared, Provenance, Refused};
-use crate::model::{Quiet, Recipe};
+use crate::Error;
+use crate::collected::CollectedData;
+use crate::job::{self, Job, RecordedJob};
+use crate::json::to_json;
 use crate::report::{self, Report};
 use crate::seal::{self, Action, RunFolder, SigningKey, files};
-use crate::{Error, class_counts};
-
-/// File of a run that says how it was made, so that it can be made again.
-pub(crate) const JOB: &str = "job.json";
+use crate::stages::{Assessed, Cleared, Declared, Guarded, Judged, Provenance, Refused};
+use crate::trainers::recipe;
 
 /// File of a cleared run with its safety evaluation.
 pub(crate) const SAFETY: &str = "safety.json";
-
-/// Where rows come from.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Input {
-    /// The UCI digits that come with the program: 1,797 grey images of 8 by 8.
-    Digits,
-    /// A file, and another to test on if there is one.
-    Files {
-        /// Rows to train on; without `test` a fraction of them is set aside.
-        train: Box<Source>,
-        /// Rows to test on.
-        test: Option<Box<Source>>,
-    },
-}
-
-/// Whether a run is defended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Protection {
-    /// Every defence.
-    Defended,
-    /// None: rows that parse are trained on plainly and served bare. For comparison; a policy should refuse it.
-    Undefended,
-}
-
-/// What to run.
-#[derive(Clone, Debug)]
-pub struct Job {
-    /// Where rows come from.
-    pub input: Input,
-    /// The policy's bytes.
-    pub policy: Vec<u8>,
-    /// Changes to the configuration, in TOML.
-    pub config: Option<String>,
-    /// Where public randomness starts.
-    pub seed: Seed,
-    /// Where tensors are computed.
-    pub device: DeviceKind,
-    /// Whether it is defended.
-    pub protection: Protection,
-    /// The folder to leave behind.
-    pub out: PathBuf,
-    /// Who runs it, for the log.
-    pub who: String,
-    /// Revision of the code.
-    pub revision: String,
-    /// Versions of what computes.
-    pub versions: BTreeMap<String, String>,
-}
-
-impl Job {
-    fn order(&self) -> CollectRequest<'_> {
-        let Self { input, config, seed, device, protection, .. } = self;
-        CollectRequest { input, config: config.as_deref(), seed: *seed, device: *device, protection: *protection }
-    }
-}
-
-/// How a run was made: all that is needed to make it again, but for the key.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Recorded {
-    pub(crate) input: Input,
-    pub(crate) protection: Protection,
-    pub(crate) seed: Seed,
-    pub(crate) config: Config,
-}
 
 /// A run that came to its end.
 #[derive(Debug)]
@@ -115,28 +43,6 @@ impl Finished {
     }
 }
 
-/// The recipe that a configuration describes.
-pub(crate) type Trainers = Recipe<Sgd<Quiet<Pgd>>, Sgd>;
-
-/// The trainers of a configuration; privacy noise comes from `key`.
-pub(crate) fn recipe(config: &Config, key: SecretKey) -> Result<Trainers, Error> {
-    let undefended = Sgd::plain(config.training_undefended().clone());
-    let small = Settings { batch_size: config.attacks.extraction.batch_size, ..undefended.settings.clone() };
-    let adversary = Sgd::plain(small);
-    let private = |privacy: config::Privacy| {
-        let (target, _) = class_counts::split(&privacy)?;
-        Ok::<_, Error>(privacy.training(target, key))
-    };
-    let privacy = config.privacy.map(private).transpose()?;
-    let hardening = config.adversary.as_ref().map(attacker).transpose()?.map(Quiet);
-    let defended = Sgd { settings: config.training.clone(), privacy, adversary: hardening };
-    Ok(Recipe { defended, undefended, adversary })
-}
-
-fn attacker(adversary: &config::Adversary) -> Result<Pgd, Error> {
-    Ok(Pgd::new(adversary.norm, Radius::new(adversary.radius)?, adversary.steps, 1))
-}
-
 /// Runs `job`, signs with `key`, and leaves a sealed folder behind; `clock` tells seconds since 1970 UTC.
 ///
 /// # Errors
@@ -152,7 +58,8 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
 
     stage(0, "collection");
     let span = tracing::info_span!("collection", phase = "collection").entered();
-    let (collected, config) = collect(&job.order(), declared.policy())?;
+    let sanitized = declared.collect(job)?;
+    let config = sanitized.config().clone();
     drop(span);
     folder.record(act("judged the rows"), key)?;
 
@@ -160,14 +67,14 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
     let secret = SecretKey::new(key.secret("underpin training"));
     let serving_key = SecretKey::new(key.secret("underpin serving"));
     let recipe = recipe(&config, secret)?;
-    let mut trained = declared.collect(collected).train(&recipe, job.seed)?;
+    let mut trained = sanitized.train(&recipe, job.seed)?;
     if let Some(privacy) = &config.privacy {
         trained = trained.count(privacy, &SecretKey::new(key.secret("underpin statistics")), job.seed)?;
     }
     folder.record(act("trained the model"), key)?;
 
-    let digest = seal::sha256(&crate::Model::artifact(trained.model())?);
-    let guarded = trained.harden(config.serving.clone(), serving_key.derive("model", &[digest.bytes()]))?;
+    let digest = Digest::of(&crate::Model::artifact(trained.model())?);
+    let guarded = trained.harden(serving_key.derive("model", &[digest.bytes()]))?;
     let provenance = Provenance {
         seed: job.seed,
         revision: job.revision.clone(),
@@ -175,12 +82,12 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
         measured_at: clock(),
     };
     stage(2, "attacks");
-    let assessed = guarded.assess(&recipe, &config.attacks, provenance)?;
+    let assessed = guarded.assess(&recipe, provenance)?;
     folder.record(act("attacked both systems and judged the evidence"), key)?;
 
     stage(3, "sealing");
-    let recorded = Recorded { input: job.input.clone(), protection: job.protection, seed: job.seed, config };
-    folder.write(JOB, &to_json(&recorded, JOB)?)?;
+    let recorded = RecordedJob { input: job.input.clone(), protection: job.protection, seed: job.seed, config };
+    folder.write(job::FILE, &to_json(&recorded, job::FILE)?)?;
     match assessed {
         Assessed::Cleared(cleared) => seal_cleared(job, &cleared, folder, key, clock),
         Assessed::Refused(refused) => seal_refused(job, &refused, folder, key, clock),
@@ -190,13 +97,6 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
 /// Tells which of the run's stages has begun.
 fn stage(step: u64, now: &'static str) {
     tracing::info!(target: "progress", task = "pipeline", step, of = 4_u64, now);
-}
-
-pub(crate) fn to_json<T: Serialize>(value: &T, file: &str) -> Result<Vec<u8>, Error> {
-    let mut bytes = serde_json::to_vec_pretty(value)
-        .map_err(|error| Error::File { file: file.to_owned(), fault: error.to_string() })?;
-    bytes.push(b'\n');
-    Ok(bytes)
 }
 
 fn write_common(
@@ -250,8 +150,8 @@ fn seal_refused(
 }
 
 pub(crate) fn view<'a>(
-    guarded: &'a crate::lifecycle::Guarded<Classifier>,
-    judged: &'a crate::lifecycle::Judged,
+    guarded: &'a Guarded<Classifier>,
+    judged: &'a Judged,
     outcome: report::GateResult<'a>,
 ) -> Report<'a> {
     Report {

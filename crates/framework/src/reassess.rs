@@ -3,19 +3,21 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use underpin_core::{Evidence, Quantity, Record, Seed, Sketch};
+use underpin_core::{Digest, Evidence, Quantity, Record, Seed, Sketch};
 use underpin_data::Manifest;
 use underpin_privacy::SecretKey;
 use underpin_train::{Classifier, DeviceKind};
 
 use crate::Error;
-use crate::collect::{CollectRequest, collect};
+use crate::config::ConfigError;
 use crate::drift::Drift;
-use crate::lifecycle::{Assessed, Declared, Provenance};
-use crate::pipeline::{Finished, JOB, Recorded, SAFETY, recipe, to_json, view};
+use crate::job::{self, Job, RecordedJob};
+use crate::json::{from_run, to_json};
+use crate::pipeline::{Finished, SAFETY, view};
 use crate::report;
 use crate::seal::{self, Action, PublicKey, Revocation, SigningKey, files};
-use crate::serving::parsed;
+use crate::stages::{Assessed, Declared, Judged, Provenance};
+use crate::trainers::recipe;
 
 /// Probability with which traffic that did not drift is said to have.
 const FALSE_ALARM: f64 = 0.001;
@@ -84,33 +86,31 @@ pub fn reassess(request: &Request<'_>, key: &SigningKey, clock: &dyn Fn() -> u64
         }
     }
     let index = run.log().entries().len() as u64;
-    let recorded: Recorded = parsed(&run, JOB)?;
+    let recorded: RecordedJob = from_run(&run, job::FILE)?;
     let own = run.file(files::POLICY).unwrap_or_default();
     let declared = Declared::read(request.policy.unwrap_or(own))?;
-    let manifest: Manifest = parsed(&run, files::MANIFEST)?;
+    let manifest: Manifest = from_run(&run, files::MANIFEST)?;
     let drift = request.traffic.map(|seen| Drift::test(&manifest.sketch, seen, FALSE_ALARM)).transpose()?;
 
-    let config = toml::to_string(&recorded.config).map_err(|error| Error::Config { fault: error.to_string() })?;
-    let (input, seed, protection) = (&recorded.input, recorded.seed, recorded.protection);
-    let device = DeviceKind::Flex;
-    let order = CollectRequest { input, config: Some(&config), seed, device, protection };
-    let (collected, mut config) = collect(&order, declared.policy())?;
-    if Some(collected.files[files::MANIFEST].as_slice()) != run.file(files::MANIFEST) {
-        return Err(Error::OtherData { file: manifest.source, fault: "its manifest is another".into() });
+    let job = again(request, recorded, declared.bytes())?;
+    let (seed, device) = (job.seed, job.device);
+    let mut sanitized = declared.collect(&job)?;
+    if Some(sanitized.collected().files[files::MANIFEST].as_slice()) != run.file(files::MANIFEST) {
+        return Err(Error::OtherData { file: manifest.source });
     }
-    config.attacks.evasion.follow(declared.policy());
-    let recipe = recipe(&config, SecretKey::new(key.secret("underpin training")))?;
+    sanitized.follow_policy();
+    let recipe = recipe(sanitized.config(), SecretKey::new(key.secret("underpin training")))?;
     let bytes = run.file(files::MODEL).unwrap_or_default();
     let model = Classifier::from_safetensors(bytes, device)?;
-    let trained = declared.collect(collected).restore(&recipe, model, training(run.evidence()), seed)?;
-    let serving = SecretKey::new(key.secret("underpin serving")).derive("model", &[seal::sha256(bytes).bytes()]);
+    let trained = sanitized.restore(&recipe, model, training(run.evidence()), seed)?;
+    let serving = SecretKey::new(key.secret("underpin serving")).derive("model", &[Digest::of(bytes).bytes()]);
     let provenance = Provenance {
         seed: Seed(seed.derive("reassessment").nth(index).0),
         revision: request.revision.to_owned(),
         versions: request.versions.clone(),
         measured_at: clock(),
     };
-    let assessed = trained.harden(config.serving.clone(), serving)?.assess(&recipe, &config.attacks, provenance)?;
+    let assessed = trained.harden(serving)?.assess(&recipe, provenance)?;
     let mut written = BTreeMap::new();
     let old = format!("evidence.{index}.dsse.json");
     written.insert(old.as_str(), run.file(files::EVIDENCE).unwrap_or_default().to_vec());
@@ -118,6 +118,23 @@ pub fn reassess(request: &Request<'_>, key: &SigningKey, clock: &dyn Fn() -> u64
         written.insert(files::POLICY, policy.to_vec());
     }
     conclude(request, &assessed, drift, written, key, clock)
+}
+
+/// The job of a run, to be made again under the policy in `policy`.
+fn again(request: &Request<'_>, recorded: RecordedJob, policy: &[u8]) -> Result<Job, Error> {
+    let RecordedJob { input, protection, seed, config } = recorded;
+    Ok(Job {
+        input,
+        policy: policy.to_vec(),
+        config: Some(toml::to_string(&config).map_err(ConfigError::NotWritten)?),
+        seed,
+        device: DeviceKind::Flex,
+        protection,
+        out: request.folder.to_owned(),
+        who: request.who.to_owned(),
+        revision: request.revision.to_owned(),
+        versions: request.versions.clone(),
+    })
 }
 
 /// What training left behind: it is not repeated, so its numbers stand.
@@ -160,8 +177,7 @@ fn conclude(
         }
         (_, shifted) => {
             let reason = reason(judged, shifted);
-            let revocation =
-                Revocation { model: seal::sha256(guarded.artifact()), at: clock(), reason: reason.clone() };
+            let revocation = Revocation { model: Digest::of(guarded.artifact()), at: clock(), reason: reason.clone() };
             written.insert(files::REVOCATION, revocation.sign(key)?);
             // What was for people when the model was cleared must not go on saying so.
             let mut withdrawn = Record::default();
@@ -200,7 +216,7 @@ fn conclude(
     Ok(Reassessed { outcome, drift, finished })
 }
 
-fn reason(judged: &crate::lifecycle::Judged, shifted: Option<&Drift>) -> String {
+fn reason(judged: &Judged, shifted: Option<&Drift>) -> String {
     let mut reasons: Vec<String> = Vec::new();
     let unmet = judged.unmet().count();
     if unmet > 0 {

@@ -13,7 +13,7 @@ use underpin_privacy::{Bounds, SecretKey};
 use underpin_train::{Preprocessing, Settings, Sgd};
 
 use crate::Error;
-use crate::config::Privacy;
+use crate::config::{ConfigError, Privacy};
 
 /// The recipes that come with the program, by name.
 const NAMED: &[(&str, &str)] = &[
@@ -167,17 +167,17 @@ impl Plan {
     /// contract whose parts disagree, a baseline of another architecture, 0 rows; [`Error::OutOfRange`] for a clipping or
     /// mechanism out of range.
     pub fn read(text: &str) -> Result<Self, Error> {
-        let refuse = |fault: String| Error::Config { fault: fault.trim().to_owned() };
-        let plan: Self = toml::from_str(text).map_err(|error| refuse(error.to_string()))?;
+        let plan: Self = toml::from_str(text).map_err(ConfigError::Toml)?;
         if plan.rows == 0 {
-            return Err(refuse("rows = 0 is outside [1, inf)".to_owned()));
+            return Err(ConfigError::NoRows.into());
         }
         plan.privacy.check(&plan.training, plan.rows)?;
         match &plan.baseline {
-            Some(baseline) if baseline.architecture != plan.training.architecture => Err(refuse(format!(
-                "baseline.architecture is {:?}; a baseline has that of training, {:?}",
-                baseline.architecture, plan.training.architecture
-            ))),
+            Some(baseline) if baseline.architecture != plan.training.architecture => {
+                let (baseline, training) = (&baseline.architecture, &plan.training.architecture);
+                let (baseline, training) = (Box::new(baseline.clone()), Box::new(training.clone()));
+                Err(ConfigError::OtherArchitecture { baseline, training }.into())
+            }
             _ => Ok(plan),
         }
     }
@@ -274,10 +274,11 @@ impl Plan {
 fn file(folder: &Path, name: &str) -> Result<PathBuf, Error> {
     let plain = folder.join(name);
     let packed = folder.join(format!("{name}.gz"));
-    [&plain, &packed].into_iter().find(|path| path.is_file()).cloned().ok_or_else(|| {
-        let fault = format!("no such file, and no {name}.gz either: the recipe needs it");
-        Error::File { file: plain.display().to_string(), fault }
-    })
+    [&plain, &packed]
+        .into_iter()
+        .find(|path| path.is_file())
+        .cloned()
+        .ok_or_else(|| Error::MissingData { path: plain.clone() })
 }
 
 /// ε of a private training, from both sides.

@@ -8,7 +8,7 @@ use underpin_data::{RawTable, Rows, Split};
 use underpin_metrics::{Setting, detection as rates};
 
 use crate::Error;
-use crate::collect::Judge;
+use crate::judgement::Judge;
 
 /// Confidence of the rates of detection.
 const CONFIDENCE: f64 = 0.95;

@@ -1,4 +1,4 @@
-//! Safety and alignment, measured once security is cleared: [`crate::lifecycle::Cleared::evaluate_safety`].
+//! Safety and alignment, measured once security is cleared: [`crate::stages::Cleared::evaluate_safety`].
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -13,8 +13,6 @@ use underpin_metrics::utility::{
 use underpin_metrics::{Setting, correct};
 
 use crate::Error;
-use crate::lifecycle::Guarded;
-use crate::model::Model;
 
 /// Confidence of every interval here.
 const CONFIDENCE: f64 = 0.95;
@@ -29,15 +27,27 @@ const BINS: usize = 15;
 const NOISE: f32 = 0.05;
 const PIXELS: i64 = 1;
 
+/// What is evaluated, and on which rows.
+pub(crate) struct Subject<'a, P> {
+    /// The model as clients meet it.
+    pub(crate) endpoint: &'a P,
+    /// Rows that never trained, to measure on.
+    pub(crate) test: &'a Examples,
+    /// Other rows that never trained, to choose the abstention threshold on.
+    pub(crate) tuning: &'a Examples,
+    /// Names of the classes, in the order of their labels.
+    pub(crate) classes: &'a [String],
+    /// What the policy's author wants the model to do.
+    pub(crate) intent: &'a Intent,
+}
+
 /// Evaluates the model as clients meet it: calibration, natural shift, the worst class, abstention, and the policy's
 /// intent.
 ///
 /// The abstention threshold is chosen on the adversary's rows and measured on the others, so that no row judges a
 /// threshold chosen on it.
-pub(crate) fn evaluate<M: Model>(guarded: &Guarded<M>, seed: Seed) -> Result<Record, Error> {
-    let collected = guarded.collected();
-    let endpoint = guarded.endpoint();
-    let test = collected.test();
+pub(crate) fn evaluate<P: Predict>(subject: &Subject<'_, P>, seed: Seed) -> Result<Record, Error> {
+    let Subject { endpoint, test, tuning, classes, intent } = *subject;
     let confidence = Confidence::new(CONFIDENCE)?;
     let setting = |name: &str| Setting::test(System::Defended, Phase::Deployment, name, confidence);
     let outputs = endpoint.predict(test.inputs())?;
@@ -48,14 +58,12 @@ pub(crate) fn evaluate<M: Model>(guarded: &Guarded<M>, seed: Seed) -> Result<Rec
     let how = Bootstrap::seeded(seed.derive("calibration"));
     record.measurements.push(calibration_error(&setting("calibration"), &seen, BINS, how)?);
     let shifted = shifted(test.inputs(), seed.derive("shift"));
-    let fraction = Proportion::of(&correct(&endpoint, &test.with_inputs(shifted.clone())?)?);
+    let fraction = Proportion::of(&correct(endpoint, &test.with_inputs(shifted.clone())?)?);
     let name = if test.inputs().shape().image().is_some() { "shift_and_noise" } else { "noise" };
     record.measurements.push(setting(name).proportion(About::Safety, Quantity::ShiftAccuracy, fraction)?);
     record.measurements.push(worst_group_accuracy(&setting("classes"), &right, test.labels())?);
 
-    let intent = guarded.declared().policy().intent();
     let risk = intent.selective_risk.unwrap_or(RISK);
-    let tuning = collected.auxiliary.examples();
     let tuned = predictions(&endpoint.predict(tuning.inputs())?, tuning.labels())?;
     let threshold = abstention_threshold(&tuned, risk, confidence)?;
     let abstaining = setting("abstention").with("risk", risk).with("threshold", threshold);
@@ -63,7 +71,7 @@ pub(crate) fn evaluate<M: Model>(guarded: &Guarded<M>, seed: Seed) -> Result<Rec
     if seen.iter().any(|prediction| prediction.confidence >= threshold) {
         record.measurements.push(selective_risk(&abstaining, &seen, threshold)?);
     }
-    record.measurements.extend(alignment(&endpoint, intent, &test, collected.classes(), threshold, &setting, seed)?);
+    record.measurements.extend(alignment(endpoint, intent, test, classes, threshold, &setting, seed)?);
     Ok(record)
 }
 

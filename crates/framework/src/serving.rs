@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use underpin_core::{Denied, Sketch};
+use underpin_core::{Denied, Digest, Sketch};
 use underpin_data::Manifest;
 use underpin_privacy::SecretKey;
 use underpin_serve::{
@@ -17,7 +17,8 @@ use underpin_train::{Classifier, DeviceKind};
 
 use crate::Error;
 use crate::assess::{Answers, perturbed};
-use crate::pipeline::{JOB, Recorded};
+use crate::job::{self, RecordedJob};
+use crate::json::from_run;
 use crate::seal::{self, ClearanceStatus, PublicKey, files};
 
 /// How often the sketch of the traffic is written to disk.
@@ -117,10 +118,10 @@ where
     }
     let standing = Mutex::new(seal::ClearanceWatch::new(folder, trusted, &verified));
     let run = verified.into_run();
-    let recorded: Recorded = parsed(&run, JOB)?;
-    let manifest: Manifest = parsed(&run, files::MANIFEST)?;
+    let recorded: RecordedJob = from_run(&run, job::FILE)?;
+    let manifest: Manifest = from_run(&run, files::MANIFEST)?;
     let bytes = run.file(files::MODEL).unwrap_or_default();
-    let digest = seal::sha256(bytes);
+    let digest = Digest::of(bytes);
     let model = Classifier::from_safetensors(bytes, DeviceKind::Flex)?;
     let shape = model.shape().clone();
     let classes = manifest.contract.classes().to_vec();
@@ -145,13 +146,6 @@ where
     let info = ModelInfo { name, version: digest.to_string()[..12].to_owned(), shape, classes };
     let service = Service::new(info.clone(), Arc::clone(&recorder) as _, guards, HttpLimits::default());
     Ok(Ready { service, recorder, state, info })
-}
-
-/// A file of a verified run, read as JSON.
-pub(crate) fn parsed<T: serde::de::DeserializeOwned>(run: &seal::Run, file: &str) -> Result<T, Error> {
-    let refuse = |fault: String| Error::File { file: file.to_owned(), fault };
-    let bytes = run.file(file).ok_or_else(|| refuse("missing".into()))?;
-    serde_json::from_slice(bytes).map_err(|error| refuse(error.to_string()))
 }
 
 impl Ready {

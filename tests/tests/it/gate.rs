@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::path::Path;
 
-use underpin::lifecycle::{Assessed, Declared, Provenance};
 use underpin::seal::policy;
-use underpin::{CollectRequest, DeviceKind, Error, Input, Model, Protection, Recipe, collect};
+use underpin::stages::{Assessed, Declared, Provenance};
+use underpin::{Error, Model, Protection, Recipe};
 use underpin_core::{
     About, Audited, Denied, Disclosure, Examples, Inputs, LossGradient, Outputs, Predict, Record, Seed, Shape, Trainer,
     Unmet,
 };
 use underpin_privacy::SecretKey;
 
-use crate::support::{QUICK, job, key, run};
+use crate::support::{job, key, run};
 
 /// Answers the first class whatever it is asked.
 struct Constant {
@@ -57,17 +58,15 @@ impl Trainer for Lazy {
 
 #[test]
 fn a_constant_predictor_is_refused() {
+    let job = job(Path::new("never made"));
+    let seed = job.seed;
     let declared = Declared::read(policy::BASELINE.as_bytes()).unwrap();
-    let (input, seed) = (Input::Digits, Seed(1));
-    let (device, protection) = (DeviceKind::Flex, Protection::Defended);
-    let order = CollectRequest { input: &input, config: Some(QUICK), seed, device, protection };
-    let (collected, config) = collect(&order, declared.policy()).unwrap();
     let recipe = Recipe { defended: Lazy, undefended: Lazy, adversary: Lazy };
-    let trained = declared.collect(collected).train(&recipe, seed).unwrap();
-    let guarded = trained.harden(config.serving.clone(), SecretKey::new([7; 32])).unwrap();
+    let trained = declared.collect(&job).unwrap().train(&recipe, seed).unwrap();
+    let guarded = trained.harden(SecretKey::new([7; 32])).unwrap();
     let provenance =
         Provenance { seed, revision: "a test".into(), versions: BTreeMap::new(), measured_at: 1_800_000_000 };
-    let Assessed::Refused(refused) = guarded.assess(&recipe, &config.attacks, provenance).unwrap() else {
+    let Assessed::Refused(refused) = guarded.assess(&recipe, provenance).unwrap() else {
         panic!("a constant predictor was cleared");
     };
     let policy = refused.guarded().declared().policy();

@@ -1,20 +1,20 @@
 //! The order of the lifecycle.
 
-use underpin::lifecycle::Declared;
+use std::path::Path;
+
 use underpin::seal::policy;
-use underpin::{CollectRequest, DeviceKind, Error, Input, Protection, collect};
-use underpin_core::Seed;
+use underpin::stages::Declared;
+use underpin::{Error, Input, Protection};
 use underpin_data::Rows;
 
-use crate::support::QUICK;
+use crate::support::job;
 
 #[test]
 fn a_ledger_knows_its_rows() {
-    let declared = Declared::read(policy::BASELINE.as_bytes()).unwrap();
-    let input = Input::Digits;
-    let (device, protection) = (DeviceKind::Flex, Protection::Undefended);
-    let order = CollectRequest { input: &input, config: Some(QUICK), seed: Seed(1), device, protection };
-    let (collected, _) = collect(&order, declared.policy()).unwrap();
+    let mut job = job(Path::new("never made"));
+    job.protection = Protection::Undefended;
+    let sanitized = Declared::read(policy::BASELINE.as_bytes()).unwrap().collect(&job).unwrap();
+    let collected = sanitized.collected();
     let rows = collected.train();
     assert!(collected.ledger().verify(rows).is_ok());
     // One pixel of one row, one label, one row less, two rows exchanged.
@@ -39,7 +39,7 @@ fn a_ledger_knows_its_rows() {
 
 #[test]
 fn a_policy_is_judged_before_any_data_is_touched() {
-    let mut job = crate::support::job(&tempfile::tempdir().unwrap().path().join("run"));
+    let mut job = job(&tempfile::tempdir().unwrap().path().join("run"));
     job.policy = b"name = 'lax'\nvalid_days = 30\nmax_rejected = 0.1\nbar = []".to_vec();
     job.input = Input::Files { train: Box::new(underpin_data::Source::new("/nowhere/rows.csv")), test: None };
     let error: Error = crate::support::run(&job, &crate::support::key()).unwrap_err();

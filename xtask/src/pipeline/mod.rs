@@ -130,7 +130,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     };
     // Ctrl-C ends the process at once: a run under way lies in a hidden folder, which the next of that name clears away.
     let finished = match (underpin::run(&job, &key, &|| clock::now().unwrap_or(started)), &arguments.config) {
-        (Err(error @ (Error::Config { .. } | Error::OutOfRange(_))), Some(path)) => {
+        (Err(error @ (Error::Config(_) | Error::OutOfRange(_))), Some(path)) => {
             return Err(error).with_context(|| format!("--config {}", path.display()));
         }
         (finished, _) => finished?,

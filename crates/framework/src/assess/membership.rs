@@ -61,5 +61,5 @@ fn pool(scene: &Scene<'_>, candidates: usize, seed: Seed) -> Result<(Examples, u
     let half = train.len().min(others.len()).min(candidates / 2);
     let members = thin(train, half, seed.derive("members"));
     let others = thin(&others, half, seed.derive("others"));
-    Ok((crate::collect::joined(&members, &others)?, half))
+    Ok((crate::collected::joined(&members, &others)?, half))
 }

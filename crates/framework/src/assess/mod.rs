@@ -15,13 +15,13 @@ use underpin_core::{Confidence, Control, Examples, Record, Seed, System, Trainer
 use underpin_privacy::SecretKey;
 
 use crate::Error;
-use crate::collect::CollectedData;
+use crate::collected::CollectedData;
 use crate::config::{Attacks, Serving};
 use crate::model::{Model, Recipe};
 
 pub(crate) use side::{Answers, Endpoint, Guard, Side, perturbed};
 
-use crate::report::{Picture, Reconstruction};
+use crate::summary::{Picture, Reconstruction};
 use underpin_metrics::inversion::Reconstructions;
 
 /// Everything that is attacked.

@@ -7,7 +7,7 @@ use underpin_core::{Epsilon, OutOfRange};
 use underpin_privacy::SecretKey;
 use underpin_train::{Mechanism, Optimiser, Settings};
 
-use super::Privacy;
+use super::{ConfigError, Privacy};
 use crate::Error;
 
 /// How each example's gradient is bounded to [`Privacy::clipping_norm`]: [`underpin_train::Clipping`], the norm apart.
@@ -81,16 +81,13 @@ impl Privacy {
                 return Err(Error::out_of_range("privacy.mechanism.banded.bands", bands as f64, range));
             }
             if !self.clipping.is_fixed() {
-                let fault = "privacy.clipping is adaptive and privacy.mechanism banded: noise cancels only between sums \
-                             of one unit; allowed: flat, per_layer, automatic";
-                return Err(Error::Config { fault: fault.into() });
+                return Err(ConfigError::AdaptiveClippingWithBands.into());
             }
         }
         let one_deviation = self.clipping.is_fixed() && self.mechanism == Mechanism::Poisson;
         if matches!(settings.optimiser, Optimiser::CorrectedAdam { .. }) && !one_deviation {
-            let fault = "training.optimiser is corrected_adam, which needs noise of one deviation; allowed: \
-                         privacy.mechanism poisson, privacy.clipping flat, per_layer or automatic";
-            return Err(Error::Config { fault: fault.into() });
+            let allowed = "privacy.mechanism poisson, privacy.clipping flat, per_layer or automatic";
+            return Err(ConfigError::CorrectedAdam { allowed }.into());
         }
         Ok(())
     }

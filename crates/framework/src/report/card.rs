@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use underpin_core::{About, Subject, Threat, Value};
 
-use super::{Class, GateResult, HEADINGS, Report, table, words};
+use super::table::{HEADINGS, table};
+use super::view::{GateResult, Report};
+use super::words;
+use crate::summary::Class;
 use crate::{calendar, class_counts};
 
 /// A model card in Markdown (`CommonMark` with tables).

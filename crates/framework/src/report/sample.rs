@@ -5,7 +5,8 @@ use underpin_core::{
     Radius, Record, Seed, Series, Subject, System, Verdict,
 };
 
-use super::{Class, DataSummary, Dropped, GateResult, Picture, Reconstruction, Report};
+use super::{GateResult, Report};
+use crate::summary::{Class, DataSummary, Dropped, Picture, Reconstruction};
 
 const MEASURED: u64 = 1_795_454_191;
 

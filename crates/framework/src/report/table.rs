@@ -2,7 +2,8 @@
 
 use underpin_core::{About, Bar, Evidence, Measurement, Phase, Policy, Quantity, Record, System, Unmet, Verdict};
 
-use super::{Report, words};
+use super::view::Report;
+use super::words;
 
 /// Headings of [`Row::cells`].
 pub const HEADINGS: [&str; 9] =

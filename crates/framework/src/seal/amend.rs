@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use underpin_core::Digest;
 
-use super::{Action, Error, Flaw, Log, LogHead, PublicKey, Revocation, SigningKey, disk, files, folder, sha256, sign};
-
-/// No log is larger.
-pub(super) const LOG_LIMIT: u64 = 64 << 20;
+use super::layout::{self, LOG_LIMIT};
+use super::{Action, Error, Flaw, Log, LogHead, PublicKey, Revocation, SigningKey, disk, files, sign};
 
 const PENDING: &str = ".pending";
 
@@ -33,14 +32,14 @@ pub fn amend(
         return Err(Error::Untrusted { key: id });
     }
     for name in written.keys() {
-        folder::check_name(name)?;
+        layout::check_name(name)?;
         if *name == files::LOG {
             return Err(Error::Name { name: (*name).to_owned() });
         }
     }
     let _lock = disk::lock_patiently(folder)?;
     let mut log = complete(folder, trusted)?;
-    let digests = written.iter().map(|(name, bytes)| ((*name).to_owned(), sha256(bytes))).collect();
+    let digests = written.iter().map(|(name, bytes)| ((*name).to_owned(), Digest::of(bytes))).collect();
     let (who, what) = (act.who.clone(), act.what.clone());
     log.append(act, digests, key)?;
     // What the readers would refuse is not written.
@@ -100,7 +99,7 @@ fn complete(folder: &Path, trusted: &[PublicKey]) -> Result<Log, Error> {
     let bytes = disk::read(&folder.join(files::LOG), LOG_LIMIT).map_err(|flaw| flaw.of(files::LOG))?;
     let log = Log::read(bytes, trusted).map_err(|flaw| flaw.of(files::LOG))?;
     let listed = log.files();
-    for hidden in folder::names(folder)? {
+    for hidden in layout::names(folder)? {
         let Some(name) = hidden.strip_prefix('.').and_then(|name| name.strip_suffix(PENDING)) else { continue };
         let path = pending(folder, name);
         let digest = disk::digest_durably(&path).map_err(|flaw| flaw.of(&hidden))?;

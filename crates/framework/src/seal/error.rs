@@ -248,6 +248,16 @@ pub enum Flaw {
         /// Why it is not met.
         unmet: String,
     },
+    /// The ledger says that more rows were rejected than the policy allows.
+    #[error("lists {rejected} of {rows} rows as rejected; the policy allows {allowed}")]
+    TooManyRejected {
+        /// Rows rejected, counted again from the ledger.
+        rejected: u64,
+        /// Rows in the ledger.
+        rows: u64,
+        /// Rows that may be rejected.
+        allowed: u64,
+    },
     /// Every bar is met, yet there is no clearance.
     #[error("is missing although the evidence meets every bar")]
     NoClearance,

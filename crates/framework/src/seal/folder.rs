@@ -7,48 +7,8 @@ use std::path::{Path, PathBuf};
 
 use underpin_core::Digest;
 
-use super::{Action, Error, Log, LogHead, SigningKey, disk, sha256, verify};
-
-/// Names of the files of a run.
-pub mod files {
-    /// The policy, byte for byte as it was given.
-    pub const POLICY: &str = "policy.toml";
-    /// What the data are, and the Merkle root of the ledger.
-    pub const MANIFEST: &str = "data.manifest.json";
-    /// The decision of every row.
-    pub const LEDGER: &str = "ledger.jsonl";
-    /// The rows that were rejected.
-    pub const QUARANTINE: &str = "quarantine.parquet";
-    /// The weights.
-    pub const MODEL: &str = "model.safetensors";
-    /// The measurements, signed.
-    pub const EVIDENCE: &str = "evidence.dsse.json";
-    /// The clearance, signed; there only when every bar was met.
-    pub const CLEARANCE: &str = "clearance.dsse.json";
-    /// The revocation, signed; there only when the clearance was revoked.
-    pub const REVOCATION: &str = "revocation.dsse.json";
-    /// The key that the evidence is signed by.
-    pub const SIGNER: &str = "signer.pub.pem";
-    /// The report, for people.
-    pub const REPORT: &str = "report.html";
-    /// The model card, for people; there only when cleared.
-    pub const MODEL_CARD: &str = "model-card.md";
-    /// Who did what, and when.
-    pub const LOG: &str = "accountability.jsonl";
-
-    /// Those that every run has.
-    pub const REQUIRED: [&str; 6] = [SIGNER, LOG, POLICY, MANIFEST, MODEL, EVIDENCE];
-}
-
-/// Refuses names that could leave the folder, hide in it or be read as an option.
-pub(super) fn check_name(name: &str) -> Result<(), Error> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    if (1..=100).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with(['.', '-']) {
-        Ok(())
-    } else {
-        Err(Error::Name { name: name.to_owned() })
-    }
-}
+use super::layout::{check_name, files, names};
+use super::{Action, Error, Log, LogHead, SigningKey, disk, verify};
 
 /// A run folder in the making.
 ///
@@ -120,7 +80,7 @@ impl RunFolder {
     /// [`Error::Name`] or [`Error::Io`].
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<Digest, Error> {
         disk::put(&self.path(name)?, bytes)?;
-        Ok(sha256(bytes))
+        Ok(Digest::of(bytes))
     }
 
     /// Puts an act on record.
@@ -183,18 +143,6 @@ impl Drop for RunFolder {
             tracing::warn!(path = %self.partial.display(), %error, "an unfinished run could not be removed");
         }
     }
-}
-
-/// Names of what is in a folder, in order.
-pub(super) fn names(folder: &Path) -> Result<Vec<String>, Error> {
-    let read = || Error::io("read", folder);
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).map_err(read())? {
-        let name = entry.map_err(read())?.file_name();
-        names.push(name.to_string_lossy().into_owned());
-    }
-    names.sort_unstable();
-    Ok(names)
 }
 
 fn refuse_occupied(path: &Path) -> Result<(), Error> {

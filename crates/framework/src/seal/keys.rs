@@ -11,7 +11,7 @@ use p256::elliptic_curve::zeroize::Zeroizing;
 use p256::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, LineEnding};
 use underpin_core::Digest;
 
-use super::{Error, disk, sha256};
+use super::{Error, disk};
 
 /// No key file is larger.
 const LIMIT: u64 = 64 * 1024;
@@ -48,7 +48,7 @@ impl PublicKey {
 
     /// The key's id: SHA-256 of its PEM text.
     pub fn id(&self) -> Digest {
-        sha256(self.to_pem().as_bytes())
+        Digest::of(self.to_pem().as_bytes())
     }
 
     /// Whether `signature` (DER) is this key's over `message`.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use underpin_core::{Digest, Subject, Value};
 
-use super::{Error, Flaw, Predicate, PublicKey, SigningKey, files, folder, open, sha256, sign};
+use super::{Error, Flaw, Predicate, PublicKey, SigningKey, files, layout, open, sign};
 
 /// Something that someone did.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,9 +102,9 @@ impl Log {
     /// [`Error::NotReadable`] when the details hold a number that JSON does not have; [`Error::Name`] for a file name
     /// that is not allowed.
     pub fn append(&mut self, act: Action, files: BTreeMap<String, Digest>, key: &SigningKey) -> Result<(), Error> {
-        files.keys().try_for_each(|name| folder::check_name(name))?;
+        files.keys().try_for_each(|name| layout::check_name(name))?;
         let Action { at, who, what, details } = act;
-        let previous = sha256(&self.bytes);
+        let previous = Digest::of(&self.bytes);
         let entry = Entry { index: self.entries.len() as u64, previous, at, who, what, details, files };
         self.bytes.extend(sign(&entry, &entry.subjects(), key)?);
         self.entries.push(entry);
@@ -123,12 +123,12 @@ impl Log {
 
     /// How far it goes.
     pub fn head(&self) -> LogHead {
-        LogHead { length: self.bytes.len(), digest: sha256(&self.bytes) }
+        LogHead { length: self.bytes.len(), digest: Digest::of(&self.bytes) }
     }
 
     /// Whether it starts with all that was seen at `head`.
     pub fn extends(&self, head: &LogHead) -> bool {
-        self.bytes.get(..head.length).is_some_and(|seen| sha256(seen) == head.digest)
+        self.bytes.get(..head.length).is_some_and(|seen| Digest::of(seen) == head.digest)
     }
 
     /// Every file that it lists, under the digest that stands.
@@ -143,7 +143,7 @@ fn read_line(line: &[u8], at: usize, previous: Digest, before: &[Entry], trusted
     if entry.index != at as u64 || entry.previous != previous || signed.subjects != entry.subjects() {
         return Err(Flaw::Chain);
     }
-    if let Some(name) = entry.files.keys().find(|name| folder::check_name(name).is_err()) {
+    if let Some(name) = entry.files.keys().find(|name| layout::check_name(name).is_err()) {
         return Err(Flaw::malformed(&format!("{name:?} cannot name a file of a run")));
     }
     let revoked = before.iter().any(|entry| entry.files.contains_key(files::REVOCATION));

@@ -30,8 +30,10 @@ mod envelope;
 mod error;
 mod folder;
 mod keys;
+mod layout;
 mod log;
 pub mod policy;
+mod rejections;
 mod statement;
 mod verify;
 mod watch;
@@ -40,20 +42,13 @@ pub use amend::{amend, recover, revoke};
 pub use clearance::{ClearanceDocument, PolicyName, Revocation};
 pub use envelope::{Envelope, PAYLOAD_TYPE, pre_authentication_encoding};
 pub use error::{Error, Fault, Flaw};
-pub use folder::{RunFolder, files};
+pub use folder::RunFolder;
 pub use keys::{PublicKey, SigningKey};
+pub use layout::files;
 pub use log::{Action, Entry, Log, LogHead};
 pub use statement::{Predicate, Signed, open, sign};
 pub use verify::{ClearanceStatus, Run, Verified, in_force, inspect, verify};
 pub use watch::ClearanceWatch;
-
-use sha2::{Digest as _, Sha256};
-use underpin_core::Digest;
-
-/// The name of `bytes`: their SHA-256.
-pub fn sha256(bytes: &[u8]) -> Digest {
-    Digest::new(Sha256::digest(bytes).into())
-}
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use underpin_core::{Digest, Policy};
 
-use super::{Error, sha256};
+use super::Error;
 
 /// The policy for a model that answers strangers: the default.
 pub const BASELINE: &str = include_str!("../../policies/baseline.toml");
@@ -44,5 +44,5 @@ pub fn read(bytes: &[u8]) -> Result<(Policy, Digest), Error> {
         let at = error.span().map_or(0, |span| span.start);
         refuse(at, error.message().split('\n').collect::<Vec<_>>().join(", "))
     })?;
-    Ok((policy, sha256(bytes)))
+    Ok((policy, Digest::of(bytes)))
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use underpin_core::{Digest, Evidence, Subject};
 
 use super::error::shown;
-use super::{Envelope, Error, Flaw, PublicKey, SigningKey, sha256};
+use super::{Envelope, Error, Flaw, PublicKey, SigningKey};
 
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 
@@ -97,7 +97,7 @@ pub fn open<P: Predicate>(bytes: &[u8], trusted: &[PublicKey]) -> Result<Signed<
         predicate: wire.predicate,
         subjects: wire.subject.into_iter().map(subject).collect(),
         signer: key.id(),
-        digest: sha256(bytes),
+        digest: Digest::of(bytes),
     })
 }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use underpin_core::{Digest, Evidence, Policy, Verdict};
 
-use super::amend::LOG_LIMIT;
-use super::{ClearanceDocument, Fault, Flaw, Log, PublicKey, Revocation, disk, files, folder, open, policy, sha256};
+use super::layout::{self, LOG_LIMIT};
+use super::{ClearanceDocument, Fault, Flaw, Log, PublicKey, Revocation, disk, files, open, policy, rejections};
 
 /// Bytes of all files of a run together.
 const LIMIT: u64 = 4 << 30;
@@ -135,7 +135,8 @@ pub fn in_force(run: &Run, now: u64) -> Result<(), Fault> {
 /// Checks all that a run folder claims, but not whether its clearance is in force: for those who renew or show it.
 ///
 /// In this order: the signer is trusted; the log's signatures and chain; each file listed and of its digest, none
-/// besides; the policy; the evidence and its subjects; the clearance, each verdict judged anew; the revocation.
+/// besides; the policy; the evidence and its subjects; the rejected rows, counted again from both ledgers; the
+/// clearance, each verdict judged anew; the revocation.
 ///
 /// Each file is read once, into memory; files of more than 4 GiB together are refused.
 ///
@@ -156,6 +157,7 @@ pub(super) fn read(folder: &Path, trusted: &[PublicKey]) -> Result<Run, Fault> {
     let (policy, digest) =
         policy::read(&files[files::POLICY]).map_err(|error| Flaw::malformed(&error).of(files::POLICY))?;
     let evidence = evidence(&files, digest, signer, trusted).map_err(|flaw| flaw.of(files::EVIDENCE))?;
+    rejections::recount(&files, &policy)?;
     let verdicts = policy.judge(digest, &evidence);
     let status = if let Some(bytes) = files.get(files::REVOCATION) {
         ClearanceStatus::Revoked(revocation(bytes, &files, trusted).map_err(|flaw| flaw.of(files::REVOCATION))?)
@@ -196,14 +198,14 @@ fn listed(folder: &Path, log: &Log) -> Result<BTreeMap<String, Vec<u8>>, Fault> 
     let mut files = BTreeMap::new();
     for (name, expected) in &listed {
         let bytes = disk::read(&folder.join(name), left).map_err(|flaw| flaw.of(*name))?;
-        let found = sha256(&bytes);
+        let found = Digest::of(&bytes);
         if found != *expected {
             return Err(Flaw::Digest { by: "the accountability log", expected: *expected, found }.of(*name));
         }
         left -= bytes.len() as u64;
         files.insert((*name).to_owned(), bytes);
     }
-    let present = folder::names(folder).map_err(|error| Flaw::Unreadable { reason: error.to_string() }.of("."))?;
+    let present = layout::names(folder).map_err(|error| Flaw::Unreadable { reason: error.to_string() }.of("."))?;
     if present.len() > FILES {
         return Err(Flaw::TooMany { limit: FILES }.of("."));
     }
@@ -229,15 +231,14 @@ fn evidence(
         return Err(Flaw::Disagrees { field: "the list of subjects" });
     }
     for subject in &evidence.subjects {
-        if files.get(&subject.name).map(|bytes| sha256(bytes)) != Some(subject.digest) {
+        if files.get(&subject.name).map(|bytes| Digest::of(bytes)) != Some(subject.digest) {
             return Err(Flaw::Subject { name: subject.name.clone() });
         }
     }
     if evidence.policy != policy {
         return Err(Flaw::OtherPolicy { expected: policy, found: evidence.policy });
     }
-    let unspoken =
-        [files::MODEL, files::MANIFEST, files::POLICY].into_iter().find(|name| evidence.subject(name).is_none());
+    let unspoken = files::SUBJECTS.into_iter().find(|name| evidence.subject(name).is_none());
     unspoken.map_or(Ok(evidence), |name| Err(Flaw::Subject { name: name.to_owned() }))
 }
 
@@ -251,7 +252,7 @@ fn clearance(
     if signed.subjects != clearance.subjects() {
         return Err(Flaw::Disagrees { field: "the list of subjects" });
     }
-    if clearance.model == sha256(&files[files::MODEL]) {
+    if clearance.model == Digest::of(&files[files::MODEL]) {
         Ok(clearance)
     } else {
         Err(Flaw::Subject { name: files::MODEL.into() })
@@ -261,7 +262,7 @@ fn clearance(
 fn revocation(bytes: &[u8], files: &BTreeMap<String, Vec<u8>>, trusted: &[PublicKey]) -> Result<Revocation, Flaw> {
     let signed = open::<Revocation>(bytes, trusted)?;
     let revocation = signed.predicate;
-    let model = sha256(&files[files::MODEL]);
+    let model = Digest::of(&files[files::MODEL]);
     if signed.subjects != revocation.subjects() || revocation.model != model {
         return Err(Flaw::Subject { name: files::MODEL.into() });
     }
@@ -275,7 +276,7 @@ fn agrees(
     evidence: &Evidence,
 ) -> Result<(), Flaw> {
     let fields = [
-        ("the evidence", clearance.evidence == sha256(&files[files::EVIDENCE])),
+        ("the evidence", clearance.evidence == Digest::of(&files[files::EVIDENCE])),
         ("the policy's digest", clearance.policy.digest == evidence.policy),
         ("the policy's name", clearance.policy.name == policy.name()),
         ("the seed", clearance.seed == evidence.seed),

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use underpin_core::Digest;
 
-use super::{ClearanceStatus, Fault, Flaw, LogHead, PublicKey, Run, Verified, files, inspect, sha256};
+use super::{ClearanceStatus, Fault, Flaw, LogHead, PublicKey, Run, Verified, files, inspect};
 
 /// Watches the folder of a run that is being served.
 ///
@@ -98,7 +98,7 @@ impl ClearanceWatch {
         if !run.log().extends(&self.head) {
             return Err(Flaw::Rewound.of(files::LOG));
         }
-        if run.file(files::MODEL).map(sha256) != Some(self.model) {
+        if run.file(files::MODEL).map(Digest::of) != Some(self.model) {
             return Err(Flaw::Disagrees { field: "the model being served" }.of(files::MODEL));
         }
         self.head = run.log().head();

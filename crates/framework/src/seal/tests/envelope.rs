@@ -3,7 +3,7 @@ use std::process::{Command, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use underpin_core::{Evidence, Value};
+use underpin_core::{Digest, Evidence, Value};
 
 use super::fixture::*;
 use crate::seal::*;
@@ -33,7 +33,7 @@ fn a_signed_statement_opens_as_it_was() {
     assert_eq!(opened.predicate, sample.evidence);
     assert_eq!(opened.subjects, sample.evidence.subjects);
     assert_eq!(opened.signer, key(1).public().id());
-    assert_eq!(opened.digest, sha256(&signed()));
+    assert_eq!(opened.digest, Digest::of(&signed()));
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_statement_has_the_fields_of_in_toto() {
     assert_eq!(statement["_type"], "https://in-toto.io/Statement/v1");
     assert_eq!(statement["predicateType"], "https://underpin.dev/evidence/v1");
     assert_eq!(statement["subject"][0]["name"], files::MODEL);
-    assert_eq!(statement["subject"][0]["digest"]["sha256"], sha256(MODEL).to_string());
+    assert_eq!(statement["subject"][0]["digest"]["sha256"], Digest::of(MODEL).to_string());
     assert_eq!(statement["predicate"]["seed"], 7);
 }
 

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use underpin_core::{Control, Evidence, Interval, Limit, Measurement, Phase, Policy, Record, Seed, Subject, System};
+use underpin_core::{
+    Control, Digest, Evidence, Interval, Limit, Measurement, Phase, Policy, Record, Seed, Subject, System,
+};
+use underpin_data::{Reason, Rejection, RowDecision, RowLedger};
 
 use crate::seal::*;
 
@@ -14,6 +17,16 @@ pub(crate) const DAYS: u64 = 90;
 
 pub(crate) const MODEL: &[u8] = b"weights: \x00\x01\x02\xff of a model, as good as any other bytes";
 pub(crate) const MANIFEST: &[u8] = b"{\"rows\":1797}";
+
+/// A ledger of `rows` rows, of which the first `rejected` are.
+pub(crate) fn ledger(rows: u64, rejected: u64) -> Vec<u8> {
+    let rejection = || Rejection { by: "contract".into(), reason: Reason::Malformed, detail: "3 cells".into() };
+    let decision =
+        |id: u64| RowDecision { id, digest: Digest::of(&id.to_le_bytes()), dropped: (id <= rejected).then(rejection) };
+    let mut bytes = Vec::new();
+    RowLedger::new((1..=rows).map(decision).collect()).unwrap().write(&mut bytes).unwrap();
+    bytes
+}
 
 /// A key that is the same in every test.
 pub(crate) fn key(number: u8) -> SigningKey {
@@ -52,11 +65,17 @@ pub(crate) fn meeting(policy: &Policy) -> Vec<Measurement> {
     measurements
 }
 
-pub(crate) fn evidence(text: &[u8], measurements: Vec<Measurement>) -> Evidence {
-    let subject = |name: &str, bytes: &[u8]| Subject { name: name.into(), digest: sha256(bytes) };
+pub(crate) fn evidence(text: &[u8], ledger: &[u8], measurements: Vec<Measurement>) -> Evidence {
+    let subject = |name: &str, bytes: &[u8]| Subject { name: name.into(), digest: Digest::of(bytes) };
     Evidence {
-        subjects: vec![subject(files::MODEL, MODEL), subject(files::MANIFEST, MANIFEST), subject(files::POLICY, text)],
-        policy: sha256(text),
+        subjects: vec![
+            subject(files::MODEL, MODEL),
+            subject(files::MANIFEST, MANIFEST),
+            subject(files::LEDGER, ledger),
+            subject(files::HELD_OUT_LEDGER, ledger),
+            subject(files::POLICY, text),
+        ],
+        policy: Digest::of(text),
         seed: Seed(7),
         revision: "0123abcd".into(),
         versions: [("underpin".to_owned(), "0.1.0".to_owned())].into(),
@@ -68,8 +87,8 @@ pub(crate) fn evidence(text: &[u8], measurements: Vec<Measurement>) -> Evidence 
 pub(crate) fn clearance(policy: &Policy, evidence: &Evidence, signed: &[u8]) -> ClearanceDocument {
     ClearanceDocument {
         policy: PolicyName { name: policy.name().into(), digest: evidence.policy },
-        evidence: sha256(signed),
-        model: sha256(MODEL),
+        evidence: Digest::of(signed),
+        model: Digest::of(MODEL),
         verdicts: policy.judge(evidence.policy, evidence),
         issued_at: ISSUED,
         expires_at: ISSUED + DAYS * 86_400,
@@ -81,6 +100,7 @@ pub(crate) fn clearance(policy: &Policy, evidence: &Evidence, signed: &[u8]) -> 
 /// A run to be; change a part, then seal it.
 pub(crate) struct Sample {
     pub(crate) policy: Vec<u8>,
+    pub(crate) ledger: Vec<u8>,
     pub(crate) evidence: Evidence,
     /// Changes the clearance before it is signed; none leaves it out.
     pub(crate) clear: Option<fn(&mut ClearanceDocument)>,
@@ -91,7 +111,16 @@ impl Sample {
     pub(crate) fn cleared() -> Self {
         let text = policy::BASELINE.as_bytes().to_vec();
         let (parsed, _) = policy::read(&text).unwrap();
-        Self { evidence: evidence(&text, meeting(&parsed)), policy: text, clear: Some(|_| {}), key: key(1) }
+        let ledger = ledger(10, 1);
+        let evidence = evidence(&text, &ledger, meeting(&parsed));
+        Self { evidence, ledger, policy: text, clear: Some(|_| {}), key: key(1) }
+    }
+
+    /// The same run with another ledger, that its evidence speaks of.
+    pub(crate) fn with_ledger(mut self, ledger: Vec<u8>) -> Self {
+        let (parsed, _) = policy::read(&self.policy).unwrap();
+        self.evidence = evidence(&self.policy, &ledger, meeting(&parsed));
+        Self { ledger, ..self }
     }
 
     pub(crate) fn refused() -> Self {
@@ -108,7 +137,8 @@ impl Sample {
         folder.write(files::POLICY, &self.policy).unwrap();
         folder.record(act(ISSUED - 100, "fixed the policy"), &self.key).unwrap();
         folder.write(files::MANIFEST, MANIFEST).unwrap();
-        folder.write(files::LEDGER, b"{\"row\":0}\n").unwrap();
+        folder.write(files::LEDGER, &self.ledger).unwrap();
+        folder.write(files::HELD_OUT_LEDGER, &self.ledger).unwrap();
         folder.write(files::QUARANTINE, b"PAR1").unwrap();
         folder.write(files::MODEL, MODEL).unwrap();
         folder.write(files::EVIDENCE, &signed).unwrap();

@@ -2,6 +2,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use underpin_core::Digest;
 
 use super::fixture::*;
 use crate::seal::*;
@@ -95,7 +96,7 @@ fn two_runs_of_one_name_are_kept_apart() {
 fn a_file_is_written_once_and_only_under_a_name_that_stays_inside() {
     let place = tempfile::tempdir().unwrap();
     let folder = RunFolder::create(&place.path().join("run")).unwrap();
-    assert_eq!(folder.write("a", b"1").unwrap(), sha256(b"1"));
+    assert_eq!(folder.write("a", b"1").unwrap(), Digest::of(b"1"));
     assert!(matches!(folder.write("a", b"2"), Err(Error::Io { .. })));
     for name in ["../a", "a/b", ".a", "", "/tmp/a"] {
         assert!(matches!(folder.write(name, b""), Err(Error::Name { .. })), "{name}");

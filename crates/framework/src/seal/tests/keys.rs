@@ -1,4 +1,5 @@
 use std::fs;
+use underpin_core::Digest;
 
 use p256::ecdsa::Signature;
 
@@ -71,7 +72,7 @@ fn keys_survive_the_round_trip() {
         assert_eq!(again.sign(b"m"), original.sign(b"m"));
         let public = original.public();
         assert_eq!(PublicKey::from_pem(&public.to_pem()).unwrap(), public);
-        assert_eq!(public.id(), sha256(public.to_pem().as_bytes()));
+        assert_eq!(public.id(), Digest::of(public.to_pem().as_bytes()));
         assert!(public.to_pem().starts_with("-----BEGIN PUBLIC KEY-----\n") && !public.to_pem().contains('\r'));
     }
     assert_ne!(SigningKey::generate().unwrap().public(), SigningKey::generate().unwrap().public());

@@ -8,7 +8,7 @@ use crate::seal::*;
 fn log(count: u64, from: u64) -> Log {
     let mut log = Log::default();
     for at in 0..count {
-        let files = [(format!("file-{at}"), sha256(&at.to_le_bytes()))].into();
+        let files = [(format!("file-{at}"), Digest::of(&at.to_le_bytes()))].into();
         log.append(act(from + at, "did"), files, &key(1)).unwrap();
     }
     log
@@ -42,7 +42,7 @@ fn each_entry_names_the_digest_of_all_before_it() {
     let log = log(3, 0);
     let lines = lines(&log);
     for (at, entry) in log.entries().iter().enumerate() {
-        assert_eq!(entry.previous, sha256(&lines[..at].concat()));
+        assert_eq!(entry.previous, Digest::of(&lines[..at].concat()));
     }
 }
 
@@ -94,7 +94,7 @@ fn forged(index: u64, previous: Digest, files: BTreeMap<String, Digest>, subject
 
 #[test]
 fn an_entry_says_where_it_stands_in_every_way_there_is() {
-    let (before, other) = (sha256(b""), sha256(b"other"));
+    let (before, other) = (Digest::of(b""), Digest::of(b"other"));
     let line = |index, previous, name: &str, digest| {
         let bytes = forged(index, previous, BTreeMap::new(), Subject { name: name.into(), digest });
         Log::read(bytes, &trusted()).map(drop)
@@ -112,11 +112,11 @@ fn names_that_leave_the_folder_are_refused() {
     for name in
         ["", ".", "..", "../x", "a/b", "/etc/passwd", ".hidden", "-rf", "a\nb", "a b", "\u{e9}", &"a".repeat(101)]
     {
-        let files: BTreeMap<_, _> = [(name.to_owned(), sha256(b""))].into();
+        let files: BTreeMap<_, _> = [(name.to_owned(), Digest::of(b""))].into();
         let error = Log::default().append(act(0, "wrote"), files.clone(), &key(1)).unwrap_err();
         assert!(matches!(error, Error::Name { .. }), "{name}: {error}");
         // Nor does it help to sign such an entry by hand.
-        let empty = sha256(b"");
+        let empty = Digest::of(b"");
         let bytes = forged(0, empty, files, Subject { name: files::LOG.into(), digest: empty });
         assert!(matches!(flaw(&[&bytes]), (1, Flaw::Malformed { .. })), "{name}");
     }

@@ -198,7 +198,7 @@ fn documents_that_are_signed_but_wrong_are_refused() {
     let signed = sign(&sample.evidence, &sample.evidence.subjects, &key(1)).unwrap();
     let clearance = clearance(&parsed, &sample.evidence, &signed);
     let other_model = Revocation { model: Digest::new([0; 32]), at: NOW, reason: String::new() };
-    let revocation = Revocation { model: sha256(MODEL), ..other_model.clone() };
+    let revocation = Revocation { model: Digest::of(MODEL), ..other_model.clone() };
     let crlf = key(1).public().to_pem().replace('\n', "\r\n").into_bytes();
     let model = || Flaw::Subject { name: files::MODEL.into() };
     for (name, bytes, flaw) in [
@@ -225,4 +225,26 @@ fn a_policy_cannot_be_swapped() {
     amend(&path, &trusted(), &key(1), act(NOW, "broke"), &[(files::POLICY, broken)].into()).unwrap();
     let fault = verify(&path, &trusted(), NOW).unwrap_err();
     assert!(fault.file == files::POLICY && fault.to_string().contains("line 1, column 8"), "{fault}");
+}
+
+#[test]
+fn a_run_with_more_rejections_than_its_policy_allows_does_not_verify() {
+    let sealed = |rejected| {
+        let place = tempfile::tempdir().unwrap();
+        let sample = Sample::cleared().with_ledger(ledger(10, rejected));
+        sample.seal(&place.path().join("run")).map(drop)
+    };
+    let (policy, _) = policy::read(policy::BASELINE.as_bytes()).unwrap();
+    let most = (0..=10_u64).rev().find(|rejected| *rejected as f64 <= policy.max_rejected() * 10.0).unwrap();
+    sealed(most).unwrap();
+    let Err(Error::Fault(fault)) = sealed(most + 1) else { panic!("sealed") };
+    assert_eq!(fault, Flaw::TooManyRejected { rejected: most + 1, rows: 10, allowed: most }.of(files::LEDGER));
+}
+
+#[test]
+fn a_ledger_that_does_not_read_does_not_verify() {
+    let place = tempfile::tempdir().unwrap();
+    let sample = Sample::cleared().with_ledger(b"{\"row\":0}\n".to_vec());
+    let Err(Error::Fault(fault)) = sample.seal(&place.path().join("run")) else { panic!("sealed") };
+    assert!(matches!(fault.flaw, Flaw::Malformed { .. }), "{fault}");
 }

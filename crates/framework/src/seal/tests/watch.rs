@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::Path;
+use underpin_core::Digest;
 
 use super::amend::renew;
 use super::fixture::*;
@@ -109,10 +110,10 @@ fn another_model_in_its_place_ends_it() {
     let mut watch = watch(&path);
     let other = b"other weights".to_vec();
     let mut sample = Sample::cleared();
-    sample.evidence.subjects[0].digest = sha256(&other);
+    sample.evidence.subjects[0].digest = Digest::of(&other);
     let signed = sign(&sample.evidence, &sample.evidence.subjects, &key(1)).unwrap();
     let (policy, _) = policy::read(&sample.policy).unwrap();
-    let document = ClearanceDocument { model: sha256(&other), ..clearance(&policy, &sample.evidence, &signed) };
+    let document = ClearanceDocument { model: Digest::of(&other), ..clearance(&policy, &sample.evidence, &signed) };
     let document = document.sign(&key(1)).unwrap();
     let written = [(files::MODEL, other), (files::EVIDENCE, signed), (files::CLEARANCE, document)].into();
     amend(&path, &trusted(), &key(1), act(NOW, "replaced"), &written).unwrap();

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 use underpin_core::{Control, Measurement, Quantity, Record, Threat, Value};
 
-use super::page::{absent, facts, folded, stacked};
-use super::{Report, table, words};
 use crate::calendar;
+use crate::report::view::Report;
+use crate::report::widgets::{absent, facts, folded, stacked};
+use crate::report::{table, words};
 
 /// Settings and counts by the part of the lifecycle that set them.
-pub(super) fn settings(record: &Record) -> Markup {
+pub(in crate::report) fn settings(record: &Record) -> Markup {
     let mut groups: BTreeMap<&str, Vec<(&str, &Value)>> = BTreeMap::new();
     for (name, value) in &record.parameters {
         let (group, rest) = name.split_once('.').unwrap_or(("run", name));
@@ -27,7 +28,7 @@ pub(super) fn settings(record: &Record) -> Markup {
     }
 }
 
-pub(super) fn measurements(report: &Report<'_>) -> Markup {
+pub(in crate::report) fn measurements(report: &Report<'_>) -> Markup {
     let list = &report.evidence.record.measurements;
     let mut quantities: Vec<Quantity> = list.iter().map(|one| one.quantity).collect();
     quantities.sort();
@@ -102,7 +103,7 @@ fn controls(controls: &[Control]) -> Markup {
 }
 
 /// Parameters in one line.
-pub(super) fn parameters(parameters: &BTreeMap<String, Value>) -> Markup {
+pub(in crate::report) fn parameters(parameters: &BTreeMap<String, Value>) -> Markup {
     html! {
         @if parameters.is_empty() { "-" }
         @for (at, (name, value)) in parameters.iter().enumerate() {
@@ -113,7 +114,7 @@ pub(super) fn parameters(parameters: &BTreeMap<String, Value>) -> Markup {
 }
 
 /// Every bar with its reason.
-pub(super) fn policy(report: &Report<'_>) -> Markup {
+pub(in crate::report) fn policy(report: &Report<'_>) -> Markup {
     let policy = report.policy;
     let rows = policy.bars().iter().map(|bar| {
         vec![
@@ -142,7 +143,7 @@ pub(super) fn policy(report: &Report<'_>) -> Markup {
     }
 }
 
-pub(super) fn catalogues() -> Markup {
+pub(in crate::report) fn catalogues() -> Markup {
     let list = |ids: &[&str]| html! { @for id in ids { code.id { (id) } " " } };
     let rows = Threat::ALL.iter().map(|threat| {
         let ids = threat.identifiers();
@@ -161,7 +162,7 @@ pub(super) fn catalogues() -> Markup {
     )
 }
 
-pub(super) fn provenance(report: &Report<'_>) -> Markup {
+pub(in crate::report) fn provenance(report: &Report<'_>) -> Markup {
     let evidence = report.evidence;
     let versions: Vec<_> = evidence.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     let mut list = vec![

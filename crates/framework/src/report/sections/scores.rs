@@ -3,9 +3,10 @@
 use maud::{Markup, html};
 use underpin_core::{About, Measurement, System, Threat, resilience, vulnerability, weakest_link};
 
-use super::{Report, words};
+use crate::report::view::Report;
+use crate::report::words;
 
-pub(super) fn section(report: &Report<'_>) -> Markup {
+pub(in crate::report) fn section(report: &Report<'_>) -> Markup {
     html! {
         div.pair {
             div.card {
@@ -84,7 +85,7 @@ fn curves(report: &Report<'_>) -> Markup {
     let series: Vec<_> =
         report.evidence.record.series.iter().filter(|series| series.name == "robust_accuracy").collect();
     html! {
-        @if series.is_empty() { (super::page::absent("No curve of accuracy against attack budget was measured.")) }
+        @if series.is_empty() { (crate::report::widgets::absent("No curve of accuracy against attack budget was measured.")) }
         @else {
             table.gauges {
                 caption { "Resilience by curve" }

@@ -5,12 +5,12 @@
 use maud::{Markup, html};
 use underpin_core::{Direction, Limit, Measurement, Threat, Unit};
 
-use super::page::{absent, status};
-use super::table::Row;
-use super::words;
+use crate::report::table::Row;
+use crate::report::widgets::{absent, status};
+use crate::report::words;
 
 /// The pattern that marks the side of a bar that is not allowed; once per page.
-pub(super) fn hatch() -> Markup {
+pub(in crate::report) fn hatch() -> Markup {
     html! {
         svg.defs width="0" height="0" aria-hidden="true" {
             defs {
@@ -22,7 +22,7 @@ pub(super) fn hatch() -> Markup {
     }
 }
 
-pub(super) fn section(rows: &[Row<'_>]) -> Markup {
+pub(in crate::report) fn section(rows: &[Row<'_>]) -> Markup {
     let drawn: Vec<_> = rows.iter().filter(|row| on_scale(row)).collect();
     html! {
         p.legend {

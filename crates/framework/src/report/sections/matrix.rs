@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 use underpin_core::{About, Access, Phase, Threat};
 
-use super::table::{BarStatus, Row};
-use super::words;
+use crate::report::table::{BarStatus, Row};
+use crate::report::words;
 
 const COLUMNS: [(Option<Access>, &str, &str); 4] = [
     (Some(Access::BlackBox), "B", "black box"),
@@ -13,7 +13,7 @@ const COLUMNS: [(Option<Access>, &str, &str); 4] = [
     (None, "P", "no adversary: a proof or a count"),
 ];
 
-pub(super) fn section(rows: &[Row<'_>]) -> Markup {
+pub(in crate::report) fn section(rows: &[Row<'_>]) -> Markup {
     html! {
         p.lead { "What was measured on the defended system, where in the lifecycle, and by an adversary who holds what." }
         table.matrix {

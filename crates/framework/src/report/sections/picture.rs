@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 
-use super::page::absent;
-use super::{Picture, Reconstruction};
+use crate::report::widgets::absent;
+use crate::summary::{Picture, Reconstruction};
 
 /// Largest side, in pixels, of an image that is drawn.
 const LARGEST: usize = 512;
@@ -13,11 +13,11 @@ const LARGEST: usize = 512;
 /// What stands for NaN: red, green, blue.
 const NAN: [u8; 3] = [255, 0, 255];
 
-pub(super) fn gallery(pictures: &[Picture]) -> Markup {
+pub(in crate::report) fn gallery(pictures: &[Picture]) -> Markup {
     html! { ul.gallery { @for picture in pictures { li { (figure(picture)) } } } }
 }
 
-pub(super) fn reconstructions(list: &[Reconstruction]) -> Markup {
+pub(in crate::report) fn reconstructions(list: &[Reconstruction]) -> Markup {
     let cell = |label: &str, picture: Option<&Picture>| {
         html! { div { p.soft { (label) } @match picture { Some(picture) => (figure(picture)), None => (absent("none")) } } }
     };

@@ -3,10 +3,12 @@
 use maud::{Markup, html};
 use underpin_core::{Quantity, System};
 
-use super::page::{absent, facts, folded, stacked};
-use super::{Report, detail, picture, words};
+use super::{detail, picture};
+use crate::report::view::Report;
+use crate::report::widgets::{absent, facts, folded, stacked};
+use crate::report::words;
 
-pub(super) fn section(report: &Report<'_>) -> Markup {
+pub(in crate::report) fn section(report: &Report<'_>) -> Markup {
     let data = report.data;
     let aside: u64 = data.dropped.iter().map(|dropped| dropped.rows).sum();
     let accounted = data.kept.checked_add(aside) == Some(data.rows_read);

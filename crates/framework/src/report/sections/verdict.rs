@@ -3,12 +3,13 @@
 use maud::{Markup, html};
 use underpin_core::{Digest, Unmet};
 
-use super::page::{facts, stacked};
-use super::table::{BarStatus, Row};
-use super::{GateResult, Report, words};
 use crate::calendar;
+use crate::report::table::{BarStatus, Row};
+use crate::report::view::{GateResult, Report};
+use crate::report::widgets::{facts, stacked};
+use crate::report::words;
 
-pub(super) fn banner(report: &Report<'_>, rows: &[Row<'_>]) -> Markup {
+pub(in crate::report) fn banner(report: &Report<'_>, rows: &[Row<'_>]) -> Markup {
     let cleared = report.is_cleared();
     let (class, word) = if cleared { ("cleared", "CLEARED") } else { ("refused", "REFUSED") };
     html! {
@@ -104,7 +105,7 @@ fn unmet(rows: &[Row<'_>]) -> Markup {
             html! { (played(&attack, &access, row.defended.is_some())) },
             html! { span.number { (measured(row, unmet)) } },
             html! { span.number { (row.bar.map_or_else(String::new, |bar| words::limit(bar.limit))) } },
-            super::page::status(&row.status),
+            crate::report::widgets::status(&row.status),
         ]
     });
     let cells: Vec<_> = cells.collect();

@@ -3,10 +3,11 @@
 use maud::{Markup, html};
 use underpin_core::{About, Confusion, Intent, Limit, Measurement, Policy, Quantity, Record, Value};
 
-use super::page::{absent, stacked};
-use super::{curves, detail, words};
+use super::{curves, detail};
+use crate::report::widgets::{absent, stacked};
+use crate::report::words;
 
-pub(super) fn section(policy: &Policy, record: &Record) -> Markup {
+pub(in crate::report) fn section(policy: &Policy, record: &Record) -> Markup {
     let of = |about| record.measurements.iter().filter(move |one| one.about == about).collect::<Vec<_>>();
     html! {
         p.lead { "Evaluated after the clearance, and only because of it. These numbers hold without an adversary." }

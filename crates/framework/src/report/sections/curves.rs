@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 use underpin_core::{Point, Record, Series};
 
-use super::chart::{Axis, Curve, Stroke, chart};
-use super::page::absent;
-use super::words;
+use crate::report::chart::{Axis, Curve, Stroke, chart};
+use crate::report::widgets::absent;
+use crate::report::words;
 
 /// Curves that every report should have: name, title, what to say without one.
 const EXPECTED: [(&str, &str, &str); 4] = [
@@ -15,7 +15,7 @@ const EXPECTED: [(&str, &str, &str); 4] = [
     ("epsilon", "Training: privacy spent", "No privacy was spent, or it was not recorded."),
 ];
 
-pub(super) fn section(record: &Record) -> Markup {
+pub(in crate::report) fn section(record: &Record) -> Markup {
     let known = |name: &str| EXPECTED.iter().any(|(expected, ..)| *expected == name);
     let others: Vec<_> = record.series.iter().filter(|series| !known(&series.name)).collect();
     html! {
@@ -31,7 +31,7 @@ pub(super) fn section(record: &Record) -> Markup {
 }
 
 /// Curves of any kind, by name; `id` keeps those of one list apart from those of another.
-pub(super) fn all(id: &str, series: &[&Series]) -> Markup {
+pub(in crate::report) fn all(id: &str, series: &[&Series]) -> Markup {
     html! {
         @for (at, name) in distinct(series.iter().map(|series| series.name.as_str())).into_iter().enumerate() {
             @let same: Vec<_> = series.iter().filter(|series| series.name == name).copied().collect();

@@ -1,0 +1,153 @@
+//! Preparation of collection: the file is read and split, the contract inferred, and the settings that fit are chosen.
+
+use underpin_core::Policy;
+use underpin_data::{Collection, Contract, Floor, Limits, NamedBytes, RawTable, Rows, Source, Split};
+
+use crate::Error;
+use crate::config::{Attacks, Config};
+use crate::job::{Input, Job, Protection};
+use crate::judgement::Judge;
+
+const DIGITS: &[u8] = include_bytes!("../data/digits/digits.csv.gz");
+
+/// Fewest rows of each class that must be set aside: two to measure on, two for the adversary.
+const FEWEST_HELD_OUT: usize = 4;
+
+/// What is known before any row is judged by sanitizers.
+pub(crate) struct Prepared {
+    /// Raw rows of the training side.
+    pub(crate) train: RawTable,
+    /// How the file was split, and all its raw rows; none when the test rows came in a file of their own.
+    pub(crate) split: Option<(Split, RawTable)>,
+    /// What every row has to be, inferred from the rows set aside alone.
+    pub(crate) contract: Contract,
+    /// The rows set aside, by the contract.
+    pub(crate) set_aside: Collection,
+    /// Half of the rows set aside: what is measured is measured on them.
+    pub(crate) holdout: Rows,
+    /// The other half: the adversary owns them.
+    pub(crate) auxiliary: Rows,
+    /// The settings that fit the data, with the job's changes.
+    pub(crate) config: Config,
+    /// The attacks of the settings that fit the data, without the job's changes: none may be weaker.
+    pub(crate) floor: Attacks,
+    /// How much must be left of the training side.
+    pub(crate) least: Floor,
+}
+
+impl Prepared {
+    /// Judges rows of this preparation as `job` says.
+    pub(crate) fn judge(&self, job: &Job) -> Judge<'_> {
+        let seed = job.seed.derive("collection");
+        Judge { config: &self.config, protection: job.protection, contract: &self.contract, seed }
+    }
+}
+
+/// Reads the rows of `job`, sets some aside, and chooses settings.
+///
+/// # Errors
+///
+/// When the file as a whole is of no use, more of the rows set aside are rejected than `policy` allows, too few are
+/// left, or the job's configuration does not fit.
+pub(crate) fn prepare(job: &Job, policy: &Policy) -> Result<Prepared, Error> {
+    let RawTables { train, test, split } = raw_tables(job)?;
+    let contract = Contract::infer(&test)?;
+    let rows = train.rows().len();
+    let name = test.name().to_owned();
+    if split.is_none() {
+        same_columns(&train, &test)?;
+    }
+    let set_aside = underpin_data::admit(test, &contract)?.value;
+    set_aside.check(&Floor { max_rejected: policy.max_rejected(), min_rows: 2 })?;
+    check_held_out(&name, set_aside.rows(), &contract)?;
+    let (holdout, auxiliary) = halves(set_aside.rows());
+    let sizes = [rows, auxiliary.len()];
+    let defaults = Config::recommended(contract.shape(), sizes, contract.classes().len(), job.device, policy);
+    let mut config = job.config.as_deref().map_or(Ok(defaults.clone()), |text| defaults.changed(text))?;
+    config.check(contract.classes().len(), auxiliary.len())?;
+    if job.protection == Protection::Undefended {
+        config.undefend();
+    }
+    for (name, settings) in
+        [("training.batch_size", &config.training), ("undefended.batch_size", config.training_undefended())]
+    {
+        if !(1..=auxiliary.len()).contains(&settings.batch_size) {
+            let range =
+                format!("[1, {}]: the adversary's surrogate trains on {} rows", auxiliary.len(), auxiliary.len());
+            return Err(Error::out_of_range(name, settings.batch_size as f64, range));
+        }
+    }
+    let least = Floor { max_rejected: policy.max_rejected(), min_rows: config.training.batch_size.max(2) };
+    Ok(Prepared { train, split, contract, set_aside, holdout, auxiliary, config, floor: defaults.attacks, least })
+}
+
+/// Raw rows to train on, raw rows to test on, and how they were parted if they came as one.
+struct RawTables {
+    train: RawTable,
+    test: RawTable,
+    split: Option<(Split, RawTable)>,
+}
+
+fn raw_tables(job: &Job) -> Result<RawTables, Error> {
+    let limits = Limits::default();
+    let raw_table = match &job.input {
+        Input::Digits => {
+            let shape = underpin_core::Shape::new([1, 8, 8])?;
+            let source = Source { shape: Some(shape), ..Source::new("digits.csv.gz") };
+            underpin_data::from_bytes(NamedBytes { name: "digits.csv.gz", bytes: DIGITS }, None, &source, &limits)?
+        }
+        Input::Files { train, test: None } => underpin_data::open(train, &limits)?,
+        Input::Files { train, test: Some(test) } => {
+            let (train, test) = (underpin_data::open(train, &limits)?, underpin_data::open(test, &limits)?);
+            return Ok(RawTables { train, test, split: None });
+        }
+    };
+    let small = raw_table.rows().len() < 10_000;
+    let split = Split { test_fraction: if small { 0.4 } else { 0.2 }, seed: job.seed };
+    let parts = underpin_data::split(raw_table.clone(), &split)?;
+    Ok(RawTables { train: parts.train, test: parts.test, split: Some((split, raw_table)) })
+}
+
+/// Refuses a test file whose columns are not those of the training file.
+fn same_columns(train: &RawTable, test: &RawTable) -> Result<(), Error> {
+    for (file, there) in [(test, train), (train, test)] {
+        if let Some(column) = there.columns().iter().find(|column| !file.columns().contains(column)) {
+            return Err(Error::OtherColumns {
+                file: file.name().to_owned(),
+                column: column.clone(),
+                other: there.name().to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses rows set aside that are too few to attack with and to measure on.
+fn check_held_out(file: &str, held_out: &Rows, contract: &Contract) -> Result<(), Error> {
+    let counts = held_out.examples().counts();
+    match counts.iter().position(|count| *count < FEWEST_HELD_OUT) {
+        Some(class) => Err(Error::TooFewHeldOut {
+            file: file.to_owned(),
+            class: contract.classes()[class].clone(),
+            found: counts[class],
+            needed: FEWEST_HELD_OUT,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Every other row of each class to either half.
+fn halves(rows: &Rows) -> (Rows, Rows) {
+    let mut seen = vec![0_usize; rows.examples().classes()];
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    for (at, label) in rows.examples().labels().iter().enumerate() {
+        // Classes start in turn, so that odd counts do not all favour one half.
+        if (seen[*label] + label).is_multiple_of(2) {
+            first.push(at);
+        } else {
+            second.push(at);
+        }
+        seen[*label] += 1;
+    }
+    (rows.select(&first), rows.select(&second))
+}
