@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use underpin_core::{Delta, Epsilon};
 
 use crate::error::within;
+use crate::private_steps::{NOISE_FRACTION, ROUNDING, SUM_ERROR, check, exp2, seal};
 use crate::rounded::{DISTANCE, Draws, SIGMA_BITS};
-use crate::steps::{NOISE_SHARE, ROUNDING, SUM_ERROR, check, exp2, seal};
 use crate::{
     Adjacency, BandedFactor, Batch, Bounds, Error, Event, Participation, Progress, SecretKey, SubsampledGaussian,
 };
@@ -269,10 +269,10 @@ impl CorrelatedSteps {
     ///
     /// As for [`Event::epsilon`].
     pub fn epsilon_of_all(&self, delta: Delta) -> Result<Bounds, Error> {
-        let ideal = Delta::new(delta.value() * (1.0 - NOISE_SHARE)).unwrap_or(delta);
+        let ideal = Delta::new(delta.value() * (1.0 - NOISE_FRACTION)).unwrap_or(delta);
         let bounds = self.mechanism.epsilon(ideal)?;
         let distance = self.released as f64 * DISTANCE;
-        let paid = (1.0 + bounds.upper.exp()) * distance <= delta.value() * NOISE_SHARE * 0.999;
+        let paid = (1.0 + bounds.upper.exp()) * distance <= delta.value() * NOISE_FRACTION * 0.999;
         Ok(Bounds { upper: if paid || self.released == 0 { bounds.upper } else { f64::INFINITY }, ..bounds })
     }
 

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::path::PathBuf;
-use underpin_core::OutOfRange;
+
+use underpin_core::{ErrorOrigin, OutOfRange};
 
 use crate::Adjacency;
+use crate::budget::{FileFault, RecordFault};
 
 /// Errors of `underpin-privacy`.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -14,10 +16,10 @@ pub enum Error {
     #[error(transparent)]
     OutOfRange(#[from] OutOfRange),
     /// The operating system gave no random bytes.
-    #[error("the operating system gave no random bytes: {reason}")]
+    #[error("the operating system gave no random bytes: {cause}")]
     NoEntropy {
         /// What it said.
-        reason: String,
+        cause: getrandom::Error,
     },
     /// Every step that was accounted for has been taken.
     #[error("all {max_steps} steps of this run are taken; no further batch is drawn")]
@@ -139,12 +141,12 @@ pub enum Error {
         value: String,
     },
     /// A budget's file cannot be made, read or written.
-    #[error("budget {}: {reason}", .path.display())]
+    #[error("budget {}: {fault}", .path.display())]
     BudgetFile {
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        reason: String,
+        /// Why not.
+        fault: FileFault,
     },
     /// A budget's file is open already, here or in another process.
     #[error("budget {} is open already; one writer at a time is allowed", .path.display())]
@@ -153,12 +155,12 @@ pub enum Error {
         path: PathBuf,
     },
     /// A budget's file does not hold an unbroken record.
-    #[error("budget {} is damaged or no budget: {reason}", .path.display())]
+    #[error("budget {} is damaged or no budget: {fault}", .path.display())]
     BudgetDamaged {
         /// The file.
         path: PathBuf,
         /// Where it departs from a record.
-        reason: String,
+        fault: RecordFault,
     },
     /// A budget's file is older than what the caller knows of it, or another budget's.
     #[error("budget {} was rolled back: it lacks entry {known}; it has {found}", .path.display())]
@@ -239,6 +241,44 @@ pub(crate) fn within(
 }
 
 impl Error {
+    /// Whose fault it is: the caller's (an argument, a setting, the order of calls), the input's (a file that was damaged
+    /// or exchanged) or the system's.
+    pub fn origin(&self) -> ErrorOrigin {
+        match self {
+            Self::OutOfRange(_)
+            | Self::StepsExhausted { .. }
+            | Self::ForeignBatch
+            | Self::ForeignRun
+            | Self::StepPending { .. }
+            | Self::NotFinite { .. }
+            | Self::WrongLength { .. }
+            | Self::NotClipped { .. }
+            | Self::OutOfReach
+            | Self::Unaccounted { .. }
+            | Self::OverBudget { .. }
+            | Self::OtherRelation { .. }
+            | Self::OtherCost { .. }
+            | Self::RunInUse { .. }
+            | Self::TextTooLong { .. }
+            | Self::NoHead { .. }
+            | Self::BudgetInUse { .. }
+            | Self::OtherTerms { .. }
+            | Self::Nothing { .. }
+            | Self::NotANumber { .. }
+            | Self::Disorder { .. }
+            | Self::Public { .. }
+            | Self::OpenDp { .. }
+            | Self::Unreachable { .. } => ErrorOrigin::Caller,
+            Self::BudgetFile { fault, .. } => match fault {
+                FileFault::Io { kind: std::io::ErrorKind::NotFound | std::io::ErrorKind::AlreadyExists, .. }
+                | FileFault::Permissions { .. } => ErrorOrigin::Caller,
+                FileFault::Io { .. } | FileFault::WriterPanicked => ErrorOrigin::System,
+            },
+            Self::BudgetDamaged { .. } | Self::BudgetRolledBack { .. } | Self::RunBehind { .. } => ErrorOrigin::Input,
+            Self::NoEntropy { .. } => ErrorOrigin::System,
+        }
+    }
+
     /// `name` is `value`, which lies outside `range`.
     pub(crate) fn out_of_range(
         name: impl Into<Cow<'static, str>>,
@@ -246,5 +286,35 @@ impl Error {
         range: impl Into<Cow<'static, str>>,
     ) -> Self {
         Self::OutOfRange(OutOfRange::new(name, value, range))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::EntryFault;
+
+    #[test]
+    fn an_error_says_whose_fault_it_is() {
+        let file = |fault| Error::BudgetFile { path: "a.budget".into(), fault };
+        let io = |kind| file(FileFault::Io { kind, message: String::new() });
+        let fault = RecordFault::Entry { sequence: 3, fault: EntryFault::Unchained };
+        let damaged = Error::BudgetDamaged { path: "a.budget".into(), fault };
+        assert_eq!(
+            damaged.to_string(),
+            "budget a.budget is damaged or no budget: entry 3: its hash does not continue the chain"
+        );
+        for (error, origin) in [
+            (Error::out_of_range("epsilon", 0.0, "(0, inf)"), ErrorOrigin::Caller),
+            (Error::OverBudget { of: "epsilon", asked: 2.0, left: 1.0 }, ErrorOrigin::Caller),
+            (io(std::io::ErrorKind::NotFound), ErrorOrigin::Caller),
+            (io(std::io::ErrorKind::StorageFull), ErrorOrigin::System),
+            (file(FileFault::Permissions { mode: 0o644 }), ErrorOrigin::Caller),
+            (file(FileFault::WriterPanicked), ErrorOrigin::System),
+            (damaged, ErrorOrigin::Input),
+            (Error::RunBehind { steps: 1, reached: 2 }, ErrorOrigin::Input),
+        ] {
+            assert_eq!(error.origin(), origin, "{error}");
+        }
     }
 }

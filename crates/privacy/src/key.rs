@@ -39,7 +39,7 @@ impl SecretKey {
     /// [`Error::NoEntropy`] when it gives none.
     pub fn from_os() -> Result<Self, Error> {
         let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(|error| Error::NoEntropy { reason: error.to_string() })?;
+        getrandom::fill(&mut bytes).map_err(|cause| Error::NoEntropy { cause })?;
         Ok(Self(bytes))
     }
 
@@ -67,7 +67,10 @@ impl SecretKey {
         SecretStream(Keystream::of(&self.derive(context, parts)))
     }
 
-    pub(crate) fn fingerprint(&self) -> [u8; 32] {
+    /// Thirty-two bytes that identify the key and reveal nothing else of it. Of a key derived from a message
+    /// ([`derive`](Self::derive)) it authenticates the message.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
         self.derive("fingerprint", &[]).0
     }
 }

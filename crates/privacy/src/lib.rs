@@ -11,10 +11,12 @@ mod adjacency;
 mod audit;
 mod bounds;
 mod budget;
-mod calibration;
+mod class_counts;
 mod concentrated;
 mod correlated;
 mod discrete;
+mod drawn_batch;
+pub mod durable;
 mod error;
 mod event;
 mod fixed;
@@ -23,32 +25,38 @@ mod key;
 mod matrix;
 pub mod mistakes;
 mod noise;
+mod noise_calibration;
+mod paid_run;
 mod pld;
+mod private_steps;
 mod rdp;
 mod response;
 mod rounded;
 mod selection;
 #[cfg(feature = "statistics")]
 pub mod statistics;
-mod steps;
 mod subsampled;
 
 pub use adjacency::Adjacency;
 pub use audit::Guesses;
 pub use bounds::Bounds;
 pub use budget::{
-    Accountant, AuditTrail, Budget, BudgetEvent, BudgetTerms, ChainHead, Cost, Entry, PaidRun, Reservation, RunMark,
+    AuditTrail, Budget, BudgetEvent, BudgetTerms, ChainHead, Cost, Entry, EntryFault, FileFault, RecordFault,
+    Reservation, RunMark,
 };
-pub use calibration::Target;
+pub use class_counts::ClassCounts;
 pub use concentrated::ZeroConcentrated;
 pub use correlated::{CorrelatedGaussian, CorrelatedProgress, CorrelatedSteps};
 pub use discrete::{DiscreteGaussian, DiscreteLaplace};
+pub use drawn_batch::{Batch, Progress};
 pub use error::Error;
 pub use event::Event;
 pub use gdp::GaussianPrivacy;
 pub use key::{SecretKey, SecretStream};
 pub use matrix::{BandedFactor, Participation};
+pub use noise_calibration::Target;
+pub use paid_run::{Accountant, PaidRun};
+pub use private_steps::PrivateSteps;
 pub use response::RandomizedResponse;
 pub use selection::{ExponentialMechanism, NoisyMax, ScoreChange};
-pub use steps::{Batch, PrivateSteps, Progress};
 pub use subsampled::SubsampledGaussian;

@@ -37,9 +37,9 @@ pub(crate) fn divergence(q: f64, sigma: f64, alpha: f64) -> f64 {
     } else {
         // The logarithm of the moment is convex in α: the chord between whole orders is a bound too (0 at order 1).
         let (below, above) = (alpha.floor(), alpha.ceil());
-        let share = alpha - below;
+        let fraction = alpha - below;
         let low = if below > 1.0 { whole_log_moment(q, sigma, below) } else { 0.0 };
-        let chord = (1.0 - share) * low + share * whole_log_moment(q, sigma, above);
+        let chord = (1.0 - fraction) * low + fraction * whole_log_moment(q, sigma, above);
         fractional_log_moment(q, sigma, alpha).min(chord)
     };
     log_moment / (alpha - 1.0) * (1.0 + MARGIN)
@@ -73,8 +73,8 @@ pub(crate) fn fixed_size_divergence(q: f64, sigma: f64, alpha: f64) -> f64 {
 pub(crate) fn swapped_divergence(q: f64, sigma: f64, alpha: f64) -> f64 {
     let (below, above) = (alpha.floor(), alpha.ceil());
     let at = |order: f64| if order > 1.0 { swapped_log_moment(q, sigma, order) } else { 0.0 };
-    let share = alpha - below;
-    let log_moment = if share > 0.0 { (1.0 - share) * at(below) + share * at(above) } else { at(alpha) };
+    let fraction = alpha - below;
+    let log_moment = if fraction > 0.0 { (1.0 - fraction) * at(below) + fraction * at(above) } else { at(alpha) };
     log_moment / (alpha - 1.0) * (1.0 + MARGIN)
 }
 

@@ -78,7 +78,7 @@ fn lanes_settle_as_one_word_does() {
 #[test]
 fn points_are_kept_in_proportion_to_the_density() {
     let mut stream = SecretKey::new([4; 32]).stream("test", &[]);
-    for (cell, offset, share) in [
+    for (cell, offset, fraction) in [
         (200, (1 << CELL_BITS) - 1, (-(201.0f64.powi(2) - 200.0f64.powi(2)) / 8192.0).exp()),
         (700, 1 << 17, (-(700.5f64.powi(2) - 700.0f64.powi(2)) / 8192.0).exp()),
         (0, 0, 0.5),
@@ -90,8 +90,8 @@ fn points_are_kept_in_proportion_to_the_density() {
             accepted(cell, offset, first, &mut stream)
         });
         let kept = kept.count() as f64 / f64::from(draws);
-        let deviation = (share * (1.0 - share) / f64::from(draws)).sqrt();
-        assert!((kept - share).abs() <= 6.0 * deviation + 1e-6, "{cell} {offset}: {kept} {share}");
+        let deviation = (fraction * (1.0 - fraction) / f64::from(draws)).sqrt();
+        assert!((kept - fraction).abs() <= 6.0 * deviation + 1e-6, "{cell} {offset}: {kept} {fraction}");
     }
 }
 

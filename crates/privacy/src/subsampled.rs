@@ -4,7 +4,7 @@ use underpin_core::Delta;
 
 use crate::error::within;
 use crate::event::GAP;
-use crate::{Adjacency, Bounds, Error, Event, PrivateSteps, SecretKey};
+use crate::{Adjacency, Bounds, Error, Event};
 
 /// Sums of clipped rows, each row taken with a known probability, under Gaussian noise (Abadi et al. 2016).
 ///
@@ -86,16 +86,6 @@ impl SubsampledGaussian {
     /// [`Error::OutOfRange`] for more than 2^53 steps.
     pub fn renyi_epsilon(&self, steps: u64, delta: Delta) -> Result<f64, Error> {
         self.event().repeated(steps).renyi_epsilon(delta, self.adjacency())
-    }
-
-    /// Starts a run over `rows` rows that ends after `max_steps` steps at the latest.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::OutOfRange`] when `rows` or `max_steps` is 0, or when a batch would hold so many rows that its sum
-    /// leaves the noise's integer range.
-    pub fn start(&self, rows: usize, max_steps: u64, key: SecretKey) -> Result<PrivateSteps, Error> {
-        PrivateSteps::new(*self, rows, max_steps, key)
     }
 
     /// Probability with which a step takes each row.

@@ -108,7 +108,7 @@ impl Said {
         let (mut reserved, mut returned) = (BTreeSet::new(), 0.0);
         for entry in budget.trail().unwrap() {
             let entry = entry.unwrap();
-            match entry.act {
+            match entry.event {
                 BudgetEvent::Reserved { cost: Cost::Concentrated(rho), .. } => {
                     standing.insert(entry.sequence, rho);
                     reserved.insert(entry.sequence);

@@ -66,21 +66,21 @@ proptest! {
 
     /// Composed pure events against the binomial closed form, at either question.
     #[test]
-    fn closed_forms_lie_within(epsilon in 0.01f64..2.0, n in 1u32..200, exponent in 2.0f64..13.0, share in 0.0f64..0.9) {
+    fn closed_forms_lie_within(epsilon in 0.01f64..2.0, n in 1u32..200, exponent in 2.0f64..13.0, fraction in 0.0f64..0.9) {
         let events = Event::Pure { epsilon: Epsilon::new(epsilon).unwrap() }.repeated(u64::from(n));
         let target = 10f64.powf(-exponent);
         let found = events.epsilon(delta(target), ADD).unwrap();
         prop_assert!(responses(epsilon, n, found.upper) <= target * (1.0 + 1e-9), "{found:?}");
         prop_assert!(found.lower == 0.0 || responses(epsilon, n, found.lower) >= target * (1.0 - 1e-9), "{found:?}");
-        let at = share * epsilon * f64::from(n);
+        let at = fraction * epsilon * f64::from(n);
         let (truth, found) = (responses(epsilon, n, at), events.delta(at, ADD).unwrap());
         prop_assert!(found.lower <= truth * (1.0 + 1e-9) && found.upper >= truth * (1.0 - 1e-9), "{truth:e} {found:?}");
     }
 
     /// One Laplace mechanism: δ = 1 - exp((ε - 1/b)/2) (Balle, Barthe and Gaboardi 2020, Theorem 3).
     #[test]
-    fn one_laplace_lies_within(scale in 0.2f64..20.0, share in 0.0f64..0.999) {
-        let at = share / scale;
+    fn one_laplace_lies_within(scale in 0.2f64..20.0, fraction in 0.0f64..0.999) {
+        let at = fraction / scale;
         let truth = -((at - 1.0 / scale) / 2.0).exp_m1();
         let found = Event::Laplace { scale }.delta(at, ADD).unwrap();
         prop_assert!(found.lower <= truth && truth <= found.upper, "{truth} {found:?}");

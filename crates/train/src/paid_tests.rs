@@ -86,17 +86,17 @@ fn a_killed_run_is_charged_once() {
     end_as_if_not_killed(folder.path(), &paid(sgd(), Arc::clone(&at_once)));
     let budget = file(&folder.path().join("budget/file"));
     assert_eq!(budget.left().to_bits(), at_once.left().to_bits());
-    let acts: Vec<BudgetEvent> = budget.trail().unwrap().map(|entry| entry.unwrap().act).collect();
+    let events: Vec<BudgetEvent> = budget.trail().unwrap().map(|entry| entry.unwrap().event).collect();
     let charges =
-        acts.iter().filter(|act| matches!(act, BudgetEvent::Begun { .. } | BudgetEvent::Reserved { .. })).count();
+        events.iter().filter(|act| matches!(act, BudgetEvent::Begun { .. } | BudgetEvent::Reserved { .. })).count();
     assert_eq!(charges, 1);
     assert!(
-        matches!(acts.last(), Some(BudgetEvent::Reached { mark: RunMark { steps: 50, .. }, .. })),
+        matches!(events.last(), Some(BudgetEvent::Reached { mark: RunMark { steps: 50, .. }, .. })),
         "{:?}",
-        acts.last()
+        events.last()
     );
     // Every fourth step, the first and the last; a kill may leave a mark out of step.
-    assert!((14..=24).contains(&acts.len()), "{}", acts.len());
+    assert!((14..=24).contains(&events.len()), "{}", events.len());
 }
 
 /// A run of kind `kind`, paid from the budget at `path`, taken up and brought to `until` steps, saved at `saved`.

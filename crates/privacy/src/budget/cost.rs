@@ -2,16 +2,8 @@
 
 use underpin_core::{Delta, Epsilon};
 
-use super::filter::{Charge, Filter, delta_units, nats};
-use crate::error::within;
-use crate::rounded::DISTANCE;
-use crate::steps::NOISE_SHARE;
-use crate::{Adjacency, Error, Event, SubsampledGaussian, rdp};
-
-/// Relative margin for the rounding of the sums below.
-const MARGIN: f64 = 1e-9;
-/// Largest order at which sampling is accounted: the bound is a sum of so many terms.
-const MOST_TERMS: f64 = 4096.0;
+use crate::private_steps::NOISE_FRACTION;
+use crate::{Adjacency, Error, Event, SubsampledGaussian};
 
 /// What an answer costs: a guarantee that holds for it whatever was answered before, under the budget's neighbouring
 /// relation.
@@ -91,75 +83,10 @@ impl Event {
     ///
     /// As for [`Event::epsilon`]; [`Error::OutOfRange`] when no finite ε is reached.
     pub fn cost(&self, delta: Delta, adjacency: Adjacency) -> Result<Cost, Error> {
-        let ideal = Delta::new(delta.value() * (1.0 - NOISE_SHARE)).unwrap_or(delta);
+        let ideal = Delta::new(delta.value() * (1.0 - NOISE_FRACTION)).unwrap_or(delta);
         let upper = self.epsilon(ideal, adjacency)?.upper;
         let refused = Error::out_of_range("epsilon", upper, "(0, inf)");
         let epsilon = Epsilon::new(upper.max(f64::MIN_POSITIVE)).map_err(|_| refused)?;
         Ok(Cost::Approximate { epsilon, delta })
     }
-}
-
-impl Cost {
-    /// What it takes from each of the filter's sums, rounded up.
-    pub(super) fn charge(&self, filter: &Filter, adjacency: Adjacency) -> Result<Charge, Error> {
-        match *self {
-            Self::Pure(epsilon) => Ok(pure(epsilon.value(), filter.order())),
-            Self::Approximate { epsilon, delta } => {
-                Ok(Charge { delta: delta_units(delta.value()), ..pure(epsilon.value(), filter.order()) })
-            }
-            Self::Concentrated(rho) => {
-                let rho = within("rho", rho, "[0, inf)", |rho| rho >= 0.0 && rho.is_finite())?;
-                Ok(renyi(filter.order() * rho, 0.0))
-            }
-            Self::SubsampledGaussian { sampling_rate, noise_multiplier, steps, coordinates } => {
-                if adjacency == Adjacency::Replace {
-                    return Err(Error::OtherRelation { cost: "a subsampled Gaussian", adjacency });
-                }
-                // Checks the ranges.
-                let mechanism = SubsampledGaussian::new(sampling_rate, noise_multiplier, 1.0)?;
-                let steps = within("steps", steps as f64, "[0, 2^53]", |steps| steps <= 9e15)?;
-                let drawn = steps * coordinates as f64 * DISTANCE * (1.0 + MARGIN);
-                let distance = if drawn > 0.0 { drawn * (1.0 + libm::exp(filter.epsilon())) } else { 0.0 };
-                Ok(renyi(steps * step(&mechanism, filter.order()), distance))
-            }
-        }
-    }
-}
-
-/// The charge of what is bounded in Rényi divergence only. What has none tells nothing, and has an ε: 0.
-fn renyi(divergence: f64, distance: f64) -> Charge {
-    let (divergence, epsilon) = if divergence == 0.0 { (0, Some(0)) } else { (nats(divergence.next_up()), None) };
-    Charge { divergence, epsilon, delta: 0, distance: delta_units(distance) }
-}
-
-/// The charge of an ε-private answer.
-///
-/// Its divergence of order α is at most that of randomized response, which every ε-private mechanism is a function of
-/// (Kairouz, Oh and Viswanath 2015): `(ln cosh((α-½)ε) - ln cosh(ε/2)) / (α-1)`; never above ε, nor above αε²/2.
-fn pure(epsilon: f64, order: f64) -> Charge {
-    let response = (log_cosh((order - 0.5) * epsilon) - log_cosh(epsilon / 2.0)) / (order - 1.0);
-    // `min` passes over a NaN from an overflow: the others are bounds too.
-    let divergence = (order / 2.0 * epsilon * epsilon).min(response) * (1.0 + MARGIN);
-    let epsilon = nats(epsilon);
-    Charge { divergence: nats(divergence).min(epsilon), epsilon: Some(epsilon), delta: 0, distance: 0 }
-}
-
-/// `ln cosh x` for `x >= 0`.
-fn log_cosh(x: f64) -> f64 {
-    if x < 1.0 {
-        let half = libm::sinh(x / 2.0);
-        libm::log1p(2.0 * half * half)
-    } else {
-        x + libm::log1p(libm::exp(-2.0 * x)) - std::f64::consts::LN_2
-    }
-}
-
-/// Divergence of one step. Without sampling it is never less (the divergence is quasi-convex), and that bounds it at
-/// orders beyond reach.
-fn step(mechanism: &SubsampledGaussian, order: f64) -> f64 {
-    let whole = rdp::divergence(1.0, mechanism.noise_multiplier(), order);
-    if order > MOST_TERMS {
-        return whole;
-    }
-    rdp::divergence(mechanism.sampling_rate(), mechanism.noise_multiplier(), order).min(whole)
 }

@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use underpin_core::{Delta, Epsilon};
 
-use super::filter::Charge;
-use super::{BudgetTerms, Cost, RunMark};
+use super::charge::Charge;
+use super::cost::Cost;
+use super::terms::BudgetTerms;
 use crate::{Adjacency, Error};
 
 /// How far a budget's record has come: the number of its last entry, and the hash that binds that entry and all before.
@@ -66,13 +67,22 @@ impl FromStr for ChainHead {
     }
 }
 
+/// How far a run has come: the number of steps begun, and a digest of their list, which is kept elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunMark {
+    /// Steps begun.
+    pub steps: u64,
+    /// Digest of the list.
+    pub digest: [u8; 32],
+}
+
 /// One entry of a budget's record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// Its number, from 0.
     pub sequence: u64,
     /// What happened.
-    pub act: BudgetEvent,
+    pub event: BudgetEvent,
 }
 
 /// What an entry records.
@@ -117,17 +127,17 @@ pub enum BudgetEvent {
     },
 }
 
-/// An act and, for a reservation, what it was charged when it was made.
+/// An event and, for a reservation, what it was charged when it was made.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Row {
-    pub(super) act: BudgetEvent,
+pub(super) struct ChargedEvent {
+    pub(super) event: BudgetEvent,
     pub(super) charge: Charge,
 }
 
-/// An act that costs nothing.
-impl From<BudgetEvent> for Row {
-    fn from(act: BudgetEvent) -> Self {
-        Self { act, charge: Charge::default() }
+/// An event that costs nothing.
+impl From<BudgetEvent> for ChargedEvent {
+    fn from(event: BudgetEvent) -> Self {
+        Self { event, charge: Charge::default() }
     }
 }
 
@@ -142,11 +152,11 @@ const APPROXIMATE: u8 = 1;
 const CONCENTRATED: u8 = 2;
 const SUBSAMPLED_GAUSSIAN: u8 = 3;
 
-impl Row {
+impl ChargedEvent {
     /// Numbers in little endian, floating-point numbers by their bits, the text last.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(96);
-        match &self.act {
+        match &self.event {
             BudgetEvent::Opened { terms } => {
                 bytes.push(OPENED);
                 bytes.push(match terms.adjacency {
@@ -191,7 +201,7 @@ impl Row {
     /// None for what `encode` does not write.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut rest = Rest(bytes);
-        let act = match rest.byte()? {
+        let event = match rest.byte()? {
             OPENED => {
                 let adjacency = match rest.byte()? {
                     0 => Adjacency::AddOrRemove,
@@ -212,12 +222,12 @@ impl Row {
                     [rest.whole()?, rest.whole()?, rest.whole()?, rest.whole()?];
                 let charge = Charge { divergence, epsilon: (epsilon < u128::MAX).then_some(epsilon), delta, distance };
                 let text = rest.text()?;
-                let act = if kind == BEGUN {
+                let event = if kind == BEGUN {
                     BudgetEvent::Begun { run: text, cost }
                 } else {
                     BudgetEvent::Reserved { label: text, cost }
                 };
-                return Some(Self { act, charge });
+                return Some(Self { event, charge });
             }
             REACHED => BudgetEvent::Reached {
                 run: rest.number()?,
@@ -227,7 +237,7 @@ impl Row {
             GIVEN_BACK => BudgetEvent::GivenBack { reservation: rest.number()? },
             _ => return None,
         };
-        rest.0.is_empty().then(|| Self::from(act))
+        rest.0.is_empty().then(|| Self::from(event))
     }
 }
 
@@ -329,31 +339,34 @@ mod tests {
             Cost::Concentrated(0.25),
             Cost::SubsampledGaussian { sampling_rate: 0.01, noise_multiplier: 1.1, steps: 7, coordinates: 9 },
         ];
-        let mut rows: Vec<Row> = costs
+        let mut rows: Vec<ChargedEvent> = costs
             .into_iter()
             .zip([charge, Charge { epsilon: None, ..charge }].into_iter().cycle())
             .flat_map(|(cost, charge)| {
-                let asked = Row { act: BudgetEvent::Reserved { label: "mean ε".into(), cost }, charge };
-                [asked, Row { act: BudgetEvent::Begun { run: "mean ε".into(), cost }, charge }]
+                let asked = ChargedEvent { event: BudgetEvent::Reserved { label: "mean ε".into(), cost }, charge };
+                [asked, ChargedEvent { event: BudgetEvent::Begun { run: "mean ε".into(), cost }, charge }]
             })
             .collect();
         for adjacency in [Adjacency::AddOrRemove, Adjacency::Replace, Adjacency::ZeroOut] {
             for set_aside in [None, Some(delta)] {
                 let terms =
                     BudgetTerms { epsilon, delta, set_aside, order: Some(9.5), adjacency, unit: "one row".into() };
-                rows.push(Row::from(BudgetEvent::Opened { terms }));
+                rows.push(ChargedEvent::from(BudgetEvent::Opened { terms }));
             }
         }
-        rows.push(Row::from(BudgetEvent::Answered { reservation: 4 }));
-        rows.push(Row::from(BudgetEvent::GivenBack { reservation: u64::MAX }));
-        rows.push(Row::from(BudgetEvent::Reached { run: 4, mark: RunMark { steps: 7, digest: [9; 32] } }));
+        rows.push(ChargedEvent::from(BudgetEvent::Answered { reservation: 4 }));
+        rows.push(ChargedEvent::from(BudgetEvent::GivenBack { reservation: u64::MAX }));
+        rows.push(ChargedEvent::from(BudgetEvent::Reached { run: 4, mark: RunMark { steps: 7, digest: [9; 32] } }));
         let mut written = std::collections::BTreeSet::new();
         for row in rows {
             let bytes = row.encode();
-            assert_eq!(Row::decode(&bytes), Some(row.clone()));
+            assert_eq!(ChargedEvent::decode(&bytes), Some(row.clone()));
             // The text at the end may be cut; nothing else.
             for cut in 0..bytes.len() {
-                assert!(Row::decode(&bytes[..cut]).is_none_or(|shorter| shorter != row), "{row:?} cut at {cut}");
+                assert!(
+                    ChargedEvent::decode(&bytes[..cut]).is_none_or(|shorter| shorter != row),
+                    "{row:?} cut at {cut}"
+                );
             }
             assert!(written.insert(bytes), "two rows are written alike");
         }

@@ -1,13 +1,19 @@
-use std::sync::{Mutex, PoisonError};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use proptest::prelude::*;
+use redb::Database;
 use underpin_core::{Delta, Epsilon};
 
 use super::*;
-use crate::budget::entry::{BudgetEvent, Row};
-use crate::budget::group::Write;
-use crate::budget::ledger::{BudgetLedger, Job, Standing};
-use crate::{Adjacency, Budget, Cost};
+use crate::budget::chain::Chain;
+use crate::budget::entry::{BudgetEvent, ChainHead, ChargedEvent};
+use crate::budget::replay::{BudgetTotals, Replayed, genesis, replay};
+use crate::budget::writer::{BudgetJob, BudgetWriter};
+use crate::durable::BatchWriter;
+use crate::{Adjacency, Budget, BudgetTerms, Cost};
 
 fn terms() -> BudgetTerms {
     BudgetTerms::new(Epsilon::new(10.0).unwrap(), Delta::new(1e-6).unwrap())
@@ -39,11 +45,11 @@ fn what_was_spent_stays_spent_over_a_restart() {
         budget.reserve(Cost::Concentrated(budget.rho() / 50.0)).unwrap().commit();
     }
     budget.reserve(COST).unwrap().give_back();
-    let (left, spent) = (budget.left(), budget.ledger.standing().spent);
+    let (left, spent) = (budget.left(), budget.writer.snapshot().spent);
     let head = budget.close().unwrap();
     assert_eq!(head.sequence(), 42);
     let budget = Budget::open(&path, &terms(), Some(&head)).unwrap();
-    assert_eq!((budget.left(), budget.ledger.standing().spent, budget.head()), (left, spent, head));
+    assert_eq!((budget.left(), budget.writer.snapshot().spent, budget.head()), (left, spent, head));
     assert!((left - 0.6).abs() < 1e-9);
     assert!(budget.reserve(Cost::Concentrated(budget.rho() * 0.61)).is_err());
 }
@@ -191,7 +197,7 @@ fn an_edited_record_is_refused() {
     });
     for act in [BudgetEvent::Answered { reservation: 1 }, BudgetEvent::GivenBack { reservation: 1 }] {
         assert_refused("a reservation settled twice", |entries| {
-            let body = Row::from(act.clone()).encode();
+            let body = ChargedEvent::from(act.clone()).encode();
             entries.push((0, [body, vec![0; 32]].concat()));
             forge(entries);
         });
@@ -294,25 +300,29 @@ impl StorageBackend for Disk {
     }
 }
 
-/// Opens the bytes of a file and reads its record.
-fn read(bytes: Vec<u8>, known: Option<&ChainHead>) -> Result<Standing, Error> {
-    let mut file = BudgetFile::over(Path::new("disk"), Disk::holding(bytes))?;
-    let standing = file.replay(&terms(), known)?.standing;
-    // It goes on from there.
-    file.append(standing.head.sequence + 1, &[vec![0]])?;
-    Ok(standing)
+fn replayed(file: &BudgetFile, known: Option<&ChainHead>) -> Result<Replayed, Error> {
+    replay(file.path(), Chain::new(file.path().to_owned(), file.stored()?), &terms(), known)
 }
 
-fn ledger(disk: Disk) -> BudgetLedger {
+/// Opens the bytes of a file and reads its record.
+fn read(bytes: Vec<u8>, known: Option<&ChainHead>) -> Result<BudgetTotals, Error> {
+    let mut file = BudgetFile::over(Path::new("disk"), Disk::holding(bytes))?;
+    let totals = replayed(&file, known)?.totals;
+    // It goes on from there.
+    file.append(totals.head.sequence + 1, &[vec![0]])?;
+    Ok(totals)
+}
+
+fn ledger(disk: Disk) -> BudgetWriter {
     let mut file = BudgetFile::over(Path::new("disk"), disk).unwrap();
     file.append(0, &[genesis(&terms())]).unwrap();
-    let replayed = file.replay(&terms(), None).unwrap();
-    BudgetLedger::new(replayed, Box::new(file))
+    let replayed = replayed(&file, None).unwrap();
+    BudgetWriter::new(replayed, Box::new(file))
 }
 
-fn job() -> Job {
+fn job() -> BudgetJob {
     let charge = COST.charge(&crate::budget::filter::Filter::new(&terms()), Adjacency::AddOrRemove).unwrap();
-    Job::Reserve { cost: COST, charge, label: "a question".into() }
+    BudgetJob::Reserve { cost: COST, charge, label: "a question".into() }
 }
 
 #[test]
@@ -320,14 +330,14 @@ fn a_failing_disk_acknowledges_nothing() {
     let disk = Disk::default();
     let mut ledger = ledger(disk.clone());
     assert!(ledger.write(vec![job()]).iter().all(Result::is_ok));
-    let before = ledger.standing();
+    let before = ledger.snapshot();
     disk.image().broken = true;
-    for verdict in ledger.write(vec![job(), Job::Sync, job()]) {
+    for verdict in ledger.write(vec![job(), BudgetJob::Sync, job()]) {
         assert!(matches!(verdict, Err(Error::BudgetFile { .. })), "{verdict:?}");
     }
     disk.image().broken = false;
     assert!(ledger.write(vec![job()]).iter().all(Result::is_err), "it is not known what was written");
-    assert_eq!(ledger.standing(), before);
+    assert_eq!(ledger.snapshot(), before);
 }
 
 /// The power fails after every single write; of the writes since the last synchronisation any may be lost.
@@ -337,10 +347,10 @@ fn a_power_loss_refills_nothing() {
     let mut ledger = ledger(disk.clone());
     let start = disk.image().log.len();
     // How much of the log was written when so much was acknowledged.
-    let mut acknowledged = vec![(start, ledger.standing())];
+    let mut acknowledged = vec![(start, ledger.snapshot())];
     for batch in [1, 1, 5, 40, 1, 3, 200, 1] {
         assert!(ledger.write((0..batch).map(|_| job()).collect()).iter().all(Result::is_ok));
-        acknowledged.push((disk.image().log.len(), ledger.standing()));
+        acknowledged.push((disk.image().log.len(), ledger.snapshot()));
     }
     let log = disk.image().log.clone();
     let mut state = 7_u64;
@@ -360,9 +370,9 @@ fn a_power_loss_refills_nothing() {
             for written in log[synchronised..end].iter().filter(|_| keep == 1 || keep == 2 && coin()) {
                 image.write(written);
             }
-            let standing = read(image.bytes, Some(&least.head)).unwrap();
-            assert!(filter.left(&standing.spent) <= filter.left(&least.spent));
-            assert!(standing.head.sequence() >= least.head.sequence());
+            let totals = read(image.bytes, Some(&least.head)).unwrap();
+            assert!(filter.left(&totals.spent) <= filter.left(&least.spent));
+            assert!(totals.head.sequence() >= least.head.sequence());
             losses += 1;
         }
     }
@@ -370,17 +380,17 @@ fn a_power_loss_refills_nothing() {
 }
 
 /// Bytes of a file that was closed, or whose process died; how it stood, and before its last write.
-fn bytes(died: bool) -> (Vec<u8>, Standing, Standing) {
+fn bytes(died: bool) -> (Vec<u8>, BudgetTotals, BudgetTotals) {
     let disk = Disk::default();
     let mut ledger = ledger(disk.clone());
-    let mut standings = Vec::new();
+    let mut all = Vec::new();
     for batch in [1, 30, 2, 4] {
         assert!(ledger.write((0..batch).map(|_| job()).collect()).iter().all(Result::is_ok));
-        standings.push(ledger.standing());
+        all.push(ledger.snapshot());
     }
     let bytes = disk.image().bytes.clone();
     drop(ledger);
-    (if died { bytes } else { disk.image().bytes.clone() }, standings[3], standings[2])
+    (if died { bytes } else { disk.image().bytes.clone() }, all[3], all[2])
 }
 
 fn is_refusal(error: &Error) -> bool {
@@ -396,16 +406,16 @@ fn changed_bytes_refill_nothing() {
         ..ProptestConfig::default()
     });
     for died in [false, true] {
-        let (whole, standing, before) = bytes(died);
-        assert_eq!(read(whole.clone(), Some(&standing.head)).unwrap(), standing);
+        let (whole, totals, before) = bytes(died);
+        assert_eq!(read(whole.clone(), Some(&totals.head)).unwrap(), totals);
         let check = |changed: Vec<u8>| {
-            match read(changed.clone(), Some(&standing.head)) {
-                Ok(found) => prop_assert_eq!(&found, &standing),
+            match read(changed.clone(), Some(&totals.head)) {
+                Ok(found) => prop_assert_eq!(&found, &totals),
                 Err(error) => prop_assert!(is_refusal(&error), "{}", error),
             }
             // Who knows no head loses the last write of a process that died, at most.
             match read(changed, None) {
-                Ok(found) => prop_assert!(found == standing || died && found == before, "{:?}", found),
+                Ok(found) => prop_assert!(found == totals || died && found == before, "{:?}", found),
                 Err(error) => prop_assert!(is_refusal(&error), "{}", error),
             }
             Ok(())

@@ -34,36 +34,10 @@
 //!
 //! Sums are integers, so that they are exact and giving back is too; costs are rounded up to a unit, limits down.
 
+use super::charge::{Charge, DELTAS, NATS, Spent};
 use super::terms::BudgetTerms;
 use crate::Error;
-use crate::steps::NOISE_SHARE;
-
-/// Units of ε and divergences: `2^-60` nats.
-const NATS: f64 = (1_u64 << 60) as f64;
-/// Units of δ: `2^-126`.
-const DELTAS: f64 = (1_u128 << 126) as f64;
-
-/// A cost in units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Charge {
-    pub(super) divergence: u128,
-    /// None where no ε bounds it.
-    pub(super) epsilon: Option<u128>,
-    pub(super) delta: u128,
-    /// `(1 + e^ε)` times the total variation of the noise from its ideal, ε the whole.
-    pub(super) distance: u128,
-}
-
-/// Sums of charges.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Spent {
-    divergence: u128,
-    epsilon: u128,
-    /// Charges without ε.
-    unbounded: u64,
-    delta: u128,
-    distance: u128,
-}
+use crate::private_steps::NOISE_FRACTION;
 
 /// The limits.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,12 +54,12 @@ impl Filter {
     /// The filter of the terms' order, else of that at which the largest ρ fits.
     pub(super) fn new(terms: &BudgetTerms) -> Self {
         let (whole, delta) = (terms.epsilon.value(), composed(terms));
-        let share = |order: f64| divergence(whole, delta, order) / order;
-        let best = || orders().max_by(|a, b| share(*a).total_cmp(&share(*b))).unwrap_or(2.0);
+        let fraction = |order: f64| divergence(whole, delta, order) / order;
+        let best = || orders().max_by(|a, b| fraction(*a).total_cmp(&fraction(*b))).unwrap_or(2.0);
         let order = terms.order.unwrap_or_else(best);
         let divergence = (divergence(whole, delta, order).max(0.0) * NATS).floor() as u128;
         let delta = (terms.pool() * DELTAS).floor() as u128;
-        let distance = (terms.delta.value() * NOISE_SHARE * DELTAS).floor() as u128;
+        let distance = (terms.delta.value() * NOISE_FRACTION * DELTAS).floor() as u128;
         Self { whole, order, divergence, epsilon: (whole * NATS).floor() as u128, delta, distance }
     }
 
@@ -104,13 +78,13 @@ impl Filter {
     }
 
     /// Fraction of the divergence that a charge takes.
-    pub(super) fn share(&self, charge: &Charge) -> f64 {
+    pub(super) fn fraction(&self, charge: &Charge) -> f64 {
         charge.divergence as f64 / self.divergence as f64
     }
 
     /// The sums with the charge added, where that fits.
     pub(super) fn add(&self, spent: &Spent, charge: &Charge) -> Result<Spent, Error> {
-        let by_divergence = (self.share(charge), self.divergence_left(spent));
+        let by_divergence = (self.fraction(charge), self.divergence_left(spent));
         let Some(sum) = spent.plus(charge) else { return Err(over("Renyi divergence", by_divergence)) };
         if sum.delta > self.delta {
             return Err(over("delta", (charge.delta as f64 / self.delta as f64, self.delta_left(spent))));
@@ -131,7 +105,7 @@ impl Filter {
         Err(if nearer { over("Renyi divergence", by_divergence) } else { over("epsilon", by_epsilon) })
     }
 
-    /// The larger share that is left of ε and of the divergence.
+    /// The larger fraction that is left of ε and of the divergence.
     pub(super) fn left(&self, spent: &Spent) -> f64 {
         self.divergence_left(spent).max(self.epsilon_left(spent))
     }
@@ -149,48 +123,6 @@ impl Filter {
     }
 }
 
-/// What costs nothing.
-impl Default for Charge {
-    fn default() -> Self {
-        Self { divergence: 0, epsilon: Some(0), delta: 0, distance: 0 }
-    }
-}
-
-impl Charge {
-    /// Whether it takes no more from any sum than another charge does.
-    pub(super) fn is_within(&self, other: &Self) -> bool {
-        let epsilon = |charge: &Self| charge.epsilon.unwrap_or(u128::MAX);
-        self.divergence <= other.divergence
-            && epsilon(self) <= epsilon(other)
-            && self.delta <= other.delta
-            && self.distance <= other.distance
-    }
-}
-
-impl Spent {
-    /// None on overflow, which no limit allows.
-    pub(super) fn plus(&self, charge: &Charge) -> Option<Self> {
-        Some(Self {
-            divergence: self.divergence.checked_add(charge.divergence)?,
-            epsilon: self.epsilon.checked_add(charge.epsilon.unwrap_or(0))?,
-            unbounded: self.unbounded.checked_add(u64::from(charge.epsilon.is_none()))?,
-            delta: self.delta.checked_add(charge.delta)?,
-            distance: self.distance.checked_add(charge.distance)?,
-        })
-    }
-
-    /// Takes back a charge that was added before; None where it was not.
-    pub(super) fn minus(&self, charge: &Charge) -> Option<Self> {
-        Some(Self {
-            divergence: self.divergence.checked_sub(charge.divergence)?,
-            epsilon: self.epsilon.checked_sub(charge.epsilon.unwrap_or(0))?,
-            unbounded: self.unbounded.checked_sub(u64::from(charge.epsilon.is_none()))?,
-            delta: self.delta.checked_sub(charge.delta)?,
-            distance: self.distance.checked_sub(charge.distance)?,
-        })
-    }
-}
-
 /// Orders to choose from, past 64 whole ones: there sampling is accounted faster.
 pub(super) fn orders() -> impl Iterator<Item = f64> {
     let orders = (-290..=2200).map(|step| 1.0 + libm::exp(f64::from(step) / 64.0));
@@ -202,7 +134,7 @@ fn over(of: &'static str, (asked, left): (f64, f64)) -> Error {
     Error::OverBudget { of, asked: if asked.is_nan() { f64::INFINITY } else { asked }, left }
 }
 
-/// Share that is left, in `[0, 1]`.
+/// Fraction that is left, in `[0, 1]`.
 fn left(spent: u128, limit: u128) -> f64 {
     if limit == 0 { 0.0 } else { limit.saturating_sub(spent) as f64 / limit as f64 }
 }
@@ -210,28 +142,13 @@ fn left(spent: u128, limit: u128) -> f64 {
 /// δ₁, rounded down; above 0, since 99 % of δ at most are set aside.
 fn composed(terms: &BudgetTerms) -> f64 {
     let delta = terms.delta.value();
-    delta - delta * NOISE_SHARE - terms.pool() - delta * 4.0 * f64::EPSILON
+    delta - delta * NOISE_FRACTION - terms.pool() - delta * 4.0 * f64::EPSILON
 }
 
 /// D of (a), from below by more than its rounding; negative where no divergence is small enough.
 fn divergence(epsilon: f64, delta: f64, order: f64) -> f64 {
     let (shift, tail) = (-libm::log1p(-1.0 / order), (libm::log(delta) + libm::log(order)) / (order - 1.0));
     epsilon + shift + tail - 4e-9 * epsilon - 1e-12 * (shift.abs() + tail.abs())
-}
-
-/// Units of ε or a divergence, rounded up; the most there are for infinity and NaN.
-pub(super) fn nats(value: f64) -> u128 {
-    units(value, NATS)
-}
-
-/// Units of a δ, rounded up; the most there are for infinity and NaN.
-pub(super) fn delta_units(value: f64) -> u128 {
-    units(value, DELTAS)
-}
-
-fn units(value: f64, scale: f64) -> u128 {
-    // OK because scaling by a power of two is exact and the cast saturates.
-    if value.is_nan() { u128::MAX } else { (value * scale).ceil() as u128 }
 }
 
 #[cfg(test)]

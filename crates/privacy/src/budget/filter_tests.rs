@@ -21,9 +21,9 @@ struct Outcome {
 
 /// The worst there is for each kind of cost, or a function of it.
 fn outcomes(cost: &Cost) -> Vec<Outcome> {
-    let response = |epsilon: f64, share: f64| {
-        let truth = share / (1.0 + (-epsilon).exp());
-        [Outcome { p: truth, q: share - truth }, Outcome { p: share - truth, q: truth }]
+    let response = |epsilon: f64, fraction: f64| {
+        let truth = fraction / (1.0 + (-epsilon).exp());
+        [Outcome { p: truth, q: fraction - truth }, Outcome { p: fraction - truth, q: truth }]
     };
     match *cost {
         Cost::Pure(epsilon) => response(epsilon.value(), 1.0).into(),
@@ -90,12 +90,12 @@ proptest! {
         let filter = Filter::new(&terms);
         let table = kinds
             .into_iter()
-            .map(|(kind, share)| match kind {
-                0 => Cost::Pure(epsilon(share * whole)),
-                1 => Cost::Concentrated(share * filter.rho()),
+            .map(|(kind, fraction)| match kind {
+                0 => Cost::Pure(epsilon(fraction * whole)),
+                1 => Cost::Concentrated(fraction * filter.rho()),
                 _ => {
-                    let delta = Delta::new((share * terms.pool()).max(1e-30)).unwrap();
-                    Cost::Approximate { epsilon: epsilon(share * whole), delta }
+                    let delta = Delta::new((fraction * terms.pool()).max(1e-30)).unwrap();
+                    Cost::Approximate { epsilon: epsilon(fraction * whole), delta }
                 }
             })
             .collect();
@@ -108,17 +108,17 @@ proptest! {
     fn what_fits_advanced_composition_fits(
         whole in 0.05..10.0_f64,
         exponent in 1.0..12.0_f64,
-        shares in prop::collection::vec(0.01..1.0_f64, 1..60),
+        fractions in prop::collection::vec(0.01..1.0_f64, 1..60),
     ) {
         let terms = terms(whole, 10_f64.powf(-exponent), None);
         let filter = Filter::new(&terms);
         // The root ρ of ρ + 2 √(ρ ln 1/δ₁) = ε, shared out.
         let tail = -composed(&terms).ln();
         let rho = ((tail + whole).sqrt() - tail.sqrt()).powi(2) * (1.0 - 1e-6);
-        let sum: f64 = shares.iter().map(|share| share * share).sum();
+        let sum: f64 = fractions.iter().map(|fraction| fraction * fraction).sum();
         let mut spent = Spent::default();
-        for share in shares {
-            let cost = Cost::Pure(epsilon(share * (2.0 * rho / sum).sqrt()));
+        for fraction in fractions {
+            let cost = Cost::Pure(epsilon(fraction * (2.0 * rho / sum).sqrt()));
             let charge = cost.charge(&filter, Adjacency::AddOrRemove).unwrap();
             prop_assert!(charge.divergence > 0);
             spent = filter.add(&spent, &charge).unwrap();

@@ -1,42 +1,45 @@
-//! A privacy budget that is spent before an answer is given.
+//! A privacy budget: (ε, δ) for answers together, spent before an answer is given, in memory or in a file.
+//!
+//! [`entry`] (what the record holds) ← [`chain`] (its hashes) ← [`store`], [`file`] (where it is kept) ← [`filter`]
+//! (what fits) ← [`replay`], [`writer`] (reading and writing the record) ← [`Budget`].
 
+mod chain;
+mod charge;
 mod cost;
 mod entry;
+mod fault;
 mod file;
 mod filter;
-mod group;
-mod ledger;
-mod run;
+mod price;
+mod replay;
+mod store;
 mod terms;
-mod trail;
+mod writer;
 
 #[cfg(test)]
-mod modelled;
+mod interleavings_tests;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use underpin_core::{Delta, Epsilon};
 
+pub use chain::AuditTrail;
 pub use cost::Cost;
-pub use entry::{BudgetEvent, ChainHead, Entry};
-pub use run::{Accountant, PaidRun, RunMark};
+pub use entry::{BudgetEvent, ChainHead, Entry, RunMark};
+pub use fault::{EntryFault, FileFault, RecordFault};
 pub use terms::BudgetTerms;
-pub use trail::AuditTrail;
 
 use crate::Error;
+use crate::durable::GroupCommit;
+use chain::{Chain, Stored};
 use file::BudgetFile;
 use filter::Filter;
-use group::Group;
-use ledger::{BudgetLedger, Job, Replayed, Store, genesis, unseal};
-use trail::{Chain, Rows};
-
-/// The locks of `group`.
-mod sync {
-    pub(super) use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-}
+use replay::{Replayed, genesis, replay};
+use store::{EntryStore, MemoryStore};
+use writer::{BudgetJob, BudgetWriter};
 
 /// ε at δ for answers whose questions may each depend on all answers before.
 ///
@@ -127,7 +130,7 @@ mod sync {
 /// assert!(budget.left() < 0.9);
 /// let asked: Vec<String> = budget
 ///     .trail()?
-///     .filter_map(|entry| match entry.map(|entry| entry.act) {
+///     .filter_map(|entry| match entry.map(|entry| entry.event) {
 ///         Ok(BudgetEvent::Reserved { label, .. }) => Some(label),
 ///         _ => None,
 ///     })
@@ -139,21 +142,17 @@ mod sync {
 pub struct Budget {
     terms: BudgetTerms,
     filter: Filter,
-    ledger: Group<BudgetLedger>,
-    record: Record,
+    writer: GroupCommit<BudgetWriter>,
+    kept: Kept,
     /// Entries of the runs under way in this process.
     running: Mutex<BTreeSet<u64>>,
 }
 
 /// Where the entries are kept, to be read.
-enum Record {
-    Memory(Memory),
+enum Kept {
+    Memory(MemoryStore),
     File(BudgetFile),
 }
-
-/// Entries of a budget in memory.
-#[derive(Clone)]
-struct Memory(Arc<Mutex<Vec<Vec<u8>>>>);
 
 /// A cost that is spent, and the right to one answer for it. Dropped unused, it stays spent.
 #[must_use = "the cost is spent; answer with it, or give it back"]
@@ -182,11 +181,9 @@ impl Budget {
     /// unit of more than 256 bytes.
     pub fn in_memory(terms: &BudgetTerms) -> Result<Self, Error> {
         terms.check()?;
-        let first = genesis(terms);
-        let (head, row) = unseal(&ChainHead::START, 0, &first).map_err(unreadable)?;
-        let replayed = Replayed::begin(head, row).map_err(unreadable)?;
-        let memory = Memory(Arc::new(Mutex::new(vec![first])));
-        Ok(Self::over(replayed, Box::new(memory.clone()), Record::Memory(memory)))
+        let mut store = MemoryStore::default();
+        store.append(0, &[genesis(terms)])?;
+        Self::over(terms, None, Kept::Memory(store.clone()), Box::new(store))
     }
 
     /// Makes a file for a new budget, its owner's alone. It appears whole or not at all; a process killed on the way
@@ -197,9 +194,8 @@ impl Budget {
     /// As for [`in_memory`](Self::in_memory); [`Error::BudgetFile`] when there is a file already, or none can be made.
     pub fn create(path: &Path, terms: &BudgetTerms) -> Result<Self, Error> {
         terms.check()?;
-        let file = BudgetFile::create(path, terms)?;
-        let replayed = file.replay(terms, None)?;
-        Ok(Self::over(replayed, Box::new(file.clone()), Record::File(file)))
+        let file = BudgetFile::create(path, &genesis(terms))?;
+        Self::over(terms, None, Kept::File(file.clone()), Box::new(file))
     }
 
     /// Opens a budget's file and reads all of its record. A missing file is never made anew.
@@ -215,14 +211,51 @@ impl Budget {
     pub fn open(path: &Path, terms: &BudgetTerms, known: Option<&ChainHead>) -> Result<Self, Error> {
         terms.check()?;
         let file = BudgetFile::open(path)?;
-        let replayed = file.replay(terms, known)?;
-        Ok(Self::over(replayed, Box::new(file.clone()), Record::File(file)))
+        Self::over(terms, known, Kept::File(file.clone()), Box::new(file))
     }
 
-    fn over(replayed: Replayed, store: Box<dyn Store>, record: Record) -> Self {
+    /// As [`open`](Self::open), under whatever terms the file was made with: see [`terms`](Self::terms), and compare the
+    /// unit and the neighbouring relation before anything is reserved.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open), but for [`Error::OtherTerms`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use underpin_core::{Delta, Epsilon};
+    /// use underpin_privacy::{Budget, BudgetTerms};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("patients.budget");
+    /// let terms = BudgetTerms { unit: "one row of patients.csv".into(), ..BudgetTerms::new(Epsilon::new(1.0)?, Delta::new(1e-6)?) };
+    /// Budget::create(&path, &terms)?.close()?;
+    /// let budget = Budget::open_as_made(&path, None)?;
+    /// assert_eq!(budget.terms().unit, "one row of patients.csv");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_as_made(path: &Path, known: Option<&ChainHead>) -> Result<Self, Error> {
+        let file = BudgetFile::open(path)?;
+        let first = Chain::new(path.to_owned(), file.stored()?).next().transpose()?.map(|(_, first)| first.event);
+        let Some(BudgetEvent::Opened { terms }) = first else {
+            let fault = RecordFault::Entry { sequence: 0, fault: EntryFault::NoTerms };
+            return Err(Error::BudgetDamaged { path: path.to_owned(), fault });
+        };
+        Self::over(&terms, known, Kept::File(file.clone()), Box::new(file))
+    }
+
+    fn over(
+        terms: &BudgetTerms,
+        known: Option<&ChainHead>,
+        kept: Kept,
+        store: Box<dyn EntryStore>,
+    ) -> Result<Self, Error> {
+        let path = kept.path();
+        let replayed: Replayed = replay(&path, Chain::new(path.clone(), kept.stored()?), terms, known)?;
         let (terms, filter) = (replayed.terms.clone(), replayed.filter);
-        let ledger = Group::new(BudgetLedger::new(replayed, store));
-        Self { terms, filter, ledger, record, running: Mutex::default() }
+        let writer = GroupCommit::new(BudgetWriter::new(replayed, store));
+        Ok(Self { terms, filter, writer, kept, running: Mutex::default() })
     }
 
     /// Spends a cost ahead of its answer; [`reserve_for`](Self::reserve_for) without a label.
@@ -248,23 +281,83 @@ impl Budget {
     pub fn reserve_for(&self, label: &str, cost: Cost) -> Result<Reservation<'_>, Error> {
         terms::short(label)?;
         let charge = cost.charge(&self.filter, self.terms.adjacency)?;
-        let sequence = self.submit(Job::Reserve { cost, charge, label: label.to_owned() })?;
+        let sequence = self.submit(BudgetJob::Reserve { cost, charge, label: label.to_owned() })?;
         Ok(Reservation { budget: self, sequence })
     }
 
-    fn submit(&self, job: Job) -> Result<u64, Error> {
-        let stopped = || Error::BudgetFile { path: self.path(), reason: "an earlier write panicked".into() };
-        self.ledger.submit(job).ok_or_else(stopped)?
+    /// Whether costs would fit together with what is spent. Spends nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OverBudget`] for the first that does not fit beside those before it; [`Error::OutOfRange`] and
+    /// [`Error::OtherRelation`] as for [`reserve_for`](Self::reserve_for).
+    pub fn check_fits(&self, costs: &[Cost]) -> Result<(), Error> {
+        let mut spent = self.writer.snapshot().spent;
+        for cost in costs {
+            spent = self.filter.add(&spent, &cost.charge(&self.filter, self.terms.adjacency)?)?;
+        }
+        Ok(())
     }
 
-    /// The larger share of the budget that is left, of ε and of the divergence, in `[0, 1]`.
+    fn submit(&self, job: BudgetJob) -> Result<u64, Error> {
+        let stopped = || Error::BudgetFile { path: self.path(), fault: FileFault::WriterPanicked };
+        self.writer.submit(job).ok_or_else(stopped)?
+    }
+
+    /// Spends the cost of a run, unless it has begun; either way the number of its first entry.
+    pub(crate) fn begin_run(&self, name: &str, cost: Cost) -> Result<u64, Error> {
+        terms::short(name)?;
+        let charge = cost.charge(&self.filter, self.terms.adjacency)?;
+        self.submit(BudgetJob::Begin { name: name.to_owned(), cost, charge })
+    }
+
+    /// Records how far the run that began with entry `run` has come.
+    pub(crate) fn mark_run(&self, run: u64, mark: RunMark) -> Result<(), Error> {
+        self.submit(BudgetJob::Mark { run, mark }).map(drop)
+    }
+
+    /// Whether a run of that name has begun.
+    pub(crate) fn has_begun(&self, name: &str) -> Result<bool, Error> {
+        for entry in self.trail()? {
+            if matches!(entry?.event, BudgetEvent::Begun { run, .. } if run == name) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Runs under way in this process.
+    pub(crate) fn running(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Refuses a budget whose record does not contain `known`: an older copy, or another budget.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BudgetRolledBack`]; as for [`trail`](Self::trail) when the record cannot be read.
+    pub fn check_contains(&self, known: &ChainHead) -> Result<(), Error> {
+        let mut found = ChainHead::START;
+        for row in self.trail()?.0 {
+            (found, _) = row?;
+            if found.sequence == known.sequence {
+                break;
+            }
+        }
+        if found == *known {
+            return Ok(());
+        }
+        Err(Error::BudgetRolledBack { path: self.path(), known: known.to_string(), found: found.to_string() })
+    }
+
+    /// The larger fraction of the budget that is left, of ε and of the divergence, in `[0, 1]`.
     pub fn left(&self) -> f64 {
-        self.filter.left(&self.ledger.standing().spent)
+        self.filter.left(&self.writer.snapshot().spent)
     }
 
-    /// Share that is left of the δ set aside for approximate costs, in `[0, 1]`; 0 where none was.
+    /// The fraction that is left of the δ set aside for approximate costs, in `[0, 1]`; 0 where none was.
     pub fn delta_left(&self) -> f64 {
-        self.filter.delta_left(&self.ledger.standing().spent)
+        self.filter.delta_left(&self.writer.snapshot().spent)
     }
 
     /// The largest ρ of concentrated costs that fit together.
@@ -280,7 +373,7 @@ impl Budget {
     /// The head of the record; on disk, for a budget in a file. At least as late as every reservation that was
     /// acknowledged.
     pub fn head(&self) -> ChainHead {
-        self.ledger.standing().head
+        self.writer.snapshot().head
     }
 
     /// The record so far, answers included whose commit was not written yet.
@@ -289,12 +382,8 @@ impl Budget {
     ///
     /// As for [`reserve_for`](Self::reserve_for) when the file cannot be written, or read.
     pub fn trail(&self) -> Result<AuditTrail, Error> {
-        self.submit(Job::Sync)?;
-        let chain = match &self.record {
-            Record::Memory(memory) => Chain::new(self.path(), Rows::Memory(memory.entries().into_iter())),
-            Record::File(file) => file.chain()?,
-        };
-        Ok(AuditTrail(chain))
+        self.submit(BudgetJob::Sync)?;
+        Ok(AuditTrail(Chain::new(self.path(), self.kept.stored()?)))
     }
 
     /// Writes what is not written yet and closes the file. Dropping does the same, but tells nobody.
@@ -303,14 +392,29 @@ impl Budget {
     ///
     /// As for [`reserve_for`](Self::reserve_for) when the file cannot be written.
     pub fn close(self) -> Result<ChainHead, Error> {
-        self.submit(Job::Sync)?;
+        self.submit(BudgetJob::Sync)?;
         Ok(self.head())
     }
 
     fn path(&self) -> PathBuf {
-        match &self.record {
-            Record::Memory(_) => "memory".into(),
-            Record::File(file) => file.path().to_owned(),
+        self.kept.path()
+    }
+}
+
+impl Kept {
+    /// The file, or what errors call a budget in memory.
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::Memory(_) => MemoryStore::path(),
+            Self::File(file) => file.path().to_owned(),
+        }
+    }
+
+    /// All entries so far.
+    fn stored(&self) -> Result<Stored, Error> {
+        match self {
+            Self::Memory(memory) => Ok(memory.stored()),
+            Self::File(file) => file.stored(),
         }
     }
 }
@@ -318,7 +422,7 @@ impl Budget {
 impl Drop for Budget {
     fn drop(&mut self) {
         // OK to pass over: what is lost says only that a reservation was answered, and it stays spent.
-        let _ = self.submit(Job::Sync);
+        let _ = self.submit(BudgetJob::Sync);
     }
 }
 
@@ -341,7 +445,7 @@ impl Reservation<'_> {
 
     /// Records that the answer was given; for one that is worked out elsewhere. As for [`answer`](Self::answer).
     pub fn commit(self) {
-        self.budget.ledger.post(Job::Answer { reservation: self.sequence });
+        self.budget.writer.post(BudgetJob::Answer { reservation: self.sequence });
     }
 
     /// Gives the cost back. Only for a question of which nothing was worked out: an answer that was computed and thrown
@@ -350,31 +454,13 @@ impl Reservation<'_> {
     /// Where the file cannot be written, the cost stays spent, and the next reservation says why.
     pub fn give_back(self) {
         // OK to pass over: it is the safe side.
-        let _ = self.budget.submit(Job::GiveBack { reservation: self.sequence });
+        let _ = self.budget.submit(BudgetJob::GiveBack { reservation: self.sequence });
     }
 
     /// Number of its entry in the record.
     pub const fn sequence(&self) -> u64 {
         self.sequence
     }
-}
-
-impl Memory {
-    fn entries(&self) -> Vec<Vec<u8>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Store for Memory {
-    fn append(&mut self, _first: u64, entries: &[Vec<u8>]) -> Result<(), Error> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(entries);
-        Ok(())
-    }
-}
-
-/// Our own first entry does not read: only a defect of this crate says so.
-fn unreadable(reason: &str) -> Error {
-    Error::BudgetDamaged { path: "memory".into(), reason: reason.into() }
 }
 
 #[cfg(test)]

@@ -2,8 +2,6 @@
 
 use underpin_core::{Delta, Epsilon};
 
-use super::Cost;
-use super::filter::{self, Filter};
 use crate::error::within;
 use crate::{Adjacency, Error};
 
@@ -38,40 +36,6 @@ impl BudgetTerms {
     /// ε at δ for one row more or less, nothing set aside for approximate costs, unit and order not named.
     pub const fn new(epsilon: Epsilon, delta: Delta) -> Self {
         Self { epsilon, delta, set_aside: None, order: None, adjacency: Adjacency::AddOrRemove, unit: String::new() }
-    }
-
-    /// The same with the order at which `plan` takes the smallest share: worth it where most is spent on training, whose
-    /// divergence grows fast with the order. What is asked later may be something else. No plan leaves all as it is.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::OutOfRange`] and [`Error::OtherRelation`] for a cost that is none, or terms that make no budget.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use underpin_core::{Delta, Epsilon};
-    /// use underpin_privacy::{Budget, SubsampledGaussian, BudgetTerms};
-    ///
-    /// let step = SubsampledGaussian::new(0.01, 1.1, 1.0)?.cost(1, 26_010);
-    /// let terms = BudgetTerms::new(Epsilon::new(1.0)?, Delta::new(1e-5)?);
-    /// assert!(Budget::in_memory(&terms)?.reserve(step).is_err());
-    /// assert!(Budget::in_memory(&terms.suited_to(&[step])?)?.reserve(step).is_ok());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn suited_to(self, plan: &[Cost]) -> Result<Self, Error> {
-        self.check()?;
-        let mut best = (f64::INFINITY, self.order);
-        for order in filter::orders().step_by(4) {
-            let filter = Filter::new(&Self { order: Some(order), ..self.clone() });
-            let share = plan.iter().try_fold(0.0, |sum, cost| {
-                Ok::<_, Error>(sum + filter.share(&cost.charge(&filter, self.adjacency)?))
-            })?;
-            if !plan.is_empty() && share < best.0 {
-                best = (share, Some(order));
-            }
-        }
-        Ok(Self { order: best.1, ..self })
     }
 
     /// The part of δ that approximate costs may spend.

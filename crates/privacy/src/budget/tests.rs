@@ -52,6 +52,30 @@ fn what_does_not_fit_spends_nothing() {
 }
 
 #[test]
+fn a_cost_under_a_name_is_spent_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.budget");
+    let terms = BudgetTerms { unit: "one row".into(), ..BudgetTerms::new(epsilon(1.0), Delta::new(1e-6).unwrap()) };
+    let budget = Budget::create(&path, &terms).unwrap();
+    let cost = Cost::Pure(epsilon(0.6));
+    assert!(!budget.has_paid("counts").unwrap());
+    budget.check_fits(&[cost]).unwrap();
+    assert!(matches!(budget.check_fits(&[cost, cost]), Err(Error::OverBudget { of: "epsilon", .. })));
+    assert_eq!(budget.left(), 1.0, "asking spends nothing");
+    budget.pay_once("counts", cost).unwrap();
+    budget.pay_once("counts", cost).unwrap();
+    drop(budget);
+    let budget = Budget::open_as_made(&path, None).unwrap();
+    assert_eq!((budget.terms().unit.as_str(), budget.terms().epsilon), ("one row", epsilon(1.0)));
+    budget.pay_once("counts", cost).unwrap();
+    assert!(budget.has_paid("counts").unwrap());
+    assert!((0.39..0.41).contains(&budget.left()), "{}", budget.left());
+    assert!(matches!(budget.pay_once("others", cost), Err(Error::OverBudget { .. })));
+    assert!(matches!(budget.pay_once("counts", Cost::Pure(epsilon(0.7))), Err(Error::OtherCost { .. })));
+    budget.pay_once("others", Cost::Pure(epsilon(0.4))).unwrap();
+}
+
+#[test]
 fn threads_share_one_budget() {
     let budget = budget(1.0);
     let cost = Cost::Concentrated(budget.rho() / 1000.5);
@@ -113,11 +137,11 @@ fn the_record_says_what_was_asked() {
     assert_eq!((first.sequence(), second.sequence()), (1, 2));
     second.answer(|| ());
     first.give_back();
-    let acts: Vec<BudgetEvent> = budget.trail().unwrap().map(|entry| entry.unwrap().act).collect();
+    let events: Vec<BudgetEvent> = budget.trail().unwrap().map(|entry| entry.unwrap().event).collect();
     let terms = BudgetTerms { order: Some(budget.filter.order()), ..terms };
     let reserved = |label: &str| BudgetEvent::Reserved { label: label.into(), cost };
     let [answered, given_back] = [BudgetEvent::Answered { reservation: 2 }, BudgetEvent::GivenBack { reservation: 1 }];
-    assert_eq!(acts, [BudgetEvent::Opened { terms }, reserved("mean age"), reserved("count"), answered, given_back]);
+    assert_eq!(events, [BudgetEvent::Opened { terms }, reserved("mean age"), reserved("count"), answered, given_back]);
     let long = "é".repeat(129);
     assert_eq!(budget.reserve_for(&long, cost).unwrap_err(), Error::TextTooLong { bytes: 258, at_most: 256 });
     assert!(budget.reserve_for(&long[..256], cost).is_ok());
@@ -147,7 +171,7 @@ fn a_panicking_answer_stays_spent() {
 /// Fails by a panic, like a store with a defect.
 struct Broken;
 
-impl Store for Broken {
+impl EntryStore for Broken {
     fn append(&mut self, _: u64, _: &[Vec<u8>]) -> Result<(), Error> {
         panic!("while writing")
     }
@@ -156,9 +180,9 @@ impl Store for Broken {
 #[test]
 fn a_writer_that_panics_leaves_nobody_waiting() {
     let Budget { ref terms, .. } = budget(1.0);
-    let (head, row) = unseal(&ChainHead::START, 0, &genesis(terms)).unwrap();
-    let record = Record::Memory(Memory(Arc::default()));
-    let budget = Budget::over(Replayed::begin(head, row).unwrap(), Box::new(Broken), record);
+    let mut memory = MemoryStore::default();
+    memory.append(0, &[genesis(terms)]).unwrap();
+    let budget = Budget::over(terms, None, Kept::Memory(memory), Box::new(Broken)).unwrap();
     let cost = Cost::Pure(epsilon(0.01));
     let outcomes: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| budget.reserve(cost).map(drop))).collect();

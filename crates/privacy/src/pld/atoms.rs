@@ -78,9 +78,9 @@ impl Atoms {
                 Side::Upper => {
                     let index = (loss / width).floor();
                     let inside = (loss - index * width).clamp(0.0, width);
-                    let share = expm1(-inside) / expm1(-width);
-                    losses.add(index as i64, mass * ((1.0 - share) + self.margin));
-                    losses.add(index as i64 + 1, mass * (share + self.margin));
+                    let fraction = expm1(-inside) / expm1(-width);
+                    losses.add(index as i64, mass * ((1.0 - fraction) + self.margin));
+                    losses.add(index as i64 + 1, mass * (fraction + self.margin));
                 }
                 Side::Lower => {
                     let index = ((loss - origin) / width + 1e-9).floor();

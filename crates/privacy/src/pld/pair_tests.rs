@@ -194,8 +194,9 @@ fn plane(rate: f64, sigma: f64, alpha: f64, u: [f64; 2], v: [f64; 2]) -> f64 {
 }
 
 fn within(radius: f64) -> impl Strategy<Value = [f64; 2]> {
-    (0.0..std::f64::consts::TAU, 0.0..1.0f64)
-        .prop_map(move |(angle, share)| [radius * share.sqrt() * angle.cos(), radius * share.sqrt() * angle.sin()])
+    (0.0..std::f64::consts::TAU, 0.0..1.0f64).prop_map(move |(angle, fraction)| {
+        [radius * fraction.sqrt() * angle.cos(), radius * fraction.sqrt() * angle.sin()]
+    })
 }
 
 proptest! {

@@ -98,9 +98,9 @@ impl Statistics<'_> {
         ))?;
         // The difference of two counts moves by no more than all counts together.
         let change = ScoreChange::Range(checked(counts.map(&self.distance()))?.unsigned_abs());
-        let share = Epsilon::new(epsilon.value() / k as f64 * (1.0 - 4.0 * f64::EPSILON)).unwrap_or(epsilon);
-        let selection = NoisyMax::new(change, share)?;
-        let whole = share.value() * k as f64 * (1.0 + f64::EPSILON);
+        let fraction = Epsilon::new(epsilon.value() / k as f64 * (1.0 - 4.0 * f64::EPSILON)).unwrap_or(epsilon);
+        let selection = NoisyMax::new(change, fraction)?;
+        let whole = fraction.value() * k as f64 * (1.0 + f64::EPSILON);
         let cost = Cost::Pure(Epsilon::new(whole).unwrap_or(epsilon));
         self.release("top_k", cost, None, |stream| {
             let mut counts = checked(counts.invoke(column.values()))?;

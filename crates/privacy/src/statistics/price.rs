@@ -23,7 +23,7 @@ pub(super) fn laplace(sensitivity: i64, epsilon: Epsilon) -> Result<(DiscreteLap
     let sensitivity = sensitivity.max(1);
     let noise = DiscreteLaplace::covering(sensitivity.unsigned_abs(), epsilon)?;
     let spent = checked(laplace_map(sensitivity, noise.scale()))?;
-    let spent = Epsilon::new(spent).map_err(|error| Error::OpenDp { reason: error.to_string() })?;
+    let spent = Epsilon::new(spent).map_err(|_| Error::out_of_range("epsilon of OpenDP's map", spent, "(0, inf)"))?;
     Ok((noise, spent))
 }
 
@@ -49,6 +49,6 @@ pub(super) fn threshold(noise: DiscreteLaplace, keys: u32, count: u32, delta: De
         // By a thousandth of the scale: at most 10,000 times.
         over += 1 + (scale / 1024.0) as i64;
     }
-    let spent = Delta::new(passes(over)).map_err(|error| Error::OpenDp { reason: error.to_string() })?;
+    let spent = Delta::new(passes(over)).map_err(|_| Error::out_of_range("delta", passes(over), "(0, 1)"))?;
     Ok((over + i64::from(count), spent))
 }

@@ -1,14 +1,13 @@
 //! A run of private steps: sampler, clipping norm, noise and accountant in one value.
 
-use std::fmt;
-
 use rand::Rng;
 use underpin_core::Delta;
 
+use crate::error::within;
 use crate::key::WORDS;
 use crate::noise;
 use crate::rounded::{DISTANCE, SIGMA_BITS};
-use crate::{Adjacency, Bounds, Error, SecretKey, SubsampledGaussian, error::within};
+use crate::{Adjacency, Batch, Bounds, Error, Progress, SecretKey, SubsampledGaussian};
 
 /// What the sum may be off by, in clipping norms and L2: the single-precision sum of either neighbour by half of it.
 pub(crate) const SUM_ERROR: f64 = 1.0 / 256.0;
@@ -16,99 +15,10 @@ pub(crate) const SUM_ERROR: f64 = 1.0 / 256.0;
 /// ½ for either, and 1/16 for the double-precision quotient of numbers up to 2^48.
 pub(crate) const ROUNDING: f64 = 2.0 * (0.5 + 1.0 / 16.0);
 /// Fraction of δ set aside for the distance between the noise drawn and the noise accounted for.
-pub(crate) const NOISE_SHARE: f64 = 1.0 / 1_048_576.0;
+pub(crate) const NOISE_FRACTION: f64 = 1.0 / 1_048_576.0;
 
 /// Rows that are looked at together: most often none of them is drawn.
 const LOOK: usize = 16;
-
-/// The rows of one step, drawn by Poisson sampling.
-///
-/// Comes only from [`PrivateSteps::draw`], is not `Clone`, and is consumed by [`PrivateSteps::release`]: one draw, one
-/// release. May be empty: an empty batch is a step like any other, and its sum is zero.
-///
-/// # Examples
-///
-/// ```
-/// # use underpin_privacy::{SecretKey, SubsampledGaussian};
-/// # let mut run = SubsampledGaussian::new(0.5, 1.0, 1.0)?.start(8, 1, SecretKey::new([0; 32]))?;
-/// let batch = run.draw()?;
-/// run.release(batch, &mut [0.0])?;
-/// # Ok::<(), underpin_privacy::Error>(())
-/// ```
-///
-/// A second release of one batch does not compile, nor does a second copy of a run or of its key, nor a batch that was
-/// not drawn:
-///
-/// ```compile_fail
-/// # use underpin_privacy::{SecretKey, SubsampledGaussian};
-/// # let mut run = SubsampledGaussian::new(0.5, 1.0, 1.0)?.start(8, 1, SecretKey::new([0; 32]))?;
-/// let batch = run.draw()?;
-/// run.release(batch, &mut [0.0])?;
-/// run.release(batch, &mut [0.0])?;
-/// # Ok::<(), underpin_privacy::Error>(())
-/// ```
-///
-/// ```compile_fail
-/// # use underpin_privacy::{SecretKey, SubsampledGaussian};
-/// # let mut run = SubsampledGaussian::new(0.5, 1.0, 1.0)?.start(8, 1, SecretKey::new([0; 32]))?;
-/// let batch = run.clone().draw()?;
-/// run.release(batch, &mut [0.0])?;
-/// # Ok::<(), underpin_privacy::Error>(())
-/// ```
-///
-/// ```compile_fail
-/// # use underpin_privacy::{SecretKey, SubsampledGaussian};
-/// # let mut run = SubsampledGaussian::new(0.5, 1.0, 1.0)?.start(8, 1, SecretKey::new([0; 32]).clone())?;
-/// let batch = run.draw()?;
-/// run.release(batch, &mut [0.0])?;
-/// # Ok::<(), underpin_privacy::Error>(())
-/// ```
-///
-/// ```compile_fail
-/// # use underpin_privacy::{Batch, SecretKey, SubsampledGaussian};
-/// # let mut run = SubsampledGaussian::new(0.5, 1.0, 1.0)?.start(8, 1, SecretKey::new([0; 32]))?;
-/// let batch = Batch { indices: vec![0], ..run.draw()? };
-/// run.release(batch, &mut [0.0])?;
-/// # Ok::<(), underpin_privacy::Error>(())
-/// ```
-///
-/// `Debug` does not show the rows: which ones were drawn is secret.
-pub struct Batch {
-    pub(crate) indices: Vec<usize>,
-    pub(crate) step: u64,
-    pub(crate) run: [u8; 32],
-}
-
-/// How far a run has come: with the key and the mechanism, all that a checkpoint needs to take it up again.
-///
-/// Tells nothing of the key. Each step's sample and noise depend on the key and the step's number alone, so that a run
-/// taken up again continues the same random stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Progress {
-    pub(crate) steps: u64,
-    pub(crate) released: u64,
-    pub(crate) run: [u8; 32],
-}
-
-impl Progress {
-    /// Steps drawn.
-    pub const fn steps(&self) -> u64 {
-        self.steps
-    }
-}
-
-impl fmt::Debug for Batch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").field("step", &self.step).finish_non_exhaustive()
-    }
-}
-
-impl Batch {
-    /// Positions of the rows, ascending; each at most once.
-    pub fn indices(&self) -> &[usize] {
-        &self.indices
-    }
-}
 
 /// A run of the [`SubsampledGaussian`] mechanism. Each step: [`draw`](Self::draw) a batch, add up its rows' vectors
 /// clipped to [`clipping_norm`](Self::clipping_norm), [`release`](Self::release) the sum.
@@ -134,7 +44,7 @@ impl Batch {
 ///    `noise_multiplier` times that within `2^24` (`the_grid_covers_the_sensitivity`). The noise thus exceeds
 ///    `noise_multiplier * clipping_norm` by 0.4 % and `1.125 * noise_multiplier * sqrt(d) / 2^24`.
 /// 5. The noise drawn is within total variation `2^-104` a coordinate of that noise; a millionth of δ pays for it
-///    (`a_spent_noise_share_bounds_nothing`).
+///    (`a_spent_noise_fraction_bounds_nothing`).
 /// 6. [`average`](Self::average) adds no vector whose norm passes `clipping_norm`, whatever it is given
 ///    (`average_clips_each_row`).
 ///
@@ -176,6 +86,18 @@ pub struct PrivateSteps {
     released: u64,
     key: SecretKey,
     run: [u8; 32],
+}
+
+impl SubsampledGaussian {
+    /// Starts a run over `rows` rows that ends after `max_steps` steps at the latest.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`] when `rows` or `max_steps` is 0, or when a batch would hold so many rows that its sum
+    /// leaves the noise's integer range.
+    pub fn start(&self, rows: usize, max_steps: u64, key: SecretKey) -> Result<PrivateSteps, Error> {
+        PrivateSteps::new(*self, rows, max_steps, key)
+    }
 }
 
 impl PrivateSteps {
@@ -328,13 +250,13 @@ impl PrivateSteps {
     ///
     /// As for [`SubsampledGaussian::epsilon`].
     pub fn epsilon_after(&self, steps: u64, delta: Delta) -> Result<Bounds, Error> {
-        let ideal = Delta::new(delta.value() * (1.0 - NOISE_SHARE)).unwrap_or(delta);
+        let ideal = Delta::new(delta.value() * (1.0 - NOISE_FRACTION)).unwrap_or(delta);
         let bounds = self.mechanism.epsilon(steps, ideal)?;
         // What is released in steps to come, as wide as in those so far.
         let released = if self.steps == 0 { 0.0 } else { self.released as f64 / self.steps as f64 };
         let released = (released * steps as f64).max(self.released as f64);
         // Distance τ makes δ(ε) at most δ + (1 + exp ε) τ.
-        let paid = (1.0 + bounds.upper.exp()) * released * DISTANCE <= delta.value() * NOISE_SHARE * 0.999;
+        let paid = (1.0 + bounds.upper.exp()) * released * DISTANCE <= delta.value() * NOISE_FRACTION * 0.999;
         Ok(Bounds { upper: if paid || released == 0.0 { bounds.upper } else { f64::INFINITY }, ..bounds })
     }
 
@@ -465,5 +387,5 @@ pub(crate) fn exp2(exponent: u32) -> f64 {
 }
 
 #[cfg(test)]
-#[path = "steps_tests.rs"]
+#[path = "private_steps_tests.rs"]
 mod tests;

@@ -1,7 +1,7 @@
-//! The group's writing under a scheduler that tries many interleavings of its locks (shuttle): the very source of
-//! `group.rs`, over a model of `std::sync`.
+//! Group commit under a scheduler that tries many interleavings of its locks (shuttle): the very source of
+//! `group_commit.rs`, over a model of `std::sync`.
 
-#![allow(dead_code, reason = "not all of the group is modelled")]
+#![allow(dead_code, unreachable_pub, reason = "not all of the group is modelled, and its source is public elsewhere")]
 #![allow(clippy::duplicate_mod, reason = "that is the point")]
 
 use std::sync::Arc;
@@ -10,9 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use shuttle::{check_pct, check_random, thread};
 use underpin_core::{Delta, Epsilon};
 
-use super::entry::ChainHead;
-use super::ledger::{BudgetLedger, Job, Replayed, Store, genesis, unseal};
-use super::{BudgetTerms, Cost};
+use super::BudgetTerms;
+use super::chain::Chain;
+use super::cost::Cost;
+use super::fault::FileFault;
+use super::replay::{BudgetTotals, genesis, replay};
+use super::store::{EntryStore, MemoryStore};
+use super::writer::{BudgetJob, BudgetWriter};
 use crate::Error;
 
 mod sync {
@@ -21,21 +25,21 @@ mod sync {
     pub(super) use shuttle::sync::{Condvar, Mutex, MutexGuard};
 }
 
-#[path = "group.rs"]
-mod group;
+#[path = "../durable/group_commit.rs"]
+mod group_commit;
 
-/// The trait of the real group, for the modelled one.
-impl group::Write for BudgetLedger {
-    type Job = Job;
+/// The trait of the real group commit, for the modelled one.
+impl group_commit::BatchWriter for BudgetWriter {
+    type Job = BudgetJob;
     type Verdict = Result<u64, Error>;
-    type Standing = super::ledger::Standing;
+    type Snapshot = BudgetTotals;
 
-    fn write(&mut self, jobs: Vec<Job>) -> Vec<Result<u64, Error>> {
-        super::group::Write::write(self, jobs)
+    fn write(&mut self, jobs: Vec<BudgetJob>) -> Vec<Result<u64, Error>> {
+        crate::durable::BatchWriter::write(self, jobs)
     }
 
-    fn standing(&self) -> super::ledger::Standing {
-        super::group::Write::standing(self)
+    fn snapshot(&self) -> BudgetTotals {
+        crate::durable::BatchWriter::snapshot(self)
     }
 }
 
@@ -47,14 +51,15 @@ struct Disk {
     fails_at: u64,
 }
 
-impl Store for Disk {
+impl EntryStore for Disk {
     fn append(&mut self, first: u64, entries: &[Vec<u8>]) -> Result<(), Error> {
         assert_eq!(self.writing.swap(1, Ordering::SeqCst), 0, "two write at once");
         thread::yield_now();
         self.writes += 1;
         if self.writes >= self.fails_at {
             self.writing.store(0, Ordering::SeqCst);
-            return Err(Error::BudgetFile { path: "disk".into(), reason: "full".into() });
+            let fault = FileFault::Io { kind: std::io::ErrorKind::StorageFull, message: "full".into() };
+            return Err(Error::BudgetFile { path: "disk".into(), fault });
         }
         assert_eq!(self.kept.fetch_add(entries.len() as u64, Ordering::SeqCst) + 1, first, "a gap or an overlap");
         thread::yield_now();
@@ -66,28 +71,30 @@ impl Store for Disk {
 /// Three threads ask twice each for a third of the whole: what is acknowledged is kept, and never above the whole.
 fn ask(fails_at: u64) {
     let terms = BudgetTerms::new(Epsilon::new(1.0).unwrap(), Delta::new(1e-6).unwrap());
-    let (head, row) = unseal(&ChainHead::START, 0, &genesis(&terms)).unwrap();
-    let replayed = Replayed::begin(head, row).unwrap();
+    let mut first = MemoryStore::default();
+    first.append(0, &[genesis(&terms)]).unwrap();
+    let path = MemoryStore::path();
+    let replayed = replay(&path, Chain::new(path.clone(), first.stored()), &terms, None).unwrap();
     let cost = Cost::Pure(Epsilon::new(0.33).unwrap());
     let charge = cost.charge(&replayed.filter, terms.adjacency).unwrap();
     let (kept, writing) = (Arc::new(AtomicU64::new(0)), Arc::default());
     let disk = Disk { kept: Arc::clone(&kept), writing, writes: 0, fails_at };
-    let group = Arc::new(group::Group::new(BudgetLedger::new(replayed, Box::new(disk))));
+    let group = Arc::new(group_commit::GroupCommit::new(BudgetWriter::new(replayed, Box::new(disk))));
     let threads: Vec<_> = (0..3)
         .map(|thread| {
             let (group, kept) = (Arc::clone(&group), Arc::clone(&kept));
             thread::spawn(move || {
                 let mut spent = 0_u64;
                 for round in 0..2 {
-                    let submitted = group.submit(Job::Reserve { cost, charge, label: String::new() });
+                    let submitted = group.submit(BudgetJob::Reserve { cost, charge, label: String::new() });
                     let Some(Ok(reservation)) = submitted else { continue };
                     assert!(kept.load(Ordering::SeqCst) >= reservation, "acknowledged, and not kept");
-                    assert!(group.standing().head.sequence() >= reservation);
+                    assert!(group.snapshot().head.sequence() >= reservation);
                     spent += 1;
                     match (thread + round) % 3 {
-                        0 => group.post(Job::Answer { reservation }),
+                        0 => group.post(BudgetJob::Answer { reservation }),
                         // Given back, it may be spent again by another.
-                        1 if matches!(group.submit(Job::GiveBack { reservation }), Some(Ok(_))) => spent -= 1,
+                        1 if matches!(group.submit(BudgetJob::GiveBack { reservation }), Some(Ok(_))) => spent -= 1,
                         _ => {}
                     }
                 }
@@ -96,7 +103,7 @@ fn ask(fails_at: u64) {
         })
         .collect();
     let spent: u64 = threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum();
-    let done = group.submit(Job::Sync);
+    let done = group.submit(BudgetJob::Sync);
     assert!(spent <= 3, "{spent} thirds");
     if fails_at == u64::MAX {
         // Of six that ask, two give back: three thirds are spent in the end, whoever was refused meanwhile.

@@ -1,16 +1,14 @@
-//! Runs that a budget pays for once, over however many processes they take.
+//! Paid runs: whole training runs that a budget pays for once, over however many processes they take.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use underpin_core::Delta;
 
-use super::ledger::Job;
-use super::{Budget, BudgetEvent, ChainHead, Cost};
+use crate::budget::{Budget, BudgetEvent, ChainHead, Cost, RunMark};
 use crate::error::within;
+use crate::private_steps::NOISE_FRACTION;
 use crate::rounded::DISTANCE;
-use crate::steps::NOISE_SHARE;
 use crate::{Adjacency, CorrelatedSteps, Error, Event, PrivateSteps};
 
 /// By which account a run's cost is stated to a budget.
@@ -26,15 +24,6 @@ pub enum Accountant {
         /// The run's δ.
         delta: Delta,
     },
-}
-
-/// How far a run has come: the number of steps begun, and a digest of their list, which is kept elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RunMark {
-    /// Steps begun.
-    pub steps: u64,
-    /// Digest of the list.
-    pub digest: [u8; 32],
 }
 
 /// A run that a budget has paid for, whole: [`PrivateSteps::pay`], [`CorrelatedSteps::pay`].
@@ -112,7 +101,7 @@ impl PaidRun {
     /// [`Error::RunBehind`] for a mark that is not past the last one; as for [`Budget::reserve_for`] when the file
     /// cannot be written.
     pub fn mark(&mut self, mark: RunMark) -> Result<(), Error> {
-        self.budget.submit(Job::RunMark { run: self.sequence, mark })?;
+        self.budget.mark_run(self.sequence, mark)?;
         self.reached = Some(mark);
         Ok(())
     }
@@ -203,7 +192,7 @@ fn approximate(event: &Event, delta: Delta, drawn: f64) -> Result<Cost, Error> {
     if let Cost::Approximate { epsilon, .. } = cost {
         let distance = (1.0 + libm::exp(epsilon.value())) * drawn * DISTANCE;
         let range = "what a millionth of delta pays for";
-        within("coordinates of all steps", drawn, range, |_| distance <= delta.value() * NOISE_SHARE * 0.999)?;
+        within("coordinates of all steps", drawn, range, |_| distance <= delta.value() * NOISE_FRACTION * 0.999)?;
     }
     Ok(cost)
 }
@@ -220,16 +209,15 @@ fn begin(
     steps: u64,
     coordinates: u64,
 ) -> Result<PaidRun, Error> {
-    let adjacency = budget.terms.adjacency;
+    let adjacency = budget.terms().adjacency;
     if adjacency != Adjacency::ZeroOut {
         return Err(Error::OtherRelation { cost: "a run of training", adjacency });
     }
     let name = name(fingerprint);
-    let charge = cost.charge(&budget.filter, adjacency)?;
     // Runs begin one after the other, so that what lies past the head began now.
     let mut running = budget.running();
     let before = budget.head().sequence();
-    let sequence = budget.submit(Job::Begin { name: name.clone(), cost, charge })?;
+    let sequence = budget.begin_run(&name, cost)?;
     if !running.insert(sequence) {
         return Err(Error::RunInUse { run: name });
     }
@@ -238,7 +226,7 @@ fn begin(
     let mut run = PaidRun { budget: Arc::clone(budget), sequence, steps, coordinates, reached: None, origin };
     if run.was_begun() {
         for entry in budget.trail()? {
-            match entry?.act {
+            match entry?.event {
                 BudgetEvent::Reached { run: of, mark } if of == sequence => run.reached = Some(mark),
                 _ => {}
             }
@@ -248,40 +236,44 @@ fn begin(
 }
 
 impl Budget {
-    /// Refuses a budget whose record does not contain `known`: an older copy, or another budget.
+    /// Spends a cost under a name, once: the same name again, in this process or a later one, costs nothing. Never given
+    /// back.
+    ///
+    /// For an answer that may be worked out again, with the same noise on the same data: the name must be one that no
+    /// other answer has, such as the [`fingerprint`](crate::SecretKey::fingerprint) of the noise's key, which depends on
+    /// data and question.
     ///
     /// # Errors
     ///
-    /// [`Error::BudgetRolledBack`]; as for [`trail`](Self::trail) when the record cannot be read.
-    pub fn check_contains(&self, known: &ChainHead) -> Result<(), Error> {
-        let mut found = ChainHead::START;
-        for row in self.trail()?.0 {
-            (found, _) = row?;
-            if found.sequence == known.sequence {
-                break;
-            }
-        }
-        if found == *known {
-            return Ok(());
-        }
-        Err(Error::BudgetRolledBack { path: self.path(), known: known.to_string(), found: found.to_string() })
+    /// As for [`reserve_for`](Self::reserve_for); [`Error::OtherCost`] when less was spent under that name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use underpin_core::{Delta, Epsilon};
+    /// use underpin_privacy::{Budget, Cost};
+    ///
+    /// let budget = Budget::new(Epsilon::new(1.0)?, Delta::new(1e-6)?)?;
+    /// let cost = Cost::Pure(Epsilon::new(0.75)?);
+    /// budget.pay_once("counts a1f0", cost)?;
+    /// budget.pay_once("counts a1f0", cost)?; // the same answer again
+    /// assert!(budget.pay_once("counts 77b2", cost).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pay_once(&self, name: &str, cost: Cost) -> Result<(), Error> {
+        self.begin_run(name, cost).map(drop)
     }
 
-    fn has_begun(&self, name: &str) -> Result<bool, Error> {
-        for entry in self.trail()? {
-            if matches!(entry?.act, BudgetEvent::Begun { run, .. } if run == name) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Runs under way in this process.
-    fn running(&self) -> MutexGuard<'_, BTreeSet<u64>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether a cost was spent under that name ([`pay_once`](Self::pay_once)).
+    ///
+    /// # Errors
+    ///
+    /// As for [`trail`](Self::trail).
+    pub fn has_paid(&self, name: &str) -> Result<bool, Error> {
+        self.has_begun(name)
     }
 }
 
 #[cfg(test)]
-#[path = "run_tests.rs"]
+#[path = "paid_run_tests.rs"]
 mod tests;

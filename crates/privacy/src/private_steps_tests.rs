@@ -279,7 +279,7 @@ fn the_grid_covers_the_sensitivity() {
 }
 
 #[test]
-fn a_spent_noise_share_bounds_nothing() {
+fn a_spent_noise_fraction_bounds_nothing() {
     let mut run = run(0.01, 1.0, 1000, 1);
     run.steps = 10;
     let delta = Delta::new(1e-9).unwrap();
@@ -330,8 +330,8 @@ fn low_bits_tell_nothing() {
     // The integers' last six bits: the same from either answer. Chi-square of two samples, 63 degrees of freedom, false
     // alarms below exp(-16) (Laurent and Massart 2000).
     let [one, other] = low;
-    let share = one.iter().sum::<f64>() / other.iter().sum::<f64>();
-    let terms = one.iter().zip(&other).map(|(a, b)| (a / share.sqrt() - b * share.sqrt()).powi(2) / (a + b));
+    let fraction = one.iter().sum::<f64>() / other.iter().sum::<f64>();
+    let terms = one.iter().zip(&other).map(|(a, b)| (a / fraction.sqrt() - b * fraction.sqrt()).powi(2) / (a + b));
     let found: f64 = terms.sum();
     assert!(found < 63.0 + 2.0 * (63.0f64 * 16.0).sqrt() + 32.0, "{found}");
 }

@@ -218,11 +218,11 @@ fn least_within(upper: &impl Fn(f64) -> Result<f64, Error>, target: f64, low: f6
     let (mut low, mut high) = ((low, excess(low)?), (high, excess(high)?));
     let mut stalled = 0;
     while high.0 > low.0 * (1.0 + CLOSE) {
-        let share =
+        let fraction =
             if stalled > 2 || !low.1.is_finite() || !high.1.is_finite() { 0.5 } else { low.1 / (low.1 - high.1) };
         // A little above the crossing, so that the next point closes in from the side that meets the target.
-        let share = (share + 2e-5 / (high.0 / low.0).ln()).clamp(0.02, 0.98);
-        let noise = low.0 * (high.0 / low.0).powf(share);
+        let fraction = (fraction + 2e-5 / (high.0 / low.0).ln()).clamp(0.02, 0.98);
+        let noise = low.0 * (high.0 / low.0).powf(fraction);
         let found = excess(noise)?;
         let width = high.0 / low.0 - 1.0;
         if found <= 0.0 {

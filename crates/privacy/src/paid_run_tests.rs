@@ -94,8 +94,8 @@ fn a_run_is_paid_for_once() {
         let budget = file(&path);
         let before = budget.left();
         let begun = |budget: &Budget| {
-            let acts = budget.trail().unwrap().map(|entry| entry.unwrap().act);
-            acts.filter(|act| matches!(act, BudgetEvent::Begun { .. })).count()
+            let events = budget.trail().unwrap().map(|entry| entry.unwrap().event);
+            events.filter(|event| matches!(event, BudgetEvent::Begun { .. })).count()
         };
         assert_eq!(begun(&budget), 1);
         // Another key is another run.
