@@ -68,7 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("http://{}", listener.local_addr()?);
         println!("{}", key.reveal());
         let interrupted = async {
-            // OK to stop as well when interrupts cannot be heard.
+            // OK to stop as well when interrupts cannot be received.
             let _ = tokio::signal::ctrl_c().await;
         };
         serve(listener, service, interrupted).await?;

@@ -1,8 +1,49 @@
-//! A predictor that stops when its clearance does.
+//! Revocation: a predictor that stops answering when its clearance is revoked or expires.
 
 use underpin_core::{Denied, Inputs, Outputs, Predict};
 
-/// Says whether a model may still answer.
+/// Whether a model's clearance still holds, so that it may answer.
+///
+/// # Examples
+///
+/// A clearance that is revoked by a file:
+///
+/// ```
+/// use std::path::PathBuf;
+///
+/// use underpin_core::{Denied, Disclosure, Inputs, Outputs, Predict, Shape};
+/// use underpin_serve::{ClearanceCheck, Revocable};
+///
+/// struct UnlessFile(PathBuf);
+///
+/// impl ClearanceCheck for UnlessFile {
+///     fn check(&self) -> Result<(), Denied> {
+///         match self.0.try_exists() {
+///             Ok(false) => Ok(()),
+///             Ok(true) => Err(Denied::Revoked { reason: format!("{} exists", self.0.display()) }),
+///             // What cannot be told is not answered.
+///             Err(error) => Err(Denied::Unavailable { reason: error.to_string() }),
+///         }
+///     }
+/// }
+///
+/// struct Coin;
+///
+/// impl Predict for Coin {
+///     fn predict(&self, inputs: &Inputs) -> Result<Outputs, Denied> {
+///         Ok(Outputs::new(2, vec![0.5; 2 * inputs.len()], Disclosure::Scores).expect("two scores per input"))
+///     }
+/// }
+///
+/// # let folder = tempfile::tempdir()?;
+/// let revoked = folder.path().join("revoked");
+/// let guarded = Revocable { inner: Coin, clearance: UnlessFile(revoked.clone()) };
+/// let one = Inputs::new(Shape::new([1])?, vec![0.0])?;
+/// assert!(guarded.predict(&one).is_ok());
+/// std::fs::write(&revoked, "")?;
+/// assert!(matches!(guarded.predict(&one), Err(Denied::Revoked { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait ClearanceCheck {
     /// Asked before every answer; should return within milliseconds.
     ///
@@ -25,11 +66,11 @@ impl<S: ClearanceCheck + ?Sized> ClearanceCheck for std::sync::Arc<S> {
     }
 }
 
-/// Answers only while `clearance` says so; it is asked before every request.
+/// Revocation guard: answers only while `clearance` allows it, which is asked before every request.
 ///
 /// # Guarantees
 ///
-/// 1. Once the check denies, no further request reaches `inner` (`nothing_is_asked_once_the_standing_is_lost`).
+/// 1. Once the check denies, no further request reaches `inner` (`nothing_is_asked_once_the_clearance_is_lost`).
 ///
 /// # Limits
 ///
@@ -38,13 +79,13 @@ impl<S: ClearanceCheck + ?Sized> ClearanceCheck for std::sync::Arc<S> {
 pub struct Revocable<P, S> {
     /// What answers.
     pub inner: P,
-    /// Who says whether it may.
+    /// Whether it may.
     pub clearance: S,
 }
 
 impl<P: Predict, S: ClearanceCheck> Predict for Revocable<P, S> {
     fn predict(&self, inputs: &Inputs) -> Result<Outputs, Denied> {
-        self.clearance.check().inspect_err(|denied| tracing::warn!(%denied, "no clearance in force"))?;
+        self.clearance.check().inspect_err(|denied| tracing::warn!(%denied, "the clearance does not hold"))?;
         self.inner.predict(inputs)
     }
 }

@@ -1,4 +1,4 @@
-//! Who may ask.
+//! Clients and their API keys.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};

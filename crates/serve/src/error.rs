@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
-use underpin_core::OutOfRange;
+
+use underpin_core::{ErrorOrigin, OutOfRange};
+use underpin_privacy::durable::StoreError;
 
 /// Errors of `underpin-serve`. A query that is not answered is no error: see [`underpin_core::Denied`].
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +19,9 @@ pub enum Error {
         /// What the store said.
         source: Box<redb::Error>,
     },
+    /// Another fault of the ledger's file.
+    #[error(transparent)]
+    Store(StoreError),
     /// Another process has the ledger open.
     #[error("ledger {}: in use by another process; one at a time counts queries", .path.display())]
     InUse {
@@ -84,7 +89,37 @@ pub enum Error {
     },
 }
 
+/// The errors of the ledger's file.
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Io { path, source } => Self::File { path, source },
+            StoreError::Permissions { path, mode } => Self::Permissions { path, mode },
+            StoreError::InUse { path } => Self::InUse { path },
+            StoreError::Database { path, source } => Self::Ledger { path, source },
+            error => Self::Store(error),
+        }
+    }
+}
+
 impl Error {
+    /// Whose fault it is: the caller's (a name, a setting, a path), the input's (a file that holds something else) or the
+    /// system's.
+    pub fn origin(&self) -> ErrorOrigin {
+        match self {
+            Self::InUse { .. }
+            | Self::Permissions { .. }
+            | Self::ClientName { .. }
+            | Self::ClientExists { .. }
+            | Self::UnknownClient { .. }
+            | Self::OutOfRange(_) => ErrorOrigin::Caller,
+            Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => ErrorOrigin::Caller,
+            Self::Ledger { .. } | Self::Format { .. } => ErrorOrigin::Input,
+            Self::Store(error) => error.origin(),
+            Self::File { .. } | Self::Entropy { .. } | Self::Server { .. } => ErrorOrigin::System,
+        }
+    }
+
     /// `name` is `value`, which lies outside `range`.
     pub(crate) fn out_of_range(
         name: impl Into<Cow<'static, str>>,
@@ -96,5 +131,30 @@ impl Error {
 
     pub(crate) fn file(path: &Path) -> impl Fn(io::Error) -> Self {
         move |source| Self::File { path: path.to_owned(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_whose_fault_it_is() {
+        let path = || PathBuf::from("a.redb");
+        let file = |kind: io::ErrorKind| Error::File { path: path(), source: kind.into() };
+        for (error, origin) in [
+            (Error::InUse { path: path() }, ErrorOrigin::Caller),
+            (Error::Permissions { path: path(), mode: 0o644 }, ErrorOrigin::Caller),
+            (Error::ClientName { name: "a b".into() }, ErrorOrigin::Caller),
+            (
+                Error::Ledger { path: path(), source: Box::new(redb::Error::Corrupted("page".into())) },
+                ErrorOrigin::Input,
+            ),
+            (Error::Store(StoreError::Empty { path: path() }), ErrorOrigin::Input),
+            (file(io::ErrorKind::NotFound), ErrorOrigin::Caller),
+            (file(io::ErrorKind::StorageFull), ErrorOrigin::System),
+        ] {
+            assert_eq!(error.origin(), origin, "{error}");
+        }
     }
 }

@@ -6,10 +6,11 @@ mod error;
 mod file;
 #[cfg(feature = "http")]
 mod http;
-mod ledger;
 mod limit;
 mod perturb;
+mod query_ledger;
 mod quota;
+mod rate;
 mod recorder;
 
 pub use clearance::{ClearanceCheck, Revocable};
@@ -17,8 +18,9 @@ pub use clients::{ApiKey, Client, ClientBook, ClientState};
 pub use error::Error;
 #[cfg(feature = "http")]
 pub use http::{Guards, HttpLimits, ModelInfo, Service, read_request, serve};
-pub use ledger::{QueryLedger, Receipt};
 pub use limit::{Limited, QueryLimit};
 pub use perturb::{OutputPerturbation, Perturb, Scale};
-pub use quota::{Clock, Quota, Rate};
+pub use query_ledger::{QueryLedger, Receipt};
+pub use quota::Quota;
+pub use rate::{Clock, Rate};
 pub use recorder::{Recorder, read_sketch};

@@ -1,11 +1,11 @@
-//! A predictor that counts.
+//! Query limit: a predictor that counts each client's queries and keeps a rate.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use underpin_core::{Denied, Inputs, Outputs, Predict};
 
-use crate::quota::Bucket;
+use crate::rate::Bucket;
 use crate::{Clock, Error, QueryLedger, Quota};
 
 /// Answers each client until its quota is spent; every query is counted on disk before it is answered.
@@ -68,7 +68,7 @@ impl<P> QueryLimit<P> {
         Self { inner, ledger, quota, clock, buckets: Mutex::default() }
     }
 
-    /// What `name` may ask.
+    /// The predictor as client `name` sees it.
     pub fn client<'a>(&'a self, name: &'a str) -> Limited<'a, P> {
         Limited { limit: self, name }
     }

@@ -1,4 +1,4 @@
-//! A predictor that says less than it knows.
+//! Output perturbation: scores rounded, cut to the top k or the label, or with noise.
 
 use std::fmt;
 use std::num::NonZeroUsize;

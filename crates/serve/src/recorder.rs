@@ -1,4 +1,4 @@
-//! A predictor that remembers what it was asked, in counts.
+//! Traffic recorder: histograms of inputs and answers, no rows.
 
 use std::fs;
 use std::io;

@@ -172,7 +172,7 @@ fn a_hasty_client_waits_and_pays_nothing() {
 }
 
 #[test]
-fn nothing_is_asked_once_the_standing_is_lost() {
+fn nothing_is_asked_once_the_clearance_is_lost() {
     struct Switch(AtomicBool);
     impl ClearanceCheck for Switch {
         fn check(&self) -> Result<(), Denied> {

@@ -80,10 +80,10 @@ fn no_acknowledged_query_is_uncounted() {
             let counted = used - before.insert(client, used).unwrap_or(0);
             let acknowledged = acknowledged.get(client).copied().unwrap_or(0);
             total += acknowledged;
-            // Each thread has at most one debit of which nobody heard.
-            let unheard = THREADS * LARGEST;
+            // Each thread has at most one debit that was not acknowledged.
+            let unacknowledged = THREADS * LARGEST;
             assert!(counted >= acknowledged, "round {round}, {client}: {acknowledged} acknowledged, {counted} counted");
-            assert!(counted <= acknowledged + unheard, "round {round}, {client}: {counted} > {acknowledged}");
+            assert!(counted <= acknowledged + unacknowledged, "round {round}, {client}: {counted} > {acknowledged}");
             assert!(used <= quota, "round {round}, {client}: {used} of {quota}");
         }
     }

@@ -193,7 +193,7 @@ fn a_client_that_hangs_up_is_counted_all_the_same() {
 }
 
 #[test]
-fn a_hasty_client_is_told_when_to_come_back() {
+fn a_hasty_client_gets_the_time_to_come_back() {
     let rate = Rate { rate: NonZeroU32::MIN, burst: NonZeroU32::new(100).unwrap() };
     let server = Server::start(Quota { queries: 1000, per_second: Some(rate) }, HttpLimits::default());
     assert_eq!(server.infer(&[[0.5, 0.0]; 100]).status, 200);
@@ -208,7 +208,7 @@ fn a_hasty_client_is_told_when_to_come_back() {
 }
 
 #[test]
-fn a_lost_standing_stops_answers_at_once() {
+fn a_lost_clearance_stops_answers_at_once() {
     let server = Server::plain();
     assert_eq!(server.infer(&[[0.5, 0.0]]).status, 200);
     server.switch.0.store(true, SeqCst);

@@ -1,4 +1,4 @@
-//! What a client is told.
+//! Responses: what the server sends to a client.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, header};

@@ -1,7 +1,7 @@
 //! The server: Open Inference Protocol v2 over HTTP/1.1.
 
 mod answer;
-mod door;
+mod bounded_listener;
 mod metrics;
 mod refusal;
 mod request;
@@ -18,10 +18,10 @@ use tokio::sync::{Semaphore, oneshot};
 use underpin_core::{Denied, Inputs, Outputs, Predict, Shape};
 
 use crate::{ClearanceCheck, ClientBook, Clock, Error, QueryLedger, QueryLimit, Quota};
-use door::Door;
+use bounded_listener::BoundedListener;
 use metrics::Metrics;
 
-/// What clients are told of the model.
+/// What the metadata endpoint reports of the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelInfo {
     /// Name in the path of every request.
@@ -41,7 +41,7 @@ pub struct Guards {
     pub ledger: Arc<QueryLedger>,
     /// How many each client has.
     pub quota: Quota,
-    /// Who may ask.
+    /// The clients and their API keys.
     pub clients: Arc<ClientBook>,
     /// Says, before every answer, whether the model may still answer.
     pub clearance: Arc<dyn ClearanceCheck + Send + Sync>,
@@ -94,7 +94,7 @@ impl Default for HttpLimits {
 ///
 /// 1. A request without a valid key gets 401 and costs nothing (`a_key_is_needed`).
 /// 2. No request is answered before it is counted (`clients_together_get_exactly_the_quota`), and none after the
-///    standing is lost (`a_lost_standing_stops_answers_at_once`).
+///    clearance is lost (`a_lost_clearance_stops_answers_at_once`).
 /// 3. A request that is malformed gets 400, costs nothing and stops nothing (`no_body_brings_the_server_down`).
 /// 4. What is logged and what is counted holds no input and no key (`nothing_of_an_input_is_logged`).
 ///
@@ -125,7 +125,7 @@ impl Predict for Model {
 }
 
 impl Service {
-    /// Serves `predictor` behind `guards`. The query limit and the standing are applied here: `predictor` brings its
+    /// Serves `predictor` behind `guards`. The query limit and the clearance check are applied here: `predictor` brings its
     /// perturbation and its recorder.
     pub fn new(
         model: ModelInfo,
@@ -170,8 +170,8 @@ pub async fn serve(
         // OK to pass over: nobody waits any more.
         let _ = begin.send(());
     };
-    let door = Door::new(listener, limits.connections, limits.request + Duration::from_secs(5));
-    let serving = axum::serve(door, routes::router(service.0)).with_graceful_shutdown(shutdown);
+    let listener = BoundedListener::new(listener, limits.connections, limits.request + Duration::from_secs(5));
+    let serving = axum::serve(listener, routes::router(service.0)).with_graceful_shutdown(shutdown);
     let drained = async {
         match begun.await {
             Ok(()) => tokio::time::sleep(limits.drain).await,

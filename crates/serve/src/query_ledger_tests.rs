@@ -1,4 +1,5 @@
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::StorageBackend;
@@ -63,7 +64,7 @@ fn a_second_process_and_a_strange_file_are_refused() {
     assert!(matches!(QueryLedger::open(&path), Err(Error::InUse { .. })));
     drop(ledger);
     let strange = folder.path().join("strange");
-    file::replace(&strange, &[7; 9000]).unwrap();
+    crate::file::replace(&strange, &[7; 9000]).unwrap();
     assert!(matches!(QueryLedger::open(&strange), Err(Error::Ledger { .. })));
     let nowhere = folder.path().join("no/such/folder");
     assert!(matches!(QueryLedger::open(&nowhere), Err(Error::File { .. })));
@@ -123,9 +124,7 @@ impl StorageBackend for Flaky {
 fn a_failing_store_denies() {
     let flaky = Flaky::default();
     let broken = Arc::clone(&flaky.broken);
-    let store = Database::builder().create_with_backend(flaky).unwrap();
-    prepare(&store).unwrap();
-    let ledger = QueryLedger::over(Path::new("memory"), store);
+    let ledger = QueryLedger::over(DurableStore::over(Path::new("memory"), flaky).unwrap()).unwrap();
     assert!(ledger.debit("a", 1, &quota(10)).is_ok());
     broken.store(true, Ordering::SeqCst);
     for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! Accepts connections, a bounded number, and closes those on which nothing moves.
+//! Bounded listener: accepts a bounded number of connections, and closes those on which nothing moves.
 
 use std::future::Future;
 use std::io;
@@ -15,19 +15,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
 /// A listener that holds at most so many connections open, each no longer idle than `idle`.
-pub(super) struct Door {
+pub(super) struct BoundedListener {
     listener: TcpListener,
     room: Arc<Semaphore>,
     idle: Duration,
 }
 
-impl Door {
+impl BoundedListener {
     pub(super) fn new(listener: TcpListener, connections: usize, idle: Duration) -> Self {
         Self { listener, room: Arc::new(Semaphore::new(connections)), idle }
     }
 }
 
-impl Listener for Door {
+impl Listener for BoundedListener {
     type Io = Connection;
     type Addr = SocketAddr;
 
