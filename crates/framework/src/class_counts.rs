@@ -1,8 +1,7 @@
 //! How many rows of each class a model was trained on, told privately: for the model card, which strangers read.
 
 use underpin_core::{About, Epsilon, Examples, Quantity, Record, Seed};
-use underpin_privacy::statistics::{Categories, Column, Statistics};
-use underpin_privacy::{Adjacency, Budget, BudgetTerms, SecretKey};
+use underpin_privacy::{Adjacency, Budget, BudgetTerms, ClassCounts, SecretKey};
 
 use crate::Error;
 use crate::config::Privacy;
@@ -55,16 +54,16 @@ pub(crate) fn count(
         ..BudgetTerms::new(epsilon, privacy.delta)
     };
     let budget = Budget::in_memory(&terms)?;
-    let mut statistics = Statistics::new(&budget, key.derive("class_counts", &[&counts, &labels]));
-    let column = Column::new(data.labels().iter().map(|label| *label as u64).collect())?;
-    let classes = Categories::new((0..data.classes() as u64).collect())?;
+    // The noise of the seed's earlier runs: their first statistic under this key.
+    let mut stream = key.derive("class_counts", &[&counts, &labels]).stream("statistic", &[&1_u64.to_le_bytes()]);
     // A little less, so that units rounded up still fit.
-    let told = statistics.histogram(&column, &classes, Epsilon::new(epsilon.value() * (1.0 - 1e-9))?)?;
-    for (label, rows) in told.value.iter().enumerate() {
+    let asked = Epsilon::new(epsilon.value() * (1.0 - 1e-9))?;
+    let released = ClassCounts::release(data.labels(), data.classes(), asked, &budget, &mut stream)?;
+    for (label, rows) in released.counts.iter().enumerate() {
         // A negative count is noise: cutting it off looks at nothing else.
         record.set(format!("{ROWS}{label}"), u64::try_from(*rows).unwrap_or(0));
     }
-    record.set(DEVIATION, told.scale.map_or(0.0, |scale| scale * std::f64::consts::SQRT_2));
+    record.set(DEVIATION, released.scale * std::f64::consts::SQRT_2);
     let spent = |one: &&mut underpin_core::Measurement| {
         one.quantity == Quantity::Epsilon && one.about == About::MembershipInference
     };
