@@ -82,9 +82,9 @@ quantity! {
 }
 
 quantity! {
-    /// Probability δ with which the loss may exceed ε.
+    /// Delta, δ: the additive slack of (ε, δ)-DP; choose it well below 1/n for n rows (Dwork and Roth 2014, section 2.3).
     ///
-    /// Range: `0 < δ < 1`; it should be well below one over the number of rows.
+    /// Not the probability that ε does not hold: that is probabilistic DP, a stronger property. Range: `0 < δ < 1`.
     Delta, "delta", "(0, 1)", |x| x > 0.0 && x < 1.0
 }
 
