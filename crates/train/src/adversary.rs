@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use underpin_core::{Attack, Denied, Examples, Inputs, Perturbed, Seed};
 
-use crate::{Classifier, Error};
+use crate::{Classifier, Error, PerturbedFault};
 
 /// No adversary: plain batches. There is no value of it.
 #[derive(Clone, Copy, Debug)]
@@ -36,12 +36,12 @@ where
     }
     let outcome = adversary.run(model, &batch, seed);
     let outcome = outcome.map_err(|source| Error::Adversary { step, source: Box::new(source) })?;
-    let fault = |fault: String| Error::Perturbed { step, fault };
+    let refused = |fault| Error::Perturbed { step, fault };
     let (from, mut to) = (batch.inputs(), outcome.inputs);
     if to.len() != from.len() {
-        return Err(fault(format!("{} for {} examples", to.len(), from.len())));
+        return Err(refused(PerturbedFault::Count { found: to.len(), expected: from.len() }));
     }
-    Denied::unless_valid(&to, from.shape()).map_err(|denied| fault(denied.to_string()))?;
+    Denied::unless_valid(&to, from.shape()).map_err(|denied| refused(PerturbedFault::Inputs(denied)))?;
     if fraction < 1.0 {
         blend(from, &mut to, fraction);
     }

@@ -22,7 +22,7 @@ pub(crate) struct Canaries {
     pub(crate) scores: Vec<f64>,
 }
 
-/// Canaries per guess: a tenth of them, the surest, is guessed. At that share the bound was near its highest for ε from
+/// Canaries per guess: a tenth of them, the surest, is guessed. At that fraction the bound was near its highest for ε from
 /// 1 to 3 and 1,000 canaries or more. It is fixed beforehand, as the bound requires.
 const PER_GUESS: usize = 10;
 
@@ -30,7 +30,7 @@ const PER_GUESS: usize = 10;
 ///
 /// # Limits
 ///
-/// A run of lower ε than it states is not told from one that keeps it: the bound is what the guesses happen to prove,
+/// A run of lower ε than it states is not distinguished from one that keeps it: the bound is what the guesses happen to prove,
 /// about half of ε for a sound run. Canaries go through the run's sampling, clipping, sum, noise and division; how the
 /// gradient of a row of data is formed they do not see. From `r` right guesses at most about `ln(r / 3)` nats can be
 /// proven.

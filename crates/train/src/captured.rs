@@ -1,4 +1,4 @@
-//! Captured events tracing's events.
+//! Captures tracing's events in tests.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -22,10 +22,10 @@ pub(crate) fn capture<T>(work: impl FnOnce() -> T) -> (T, Vec<Captured>) {
     // While there is one dispatcher alone, tracing asks the thread that reaches an event first whether anybody listens,
     // for all threads; and that may be another test's. With two it asks both.
     let _other = Dispatch::new(NoSubscriber::default());
-    let ear = Capture::default();
-    let given = dispatcher::with_default(&Dispatch::new(ear.clone()), work);
-    let heard = std::mem::take(&mut *ear.0.lock().unwrap());
-    (given, heard)
+    let capture = Capture::default();
+    let given = dispatcher::with_default(&Dispatch::new(capture.clone()), work);
+    let captured = std::mem::take(&mut *capture.0.lock().unwrap());
+    (given, captured)
 }
 
 #[derive(Clone, Default)]

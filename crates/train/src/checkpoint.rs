@@ -1,21 +1,21 @@
 //! A run on disk: written whole or not at all.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
-use crate::journal::sync_folder;
-use crate::steps::Reached;
+use crate::batches::Reached;
+use crate::journal::{private, sync_folder};
+use crate::{CheckpointFault, Damage, Error};
 
 /// What the file starts with.
 const MAGIC: &[u8; 16] = b"underpin run 01\n";
 
 /// Where a run is kept, and how often.
 ///
-/// The file is secret: it holds what only the released weights may tell, and, under correlated noise, sums without
+/// The file is secret, its owner's alone (mode 600): it holds what only the released weights may tell, and, under correlated noise, sums without
 /// noise. Beside it, `PATH.steps` lists the steps begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoints {
@@ -59,8 +59,9 @@ pub(crate) struct Saved {
 impl Saved {
     /// Writes the file: a new one beside it, made durable, then renamed over it.
     pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
-        let fault = |error: &dyn std::fmt::Display| Error::Checkpoint { path: path.into(), fault: error.to_string() };
-        let head = serde_json::to_vec(&self.head).map_err(|error| fault(&error))?;
+        let refused = |fault| Error::Checkpoint { path: path.into(), fault };
+        let head =
+            serde_json::to_vec(&self.head).map_err(|error| refused(CheckpointFault::Damaged(Damage::Header(error))))?;
         let mut bytes = [MAGIC.as_slice(), &(head.len() as u64).to_le_bytes(), &head].concat();
         bytes.extend(self.weights.iter().flat_map(|value| value.to_le_bytes()));
         bytes.extend(self.average.iter().flat_map(|value| value.to_le_bytes()));
@@ -69,39 +70,42 @@ impl Saved {
         let mut beside = path.as_os_str().to_owned();
         beside.push(".new");
         let beside = PathBuf::from(beside);
-        let written = File::create(&beside).and_then(|mut file| {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        let written = private(&mut options).open(&beside).and_then(|mut file| {
             file.write_all(&bytes)?;
             file.sync_all()?;
             std::fs::rename(&beside, path)?;
             sync_folder(path)
         });
-        written.map_err(|error| fault(&error))
+        written.map_err(|error| refused(CheckpointFault::Io(error)))
     }
 
     /// Reads the file; none if there is none.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>, Error> {
-        let fault = |fault: &dyn std::fmt::Display| Error::Checkpoint { path: path.into(), fault: fault.to_string() };
+        let refused = |fault| Error::Checkpoint { path: path.into(), fault };
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(fault(&error)),
+            Err(error) => return Err(refused(CheckpointFault::Io(error))),
         };
-        Self::parse(&bytes).map(Some).map_err(|error| fault(&error))
+        Self::parse(&bytes).map(Some).map_err(|damage| refused(CheckpointFault::Damaged(damage)))
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let (body, digest) = bytes.split_last_chunk::<32>().ok_or("shorter than 32 bytes")?;
+    fn parse(bytes: &[u8]) -> Result<Self, Damage> {
+        let cut = |part| Damage::Cut { part };
+        let (body, digest) = bytes.split_last_chunk::<32>().ok_or(Damage::TooShort)?;
         if blake3::hash(body).as_bytes() != digest {
-            return Err("its digest is not that of its bytes".into());
+            return Err(Damage::Digest);
         }
-        let rest = body.strip_prefix(MAGIC).ok_or("no run of this version")?;
-        let (length, rest) = rest.split_first_chunk::<8>().ok_or("no header")?;
-        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| "header beyond memory")?;
-        let (head, rest) = rest.split_at_checked(length).ok_or("header beyond its end")?;
-        let head: CheckpointHeader = serde_json::from_slice(head).map_err(|error| error.to_string())?;
-        let size = |count: usize, width: usize| count.checked_mul(width).ok_or("vectors beyond memory");
-        let (weights, rest) = rest.split_at_checked(size(head.weights, 4)?).ok_or("weights beyond its end")?;
-        let (average, rest) = rest.split_at_checked(size(head.average, 8)?).ok_or("average beyond its end")?;
+        let rest = body.strip_prefix(MAGIC).ok_or(Damage::Version)?;
+        let (length, rest) = rest.split_first_chunk::<8>().ok_or(cut("header"))?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| cut("header"))?;
+        let (head, rest) = rest.split_at_checked(length).ok_or(cut("header"))?;
+        let head: CheckpointHeader = serde_json::from_slice(head).map_err(Damage::Header)?;
+        let size = |count: usize, width: usize| count.checked_mul(width).ok_or(cut("vectors"));
+        let (weights, rest) = rest.split_at_checked(size(head.weights, 4)?).ok_or(cut("weights"))?;
+        let (average, rest) = rest.split_at_checked(size(head.average, 8)?).ok_or(cut("average"))?;
         let weights = weights.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect();
         let average = average.as_chunks().0.iter().map(|value| f64::from_le_bytes(*value)).collect();
         Ok(Self { head, weights, average, optimiser: rest.to_vec() })
@@ -139,6 +143,11 @@ mod tests {
         saved().write(&path).unwrap();
         assert_eq!(Saved::read(&path).unwrap().unwrap(), saved());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+        #[cfg(unix)]
+        {
+            let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+            assert_eq!(mode & 0o777, 0o600, "its owner's alone");
+        }
         assert!(saved().write(&folder.path().join("none/run")).is_err());
     }
 

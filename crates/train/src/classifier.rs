@@ -10,7 +10,7 @@ use crate::{Architecture, DeviceKind, Error, Tape};
 /// Values that pass through the network at a time; bounds the memory of large requests.
 const CHUNK: usize = 1 << 18;
 
-/// A network with the shape it takes and the classes it tells apart. Scores are softmax probabilities.
+/// A network with the shape it takes and its classes. Scores are softmax probabilities.
 ///
 /// Cheap to clone: clones share the weights, which never change.
 #[derive(Clone, Debug)]
@@ -95,9 +95,9 @@ impl Classifier {
     ///
     /// [`Denied`] as for [`Predict::predict`].
     pub fn accuracy(&self, examples: &Examples) -> Result<f64, Denied> {
-        let told = self.predict(examples.inputs())?.labels();
-        let right = told.iter().zip(examples.labels()).filter(|(told, label)| told == label).count();
-        Ok(right as f64 / examples.len() as f64)
+        let predicted = self.predict(examples.inputs())?.labels();
+        let correct = predicted.iter().zip(examples.labels()).filter(|(predicted, label)| predicted == label).count();
+        Ok(correct as f64 / examples.len() as f64)
     }
 
     /// Runs `pass` on bounded chunks of valid inputs, with the position of each chunk's first example.

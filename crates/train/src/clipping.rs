@@ -17,7 +17,7 @@ use crate::{Error, Gradient, Recording};
 ///    `norm²` (`no_clipping_adds_more_than_its_norm`).
 /// 3. [`Clipping::Automatic`]: the gradient is scaled by `norm / (length + stability)`, and
 ///    `norm * length / (length + stability) < norm` (`no_clipping_adds_more_than_its_norm`).
-/// 4. [`Clipping::Adaptive`]: the gradient, over the threshold and clipped to 1, fills `sqrt(1 - share²)` of `norm`, and
+/// 4. [`Clipping::Adaptive`]: the gradient, over the threshold and clipped to 1, fills `sqrt(1 - fraction²)` of `norm`, and
 ///    the answer "below the threshold", `+1` or `-1`, the `fraction` that is left: one vector, one noise, one account
 ///    (`no_clipping_adds_more_than_its_norm`).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ pub enum Clipping {
         /// L2 norm to which each gradient is clipped; in `[1e-12, 1e12]`.
         norm: f64,
     },
-    /// Each layer on its own, to equal shares of the square (McMahan et al., ICLR 2018, section 3.1).
+    /// Each layer on its own, to equal parts of the square (McMahan et al., ICLR 2018, section 3.1).
     ///
     /// A layer is weight and bias together; layers that share a parameter are one.
     PerLayer {
@@ -45,10 +45,10 @@ pub enum Clipping {
     },
     /// The threshold follows a quantile of the lengths (Andrew, Thakkar, McMahan and Ramaswamy, NeurIPS 2021,
     /// algorithm 1): after each step it is multiplied by `exp(-rate * (below - quantile))`, `below` being the noisy
-    /// share of examples below it.
+    /// fraction of examples below it.
     ///
-    /// Its noise: with noise multiplier `z` for both, the gradients get `z / sqrt(1 - share²)` thresholds and the count
-    /// of examples below gets σ_b = `z / (2 share)`; the paper's theorem 1, read backwards. The released gradient is
+    /// Its noise: with noise multiplier `z` for both, the gradients get `z / sqrt(1 - fraction²)` thresholds and the count
+    /// of examples below gets σ_b = `z / (2 fraction)`; the paper's theorem 1, read backwards. The released gradient is
     /// multiplied by the threshold again, which depends on earlier releases alone.
     Adaptive {
         /// The first threshold; in `[1e-12, 1e12]`. The threshold stays within a factor of 1e6 of it.

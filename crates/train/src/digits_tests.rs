@@ -42,7 +42,7 @@ fn privacy(epsilon: f64) -> Privacy {
 }
 
 /// DP-FTRL without sampling, in passes over small batches. Correlation over an epoch is worth ten points of accuracy and
-/// more over independent noise; the mean of 3 seeds was 0.919 and 0.824. A binomial share of 3 times 797 rows deviates
+/// more over independent noise; the mean of 3 seeds was 0.919 and 0.824. A binomial fraction of 3 times 797 rows deviates
 /// by 0.006: the bars are five of that away.
 #[test]
 fn correlated_noise_learns_digits_without_sampling() {

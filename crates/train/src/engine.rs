@@ -10,12 +10,12 @@ use rayon::prelude::*;
 use underpin_core::Delta;
 use underpin_privacy::{Batch, Bounds, SecretKey};
 
+use crate::batches::Steps;
 use crate::canary::{Canaries, SelfAudit};
+use crate::charge::Charge;
 use crate::device::guarded;
 use crate::journal::Journal;
-use crate::paid::Charge;
 use crate::schedule::Average;
-use crate::steps::Steps;
 use crate::tape::host::{self, rounded};
 use crate::weights::Weights;
 use crate::{Averaging, Clipper, Clipping, Error, Gradient, Recording, Schedule, Tape};

@@ -148,7 +148,7 @@ fn noise_is_drawn_once_on_the_total() {
     assert!(distance(&whole, &cut) < 1e-4 * distance(&whole, &other));
 }
 
-/// Guarantee 4: 400 like gradients at a rate of 1/10 and little noise; the step is as long as the drawn share of 40.
+/// Guarantee 4: 400 like gradients at a rate of 1/10 and little noise; the step is as long as the drawn fraction of 40.
 #[test]
 fn sums_are_divided_by_the_expected_size() {
     let mut engine = engine(poisson(0.1, 0.05, 400, 3), method(FLAT));

@@ -1,7 +1,10 @@
 //! Errors of this crate.
 
 use std::borrow::Cow;
-use underpin_core::{Denied, OutOfRange};
+
+use underpin_core::{Denied, ErrorOrigin, OutOfRange};
+
+use crate::{CheckpointFault, ModelFault, PaymentFault, PerturbedFault};
 
 /// Errors of `underpin-train`.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +37,7 @@ pub enum Error {
         /// Rows of a batch.
         batch_size: usize,
     },
-    /// All rows are of one class: there is nothing to tell apart.
+    /// All rows are of one class: there is nothing to classify.
     #[error("all {rows} rows are of class {class}: at least two classes are needed")]
     OneClass {
         /// Rows given.
@@ -69,7 +72,7 @@ pub enum Error {
         /// The step, from 1.
         step: u64,
         /// What is wrong with them.
-        fault: String,
+        fault: PerturbedFault,
     },
     /// A layer cannot be trained by the tape.
     #[error("layer {layer} ({kind}): {fault}")]
@@ -120,7 +123,7 @@ pub enum Error {
     #[error("not a model: {fault}")]
     Model {
         /// The first thing that is wrong.
-        fault: String,
+        fault: ModelFault,
     },
     /// A step's closure gave another number of losses than its units have rows.
     #[error("{found} losses for {expected} rows")]
@@ -136,13 +139,13 @@ pub enum Error {
         /// The file.
         path: std::path::PathBuf,
         /// What is wrong.
-        fault: String,
+        fault: CheckpointFault,
     },
     /// A budget cannot pay for a run, or must before it goes on.
     #[error("the run is not paid for: {fault}")]
     Unpaid {
         /// Why, and what would help.
-        fault: String,
+        fault: PaymentFault,
     },
     /// A step was released before, on another sum: its noise must not be used again.
     #[error("step {step} was begun before on another sum; data, model and code must be those of the run taken up")]
@@ -151,7 +154,9 @@ pub enum Error {
         step: u64,
     },
     /// The run's own audit refutes its accountant: the implementation is broken.
-    #[error("the run's canaries prove epsilon > {lower}, the accountant says {upper}; nothing of it may be released")]
+    #[error(
+        "the run's canaries prove epsilon > {lower}, the accountant reports {upper}; nothing of it may be released"
+    )]
     Refuted {
         /// ε proven by the audit.
         lower: f64,
@@ -185,15 +190,47 @@ pub enum Error {
         /// The most rows allowed.
         allowed: usize,
     },
-    /// The privacy mechanism refuses.
+    /// An error of the privacy mechanism.
     #[error(transparent)]
     Privacy(#[from] underpin_privacy::Error),
-    /// A quantity or buffer is refused.
+    /// A quantity or buffer that is not allowed.
     #[error(transparent)]
     Core(#[from] underpin_core::Error),
 }
 
 impl Error {
+    /// Whose fault it is: the caller's (settings, model, order of calls), the input's (rows, a model's or a checkpoint's
+    /// bytes, what an adversary made) or the system's (disk, device).
+    pub fn origin(&self) -> ErrorOrigin {
+        match self {
+            Self::OutOfRange(_)
+            | Self::NotAnImage { .. }
+            | Self::TooManyParameters { .. }
+            | Self::TooFewRows { .. }
+            | Self::OneClass { .. }
+            | Self::Inputs(_)
+            | Self::Diverged { .. }
+            | Self::Adversary { .. }
+            | Self::Perturbed { .. }
+            | Self::Layer { .. }
+            | Self::Module { .. }
+            | Self::Unrecorded { .. }
+            | Self::OutsideTape { .. }
+            | Self::Examples { .. }
+            | Self::Losses { .. }
+            | Self::Unpaid { .. }
+            | Self::NoisyOptimiser
+            | Self::Device { .. }
+            | Self::BatchTooLarge { .. }
+            | Self::Core(_) => ErrorOrigin::Caller,
+            Self::Model { fault } => fault.origin(),
+            Self::Checkpoint { fault, .. } => fault.origin(),
+            Self::Replay { .. } => ErrorOrigin::Input,
+            Self::Refuted { .. } | Self::DeviceLost { .. } => ErrorOrigin::System,
+            Self::Privacy(error) => error.origin(),
+        }
+    }
+
     /// `name` is `value`, which lies outside `range`.
     pub(crate) fn out_of_range(
         name: impl Into<Cow<'static, str>>,
@@ -201,5 +238,29 @@ impl Error {
         range: impl Into<Cow<'static, str>>,
     ) -> Self {
         Self::OutOfRange(OutOfRange::new(name, value, range))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Damage;
+
+    #[test]
+    fn an_error_says_whose_fault_it_is() {
+        let checkpoint = |fault| Error::Checkpoint { path: "run".into(), fault };
+        for (error, origin) in [
+            (Error::TooFewRows { rows: 1, batch_size: 2 }, ErrorOrigin::Caller),
+            (Error::Unpaid { fault: PaymentFault::NoNoise }, ErrorOrigin::Caller),
+            (Error::Model { fault: ModelFault::TooShort }, ErrorOrigin::Input),
+            (Error::Model { fault: ModelFault::Write("no".into()) }, ErrorOrigin::System),
+            (checkpoint(CheckpointFault::Io(std::io::ErrorKind::StorageFull.into())), ErrorOrigin::System),
+            (checkpoint(CheckpointFault::Damaged(Damage::Digest)), ErrorOrigin::Input),
+            (checkpoint(CheckpointFault::OtherNote), ErrorOrigin::Caller),
+            (Error::Replay { step: 1 }, ErrorOrigin::Input),
+            (Error::DeviceLost { place: 0, fault: "gone".into() }, ErrorOrigin::System),
+        ] {
+            assert_eq!(error.origin(), origin, "{error}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use underpin_privacy::RunMark;
 
-use crate::Error;
+use crate::{CheckpointFault, Error};
 
 /// Bytes of one entry: the step, and the seal of its sum.
 const ENTRY: usize = 40;
@@ -30,12 +30,14 @@ impl Journal {
         let mut path = checkpoint.as_os_str().to_owned();
         path.push(".steps");
         let path = PathBuf::from(path);
-        let fault = |fault: &dyn std::fmt::Display| Error::Checkpoint { path: path.clone(), fault: fault.to_string() };
-        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = options.map_err(|error| fault(&error))?;
-        file.try_lock().map_err(|error| fault(&format_args!("another process trains into it ({error})")))?;
+        let refused = |fault| Error::Checkpoint { path: path.clone(), fault };
+        let io = |error| refused(CheckpointFault::Io(error));
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = private(&mut options).open(&path).map_err(io)?;
+        file.try_lock().map_err(|error| refused(CheckpointFault::InUse(error)))?;
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|error| fault(&error))?;
+        file.read_to_end(&mut bytes).map_err(io)?;
         let mut seals = Vec::new();
         let (entries, torn) = bytes.as_chunks::<ENTRY>();
         for (at, entry) in entries.iter().enumerate() {
@@ -45,14 +47,14 @@ impl Journal {
                 if at + 1 == entries.len() && torn.is_empty() {
                     break;
                 }
-                return Err(fault(&format_args!("entry {} is of another step", at + 1)));
+                return Err(refused(CheckpointFault::OtherStep { entry: at + 1 }));
             }
             seals.push(seal.try_into().expect("invariant: 40 bytes less 8"));
         }
         let whole = (seals.len() * ENTRY) as u64;
         let cut = file.set_len(whole).and_then(|()| file.seek(SeekFrom::Start(whole)));
-        cut.and_then(|_| file.sync_all()).map_err(|error| fault(&error))?;
-        sync_folder(&path).map_err(|error| fault(&error))?;
+        cut.and_then(|_| file.sync_all()).map_err(io)?;
+        sync_folder(&path).map_err(io)?;
         let hasher = digested(&seals);
         Ok(Self { path, file, seals, hasher })
     }
@@ -70,8 +72,7 @@ impl Journal {
         if found.is_some_and(|found| *found.as_bytes() == mark.digest) {
             return Ok(());
         }
-        let fault =
-            format!("its list of {} steps is not the one of which its budget knows {}", self.begun(), mark.steps);
+        let fault = CheckpointFault::OtherList { begun: self.begun(), known: mark.steps };
         Err(Error::Checkpoint { path: self.path.clone(), fault })
     }
 
@@ -92,7 +93,7 @@ impl Journal {
         }
         let entry = [step.to_le_bytes().as_slice(), &seal].concat();
         let written = self.file.write_all(&entry).and_then(|()| self.file.sync_data());
-        written.map_err(|error| Error::Checkpoint { path: self.path.clone(), fault: error.to_string() })?;
+        written.map_err(|error| Error::Checkpoint { path: self.path.clone(), fault: CheckpointFault::Io(error) })?;
         self.seals.push(seal);
         self.hasher.update(&seal);
         Ok(())
@@ -110,6 +111,13 @@ impl Drop for Journal {
     fn drop(&mut self) {
         let _ = self.file.unlock();
     }
+}
+
+/// Makes new files their owner's alone.
+pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
 }
 
 /// Makes a new name in a folder last.

@@ -32,7 +32,7 @@ use crate::{Clipping, Cyclic, Error, Payment, Settings, Steps};
 ///
 /// Losses are not private: they go to progress events for the operator, never into the record, and whoever shows or keeps
 /// those events has released them, which ε does not count. Accuracy on held-out rows ([`Sgd::train_watched`](crate::Sgd::train_watched))
-/// tells of the training rows only what the private weights do; of the held-out rows it tells without any privacy. An error that stops
+/// releases of the training rows only what the private weights do; the held-out rows it releases without any privacy. An error that stops
 /// training (divergence) is not private either. Hyper-parameters tuned on the same rows spend privacy that is not
 /// counted. Each example's gradient is what single precision makes of it; that it may differ in its last bits with the
 /// other rows of the batch is not counted. What the adversary makes of an example must depend on that example alone.
@@ -116,9 +116,11 @@ impl Privacy {
             data.inputs().shape().axes().iter().flat_map(|axis| (*axis as u64).to_le_bytes()).collect();
         let counts = [data.len() as u64, data.classes() as u64].map(u64::to_le_bytes).concat();
         let Self { target, delta, clipping, mechanism, canaries, key: own, payment: _ } = self;
+        // The field's name when the key's text was fixed: a seed keeps its noise.
+        let clipping = format!("{clipping:?}").replace("fraction:", "share:");
         // What pays has no part in it: the same run, whoever pays for it.
         let privacy = format!(
-            "Privacy {{ target: {target:?}, delta: {delta:?}, clipping: {clipping:?}, mechanism: {mechanism:?}, \
+            "Privacy {{ target: {target:?}, delta: {delta:?}, clipping: {clipping}, mechanism: {mechanism:?}, \
              canaries: {canaries:?}, key: {own:?} }}"
         );
         let settings = format!("{settings:?} {privacy}");

@@ -9,7 +9,7 @@ use crate::device::guarded;
 use crate::engine::{Engine, Optimiser};
 use crate::journal::Journal;
 use crate::weights::Weights;
-use crate::{Checkpoints, Error};
+use crate::{CheckpointFault, Checkpoints, Error};
 
 impl Engine {
     /// Keeps the run at `checkpoints`, and takes it up from there if it has been kept: engine, model, and the note of the
@@ -35,9 +35,9 @@ impl Engine {
     /// of steps; [`Error::DeviceLost`] for the device of the model.
     pub fn keep<M: Module>(mut self, model: M, checkpoints: &Checkpoints) -> Result<(Self, M, Option<String>), Error> {
         let path = &checkpoints.path;
-        let fault = |fault: &dyn std::fmt::Display| Error::Checkpoint { path: path.clone(), fault: fault.to_string() };
+        let refused = |fault| Error::Checkpoint { path: path.clone(), fault };
         if self.taken > 0 || self.charge.are_paid() {
-            return Err(fault(&"the run has begun, or is paid for: it is kept first"));
+            return Err(refused(CheckpointFault::Begun));
         }
         if checkpoints.every == 0 {
             return Err(Error::out_of_range("steps between checkpoints", 0.0, "[1, inf)"));
@@ -50,29 +50,35 @@ impl Engine {
         let Saved { head, weights, average, optimiser } = saved;
         let own = self.card();
         if head.card != own {
-            return Err(fault(&format_args!("it is of the run {}, not {own}", head.card)));
+            return Err(refused(CheckpointFault::OtherRun { kept: head.card, own }));
         }
         let reached = head.reached.steps();
         if self.steps.clipping_norm().is_some() && journal.begun() < reached {
-            return Err(fault(&format_args!("it has {reached} steps, its list of steps {}", journal.begun())));
+            return Err(refused(CheckpointFault::ShortList { steps: reached, begun: journal.begun() }));
         }
         let weights = Weights { values: weights, ids: head.ids };
-        let model = guarded(&self.devices, || weights.put_into(model).map_err(|error| fault(&error)))?;
+        let model = guarded(&self.devices, || {
+            weights.put_into(model).map_err(|error| match error {
+                Error::Model { fault } => refused(CheckpointFault::Weights(fault)),
+                error => error,
+            })
+        })?;
         (self.taken, self.applied) = (reached, reached);
-        let steps = self.steps.resume(head.reached).map_err(|error| fault(&error))?;
-        self.steps = steps.ok_or_else(|| fault(&"it is of another kind of steps"))?;
+        let steps = self.steps.resume(head.reached).map_err(|error| refused(CheckpointFault::Privacy(error)))?;
+        self.steps = steps.ok_or_else(|| refused(CheckpointFault::OtherSteps))?;
         self.clipper = self.clipper.at(head.threshold);
         match &mut self.canaries {
             Some(canaries) if canaries.count() == head.scores.len() => canaries.scores = head.scores,
             None if head.scores.is_empty() => {}
-            _ => return Err(fault(&"it has other canaries")),
+            _ => return Err(refused(CheckpointFault::OtherCanaries)),
         }
         let owed = head.budget.map(|head| head.parse()).transpose();
-        self.charge.owed = owed.map_err(|error: underpin_privacy::Error| fault(&error))?;
+        self.charge.owed = owed.map_err(|error| refused(CheckpointFault::Privacy(error)))?;
         self.average.sum = average;
         self.average.steps = head.averaged_steps;
         let Optimiser(own) = self.optimiser;
-        let optimiser = own.from_bytes(Bytes::from_bytes_vec(optimiser)).map_err(|error| fault(&error))?;
+        let optimiser = own.from_bytes(Bytes::from_bytes_vec(optimiser));
+        let optimiser = optimiser.map_err(|error| refused(CheckpointFault::Optimiser(error.to_string())))?;
         let engine = Self { optimiser: Optimiser(optimiser), journal: Some(journal), ..self };
         Ok((engine, model, Some(head.note)))
     }
@@ -84,15 +90,13 @@ impl Engine {
     /// [`Error::Checkpoint`] when it cannot be written, and while a step is drawn and not applied: the file would count
     /// it and lack what it did; [`Error::DeviceLost`] for the device of the model.
     pub fn save<M: Module>(&self, model: &M, checkpoints: &Checkpoints, note: &str) -> Result<(), Error> {
-        let fault = |error: &dyn std::fmt::Display| Error::Checkpoint {
-            path: checkpoints.path.clone(),
-            fault: error.to_string(),
-        };
+        let refused = |fault| Error::Checkpoint { path: checkpoints.path.clone(), fault };
         if self.applied != self.taken {
-            return Err(fault(&format_args!("step {} is drawn and not applied", self.taken)));
+            return Err(refused(CheckpointFault::Pending { step: self.taken }));
         }
         let (Weights { values, ids }, optimiser) = guarded(&self.devices, || {
-            let optimiser = self.optimiser.0.into_bytes().map_err(|error| fault(&error))?;
+            let optimiser = self.optimiser.0.into_bytes();
+            let optimiser = optimiser.map_err(|error| refused(CheckpointFault::Optimiser(error.to_string())))?;
             Ok((Weights::of(model), optimiser))
         })?;
         let head = CheckpointHeader {

@@ -59,7 +59,7 @@ impl Schedule {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Averaging {
-    /// The mean over the last share of the steps, in `[0, 1]` (Polyak and Juditsky 1992); 0 takes the last step's weights
+    /// The mean over the last fraction of the steps, in `[0, 1]` (Polyak and Juditsky 1992); 0 takes the last step's weights
     /// alone.
     Last(f64),
     /// The exponential moving average with this decay, in `[0, 1)`; it starts at `min(decay, (1 + t) / (10 + t))` at step

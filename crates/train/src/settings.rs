@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use underpin_core::{Record, Shape, Value};
 
-use crate::{Architecture, Augmentation, Averaging, DeviceKind, Error, Schedule};
+use crate::{Architecture, Augmentation, Averaging, DeviceKind, Error, Regime, Schedule};
 
 /// The rule that turns gradients into steps.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,18 +66,6 @@ pub struct Settings {
     pub averaging: Averaging,
     /// Where it runs.
     pub device: DeviceKind,
-}
-
-/// What training has to withstand: decides which settings fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Regime {
-    /// No noise, no adversary.
-    Plain,
-    /// An adversary, no noise.
-    Adversarial,
-    /// Noise, with or without an adversary.
-    Private,
 }
 
 impl Settings {

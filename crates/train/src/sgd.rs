@@ -8,8 +8,8 @@ use underpin_privacy::SecretKey;
 use crate::adversary::{NoAdversary, perturbed};
 use crate::classifier::losses;
 use crate::private::adversary_seed;
-use crate::record::{Log, Watched};
 use crate::tape::host;
+use crate::training_record::{Log, Watched};
 use crate::{
     Checkpoints, Classifier, Clipping, CorrectedAdam, Engine, Error, Method, Optimiser, Privacy, Settings, Shuffled,
     Steps,
@@ -81,7 +81,7 @@ where
         self.run(data, seed, Some(checkpoints), None)
     }
 
-    /// As [`Trainer::train`]; its progress events tell accuracy on `held_out` beside loss and ε.
+    /// As [`Trainer::train`]; its progress events report accuracy on `held_out` beside loss and ε.
     ///
     /// The accuracy is that of the model that training would end with at that step, averaging included, on the first of
     /// the held-out rows: as many as keep all these looks together within a twentieth of the rows trained on, which took
@@ -122,7 +122,7 @@ where
         let mut model =
             Classifier::initial(architecture.clone(), shape, data.classes(), *device, seed.derive("initial"))?;
         let (mut engine, adversary) = self.engine(data, seed, &model)?;
-        let mut log = Log::new(self, data.len());
+        let mut log = Log::new(&self.settings, self.privacy.as_ref(), self.adversary.is_some(), data.len());
         let identity = if kept.is_some() { self.identity(data, seed) } else { String::new() };
         if let Some(checkpoints) = kept {
             let (resumed, network, note) = engine.keep(model.network, checkpoints)?;
@@ -175,7 +175,7 @@ where
         Ok(Audited { value: model, record: log.finish(&engine)? })
     }
 
-    /// What makes two trainings one: settings, seed and rows.
+    /// What makes two training runs the same: settings, seed and rows.
     fn identity(&self, data: &Examples, seed: Seed) -> String {
         let mut hasher = blake3::Hasher::new();
         hasher

@@ -388,17 +388,17 @@ fn canaries_leave_the_data_their_step() {
     assert!((one / other - 1.0).abs() < 1e-12, "{one} {other}");
 }
 
-/// Progress events tell loss, accuracy and ε; the weights, the record and ε are those of a training nobody watches.
+/// Progress events report loss, accuracy and ε; the weights, the record and ε are those of a training nobody watches.
 #[test]
-fn a_watched_training_tells_its_accuracy_and_is_the_same() {
+fn a_watched_training_reports_its_accuracy_and_is_the_same() {
     let (data, test) = (corners(240, 1), corners(90, 2));
-    // So much noise that the averaged weights tell other rows right than the last ones.
+    // So much noise that the averaged weights classify other rows correctly than the last ones.
     let sgd = Sgd { privacy: Some(privacy(0.5)), ..Sgd::plain(Settings { epochs: 100, ..mlp() }) };
     let alone = sgd.train(&data, Seed(5)).unwrap();
-    let (watched, heard) = capture(|| sgd.train_watched(&data, Seed(5), &test).unwrap());
+    let (watched, captured) = capture(|| sgd.train_watched(&data, Seed(5), &test).unwrap());
     assert_eq!(watched.record, alone.record);
     assert_eq!(watched.value.network.values(), alone.value.network.values());
-    let progress = || heard.iter().filter(|event| event.target == "progress");
+    let progress = || captured.iter().filter(|event| event.target == "progress");
     let series = |name: &str| progress().map(|event| event.numbers[name]).collect::<Vec<f64>>();
     // 1,500 steps of 16 rows: 1,500 * 16 / 20 / 20 of the 90 held-out rows are looked at each time.
     assert_eq!(series("step"), (1..=20).map(|point| f64::from(point) * 75.0).collect::<Vec<_>>());

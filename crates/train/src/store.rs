@@ -8,7 +8,7 @@ use underpin_core::Shape;
 
 use crate::architecture::Layer;
 use crate::network::Network;
-use crate::{Architecture, Classifier, DeviceKind, Error};
+use crate::{Architecture, Classifier, DeviceKind, Error, ModelFault};
 
 /// The metadata key under which [`Card`] stands, as JSON.
 const KEY: &str = "underpin";
@@ -50,13 +50,13 @@ impl Classifier {
     ///
     /// [`Error::Model`] when the weights cannot be written.
     pub fn to_safetensors(&self) -> Result<Vec<u8>, Error> {
-        let fault = |fault: String| Error::Model { fault };
         let Self { architecture, shape, classes, .. } = self.clone();
         let card = serde_json::to_string(&Card { architecture, shape, classes });
-        let card = card.map_err(|error| fault(error.to_string()))?;
+        let card = card.map_err(|source| fault(ModelFault::Metadata { key: KEY, source }))?;
         let mut store = SafetensorsStore::from_bytes(None).clear_metadata().metadata(KEY, card);
-        self.network.save_into(&mut store).map_err(|error| fault(error.to_string()))?;
-        store.get_bytes().map_err(|error| fault(error.to_string()))
+        let refused = |error: &dyn std::fmt::Display| fault(ModelFault::Write(error.to_string()));
+        self.network.save_into(&mut store).map_err(|error| refused(&error))?;
+        store.get_bytes().map_err(|error| refused(&error))
     }
 
     /// Reads what [`Classifier::to_safetensors`] wrote.
@@ -69,8 +69,9 @@ impl Classifier {
     /// architecture that does not fit its shape and classes.
     pub fn from_safetensors(bytes: &[u8], device: DeviceKind) -> Result<Self, Error> {
         let (header, data) = split(bytes)?;
-        let card = header.metadata.get(KEY).ok_or_else(|| fault(format!("no metadata {KEY:?}")))?;
-        let card: Card = serde_json::from_str(card).map_err(|error| fault(format!("metadata {KEY:?}: {error}")))?;
+        let card = header.metadata.get(KEY).ok_or_else(|| fault(ModelFault::NoMetadata { key: KEY }))?;
+        let card: Card =
+            serde_json::from_str(card).map_err(|source| fault(ModelFault::Metadata { key: KEY, source }))?;
         let layers = card.architecture.layers(&card.shape, card.classes)?;
         let (mut convolutions, mut linears) = (0, 0);
         let mut values = Vec::new();
@@ -89,13 +90,14 @@ impl Classifier {
             };
             for (part, shape) in parts.into_iter().zip([layer.weight(), vec![layer.bias()]]) {
                 let name = format!("{place}.{part}");
-                let entry = header.tensors.get(&name).ok_or_else(|| fault(format!("no tensor {name:?}")))?;
+                let absent = || fault(ModelFault::NoTensor { name: name.clone() });
+                let entry = header.tensors.get(&name).ok_or_else(absent)?;
                 values.extend(entry.values(&name, &shape, data)?);
                 expected += 1;
             }
         }
         if expected != header.tensors.len() || values.len() * 4 != data.len() {
-            return Err(fault("tensors or data beyond those of the architecture".to_owned()));
+            return Err(fault(ModelFault::Surplus));
         }
         let network = Network::with_values(&layers, &values, &device.device());
         let Card { architecture, shape, classes } = card;
@@ -103,19 +105,18 @@ impl Classifier {
     }
 }
 
-fn fault(fault: String) -> Error {
+const fn fault(fault: ModelFault) -> Error {
     Error::Model { fault }
 }
 
 /// Header and data of a safetensors file: the header's length in 8 bytes, little endian; JSON; values.
 fn split(bytes: &[u8]) -> Result<(Header, &[u8]), Error> {
-    let (length, rest) = bytes.split_first_chunk().ok_or_else(|| fault("shorter than 8 bytes".to_owned()))?;
+    let (length, rest) = bytes.split_first_chunk().ok_or_else(|| fault(ModelFault::TooShort))?;
     let length = u64::from_le_bytes(*length);
     let fits = usize::try_from(length).ok().filter(|length| *length <= rest.len().min(LONGEST));
-    let length =
-        fits.ok_or_else(|| fault(format!("header of {length} bytes; at most {LONGEST}, and within the file")))?;
+    let length = fits.ok_or_else(|| fault(ModelFault::HeaderLength { length, at_most: LONGEST }))?;
     let (header, data) = rest.split_at(length);
-    let header = serde_json::from_slice(header).map_err(|error| fault(format!("header: {error}")))?;
+    let header = serde_json::from_slice(header).map_err(|error| fault(ModelFault::Header(error)))?;
     Ok((header, data))
 }
 
@@ -124,16 +125,17 @@ impl Entry {
     fn values(&self, name: &str, shape: &[usize], data: &[u8]) -> Result<Vec<f32>, Error> {
         if self.dtype != "F32" || self.shape != shape {
             let Self { dtype, shape: found, .. } = self;
-            return Err(fault(format!("tensor {name:?} is {dtype} {found:?}; needed: F32 {shape:?}")));
+            let (name, dtype, found) = (name.to_owned(), dtype.clone(), found.clone());
+            return Err(fault(ModelFault::Tensor { name, dtype, found, needed: shape.to_vec() }));
         }
         let [from, to] = self.data_offsets;
         let size = shape.iter().product::<usize>() * 4;
         let bytes = data.get(from..to).filter(|bytes| bytes.len() == size);
-        let bytes = bytes.ok_or_else(|| fault(format!("tensor {name:?}: bytes {from}..{to} do not hold it")))?;
+        let bytes = bytes.ok_or_else(|| fault(ModelFault::Place { name: name.to_owned(), from, to }))?;
         let (values, _) = bytes.as_chunks();
         let values: Vec<f32> = values.iter().map(|value| f32::from_le_bytes(*value)).collect();
         match values.iter().position(|value| !value.is_finite()) {
-            Some(position) => Err(fault(format!("tensor {name:?}: value {position} is not finite"))),
+            Some(position) => Err(fault(ModelFault::NotFinite { name: name.to_owned(), position })),
             None => Ok(values),
         }
     }

@@ -18,6 +18,49 @@ use crate::Error;
 /// # Limits
 ///
 /// Who is a user is for the caller to say; two names for one person are two users.
+///
+/// # Examples
+///
+/// User-level DP-SGD: an engine that draws users, and clips the mean gradient of each one's rows.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::optim::SgdConfig;
+/// use burn::tensor::Tensor;
+/// use underpin_core::Delta;
+/// use underpin_privacy::{SecretKey, SubsampledGaussian};
+/// use underpin_train::{Averaging, Clipping, DeviceKind, Engine, Method, Schedule, Steps, Users};
+///
+/// // The row's user; "a" contributed three rows, of which two take part.
+/// let users = Users::new(&["a", "b", "a", "c", "a", "d"], 2)?;
+/// assert_eq!(users.len(), 4);
+///
+/// let device = DeviceKind::Flex.device();
+/// let mut model = LinearConfig::new(3, 1).init(&device.clone().autodiff());
+/// let rows = Tensor::<2>::ones([6, 3], &device);
+/// let run = SubsampledGaussian::new(0.5, 2.0, 0.1)?.start(users.len(), 4, SecretKey::from_os()?)?;
+/// let method = Method {
+///     clipping: Clipping::Flat { norm: 0.1 },
+///     steps: 4,
+///     learning_rate: 0.1,
+///     schedule: Schedule::Constant,
+///     averaging: Averaging::Last(0.0),
+///     rows_per_unit: users.most(),
+///     physical_batch: 2,
+/// };
+/// let mut engine = Engine::new(Steps::Poisson(run), method, SgdConfig::new().init(), vec![device])?;
+/// for _ in 0..4 {
+///     (model, _) = engine.step(model, |model, part, tape| {
+///         let (of_users, weights) = users.rows(part.units);
+///         let inputs = of_users.iter().map(|row| rows.clone().narrow(0, *row, 1)).collect();
+///         let losses = tape.linear(model, Tensor::cat(inputs, 0)).powf_scalar(2.0).squeeze_dim::<1>(1);
+///         losses * Tensor::<1>::from_floats(weights.as_slice(), part.device)
+///     })?;
+/// }
+/// let epsilon = engine.epsilon(Delta::new(1e-3)?)?; // of one user more or less
+/// assert!(epsilon.is_some_and(|epsilon| epsilon.upper > 0.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Users {
     /// First rows of each user, in the order of the data.

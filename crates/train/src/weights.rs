@@ -3,8 +3,8 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
 
-use crate::Error;
 use crate::tape::host;
+use crate::{Error, ModelFault};
 
 /// The weights of a model, and the identities that its optimiser knows them by.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,7 +24,8 @@ impl Weights {
     pub(crate) fn put_into<M: Module>(&self, model: M) -> Result<M, Error> {
         let [found, own] = [&Self::of(&model), self].map(|of| (of.values.len(), of.ids.len()));
         if found != own {
-            let fault = format!("{} weights in {} parameters, not {} in {}", found.0, found.1, own.0, own.1);
+            let ((found, found_parameters), (needed, needed_parameters)) = (found, own);
+            let fault = ModelFault::Weights { found, found_parameters, needed, needed_parameters };
             return Err(Error::Model { fault });
         }
         Ok(model.map(&mut Replace { values: &self.values, ids: &self.ids }))

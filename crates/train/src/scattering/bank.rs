@@ -5,8 +5,10 @@ use std::f64::consts::PI;
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex;
 
-use super::{ANGLES, SCALES};
-
+/// Scales of the wavelets, J: outputs are averages over some `2^J` pixels.
+pub(super) const SCALES: usize = 2;
+/// Directions of the wavelets, L.
+pub(super) const ANGLES: usize = 8;
 /// Standard deviation of the finest wavelet's envelope, in pixels; it doubles from scale to scale.
 const WIDTH: f64 = 0.8;
 /// Centre frequency of the finest wavelet, radians per pixel; it halves from scale to scale.

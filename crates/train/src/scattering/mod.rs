@@ -11,13 +11,9 @@ use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftPlanner};
 use underpin_core::{Denied, Inputs, Shape};
 
-use self::bank::Bank;
+use self::bank::{ANGLES, Bank, SCALES};
 use crate::Error;
 
-/// Scales of the wavelets, J: outputs are averages over some `2^J` pixels.
-const SCALES: usize = 2;
-/// Directions of the wavelets, L.
-const ANGLES: usize = 8;
 /// Pixels from one output to the next.
 const STEP: usize = 1 << SCALES;
 /// Outputs of one channel: the average, one of each wavelet, one of each pair of a finer and a coarser wavelet.

@@ -1,7 +1,7 @@
 //! The clipped sum in one pass over the examples.
 
 use super::each::{self, EachGradient};
-use super::record::Gradient;
+use super::gradient::Gradient;
 use super::recording::{Recording, factor};
 
 impl Recording {

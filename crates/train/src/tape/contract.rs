@@ -6,7 +6,7 @@ use burn::tensor::{Device, Gradients, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 
-use super::audit::trains;
+use super::parameters::trains;
 use super::tests::{distance, doubles, drawn, norm};
 use super::{NormMethod, Tape, host};
 use crate::DeviceKind;

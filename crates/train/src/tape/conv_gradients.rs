@@ -2,8 +2,8 @@
 
 use super::conv::{Passed, Pooled, Scratch};
 use super::each::{self, EachGradient};
+use super::gradient::ExampleGradients;
 use super::host::{Matrix, Values, add_product};
-use super::record::ExampleGradients;
 use super::unfold::Geometry;
 
 /// Per-example gradients of one convolution.

@@ -5,9 +5,10 @@ use burn::nn::conv::{Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::factors::{Factors, Grouping, Sizes};
+use super::factors::{Factors, Grouping};
 use super::host::{self, Matrix, Values, product};
 use super::op::Operation;
+use super::sizes::Sizes;
 use super::window::{Window, lifted};
 
 /// Which side of the window the layer's input is.

@@ -1,6 +1,6 @@
 //! How a layer's per-example norms are formed, and which way is cheaper.
 
-use super::factors::Sizes;
+use super::sizes::Sizes;
 
 /// How a layer forms the norms of its per-example gradients. Both give the same norms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(crate) fn cheaper(sizes: Sizes, kept: usize) -> NormMethod {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tape::factors::Order;
+    use crate::tape::sizes::Order;
 
     #[test]
     fn few_positions_of_many_weights_are_cheaper_by_inner_products() {

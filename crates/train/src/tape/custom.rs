@@ -16,6 +16,50 @@ use crate::Error;
 /// A layer that knows its own per-example gradients.
 ///
 /// [`Tape::fallback`] on the same layer gives the gradients to test the rule against.
+///
+/// # Examples
+///
+/// A layer that multiplies each feature by a weight of its own. The gradient of example `e` at weight `w` is
+/// `input[e, w] * gradient[e, w]`:
+///
+/// ```
+/// use burn::module::{Module, Param};
+/// use burn::tensor::{Device, Tensor};
+/// use underpin_train::{ExampleRule, Tape};
+///
+/// #[derive(Module, Debug)]
+/// struct Scale {
+///     weight: Param<Tensor<1>>,
+/// }
+///
+/// impl Scale {
+///     fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+///         input * self.weight.val().unsqueeze()
+///     }
+/// }
+///
+/// impl ExampleRule<2, 2> for Scale {
+///     fn example_gradients(&self, input: Tensor<2>, gradient: Tensor<2>) -> Tensor<2> {
+///         input * gradient
+///     }
+/// }
+///
+/// let device = Device::flex();
+/// let scale = Scale { weight: Param::from_tensor(Tensor::ones([3], &device)) };
+/// let rows = Tensor::<2>::from_floats([[3.0, 0.0, 4.0], [0.0, 2.0, 0.0]], &device);
+/// let norms = |by_rule: bool| -> Result<Vec<f64>, underpin_train::Error> {
+///     let mut tape = Tape::recording(&scale)?;
+///     let outputs = if by_rule {
+///         tape.custom(&scale, Scale::forward, rows.clone())
+///     } else {
+///         tape.fallback(&scale, Scale::forward, rows.clone())
+///     };
+///     Ok(tape.backward(outputs.sum_dim(1).squeeze_dim(1))?.norms())
+/// };
+/// assert_eq!(norms(true)?, [5.0, 2.0]);
+/// assert_eq!(norms(true)?, norms(false)?);
+/// # Ok::<(), underpin_train::Error>(())
+/// ```
 pub trait ExampleRule<const IN: usize, const OUT: usize>: Module + 'static {
     /// Each example's gradient of all float parameters in the module's order, row-major, one after the other:
     /// `[example, value]`; of frozen ones too, which are then left out.

@@ -25,7 +25,7 @@ pub(crate) trait EachGradient: Sync {
     fn writer(&self) -> Box<dyn FnMut(usize, &mut [f32]) + '_>;
 }
 
-/// As [`ExampleGradients::add_squared_norms`](super::record::ExampleGradients::add_squared_norms).
+/// As [`ExampleGradients::add_squared_norms`](super::gradient::ExampleGradients::add_squared_norms).
 pub(crate) fn add_squared_norms(layer: &dyn EachGradient, norms: &mut [f64]) {
     let scratch = || (layer.writer(), vec![0.0; layer.size()]);
     norms.par_iter_mut().enumerate().for_each_init(scratch, |(write, own), (example, norm)| {
@@ -34,7 +34,7 @@ pub(crate) fn add_squared_norms(layer: &dyn EachGradient, norms: &mut [f64]) {
     });
 }
 
-/// As [`ExampleGradients::add_weighted`](super::record::ExampleGradients::add_weighted).
+/// As [`ExampleGradients::add_weighted`](super::gradient::ExampleGradients::add_weighted).
 ///
 /// What is added is the very gradient that has been measured, times the weight: where a gradient's terms cancel, one
 /// that is worked out from scaled terms may be longer.

@@ -5,40 +5,10 @@ use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use super::cost::{NormMethod, cheaper};
+use super::gradient::{Additive, ExampleGradients, Grouped, slack};
 use super::host::{Matrix, product};
 use super::lanes::squared_norm;
-use super::record::{Additive, ExampleGradients, Grouped, slack};
-
-/// How a factor lies in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
-    /// `[position, width]`.
-    PositionsFirst,
-    /// `[width, position]`.
-    PositionsLast,
-}
-
-/// Sizes of a layer's factors. One group's weight gradient is `[left, right]`, the sum over positions of outer products.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sizes {
-    pub(crate) groups: usize,
-    pub(crate) positions: usize,
-    pub(crate) left: usize,
-    pub(crate) right: usize,
-    /// Values of the bias; 0 without a bias that trains.
-    pub(crate) bias: usize,
-    pub(crate) order: Order,
-}
-
-impl Sizes {
-    fn weights(self) -> usize {
-        self.groups * self.left * self.right
-    }
-
-    fn gradient(self) -> usize {
-        self.weights() + self.bias
-    }
-}
+use super::sizes::{Order, Sizes};
 
 /// Whether factors could be put together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! Per-example gradients that are small, or that were given: kept as they are.
 
 use super::factors::add_stored;
+use super::gradient::{Additive, ExampleGradients, Grouped, slack};
 use super::host::Values;
 use super::lanes::squared_norm;
-use super::record::{Additive, ExampleGradients, Grouped, slack};
 
 /// Per-example gradients, `[example, value]`.
 #[derive(Debug)]

@@ -2,19 +2,19 @@
 
 use burn::tensor::Tensor;
 
-use super::audit::Parameters;
 use super::conv::{Passed, Pooled};
 use super::conv_gradients::ConvolutionGradients;
 use super::correlate::{Direction, Windows};
 use super::cost::{NormMethod, cheaper};
 use super::factors::Factored;
+use super::gradient::{Additive, ExampleGradients};
 use super::host::Values;
 use super::op::Slot;
-use super::outer::Uses;
-use super::record::{Additive, ExampleGradients};
+use super::parameters::Parameters;
 use super::recording::Layer;
 use super::tied::{Piece, Tied};
 use super::unfold::Geometry;
+use super::uses::Uses;
 use super::window::Window;
 use crate::Error;
 

@@ -15,7 +15,7 @@ use super::kept::{Convolved, Kept};
 use super::linear::Affine;
 use super::lookup::LookupGradients;
 use super::op::{Identity, Slot};
-use super::outer::{Side, Uses};
+use super::uses::{Side, Uses};
 
 impl Tape {
     /// Runs a fully connected layer, `[example, ..., input]` to `[example, ..., output]`.

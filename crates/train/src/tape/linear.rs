@@ -6,11 +6,11 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::factors::Factored;
+use super::gradient::ExampleGradients;
 use super::host::{self, Matrix, Values, product};
 use super::lanes::{add, add_to_double, squared_norm};
 use super::op::Operation;
 use super::outer::OuterProducts;
-use super::record::ExampleGradients;
 
 /// Rows of the weight whose gradient one task sums.
 const ROWS: usize = 128;

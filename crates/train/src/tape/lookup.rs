@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
+use super::gradient::{Additive, ExampleGradients, slack};
 use super::host::Values;
-use super::record::{Additive, ExampleGradients, slack};
 
 /// Per-example gradients of a table `[row, width]`; never a table for each example.
 #[derive(Debug)]

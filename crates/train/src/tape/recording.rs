@@ -1,6 +1,7 @@
 //! Norms and sums of the per-example gradients that one backward pass left.
 
-use super::record::{ExampleGradients, Gradient, Parameter};
+use super::gradient::{ExampleGradients, Gradient};
+use super::parameters::Parameter;
 use crate::Error;
 
 /// The most examples that are summed in single precision.

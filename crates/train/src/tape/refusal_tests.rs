@@ -1,4 +1,4 @@
-//! What a tape refuses.
+//! Errors of a tape.
 
 use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig, DropoutConfig, Linear, LinearConfig};
@@ -137,7 +137,7 @@ fn the_fallback_says_so_once() {
         layer: Linear,
     }
     let slow = Slow { layer: LinearConfig::new(3, 3).init(&device()) };
-    let ((), heard) = capture(|| {
+    let ((), captured) = capture(|| {
         for _ in 0..3 {
             let mut tape = Tape::recording(&slow).unwrap();
             let _ = tape.fallback(
@@ -147,7 +147,7 @@ fn the_fallback_says_so_once() {
             );
         }
     });
-    assert_eq!(heard.iter().filter(|event| event.level == Level::WARN).count(), 1);
+    assert_eq!(captured.iter().filter(|event| event.level == Level::WARN).count(), 1);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::record::{Additive, ExampleGradients, Grouped};
+use super::gradient::{Additive, ExampleGradients, Grouped};
 
 /// Layers that fraction parameters, directly or through one another.
 pub(crate) struct Tied {

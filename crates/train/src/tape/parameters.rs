@@ -1,12 +1,28 @@
-//! What a model's parameters are, which of them train, and what must not stand in a recorded model.
+//! A model's parameters: which of them train, and which modules cannot be recorded.
 
 use std::collections::HashMap;
 
 use burn::module::{Flag, Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Gradients, Tensor};
 
-use super::record::Parameter;
 use crate::Error;
+
+/// A parameter that a layer has a gradient for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Parameter {
+    pub(crate) id: ParamId,
+    pub(crate) shape: Vec<usize>,
+}
+
+impl Parameter {
+    pub(crate) fn of<const D: usize>(parameter: &Param<Tensor<D>>) -> Self {
+        Self { id: parameter.id, shape: parameter.base().dims().to_vec() }
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
 
 /// The parameters of a model, in the model's order.
 #[derive(Default)]

@@ -1,12 +1,11 @@
-//! What a training leaves in evidence, and what its operator sees meanwhile.
+//! The record of a training run for evidence, and its progress events.
 
 use underpin_core::{
     About, Confidence, Denied, Examples, Interval, Measurement, Phase, Point, Quantity, Record, Series, System,
 };
 use underpin_privacy::Bounds;
 
-use crate::sgd::Sgd;
-use crate::{Checkpoints, Classifier, Clipper, Clipping, Engine, Error, Privacy, Steps};
+use crate::{CheckpointFault, Checkpoints, Classifier, Clipper, Clipping, Engine, Error, Privacy, Settings, Steps};
 
 /// Points of a series, and progress events of a training.
 const POINTS: u64 = 20;
@@ -33,7 +32,7 @@ impl Watched {
     }
 }
 
-/// Follows one training.
+/// Follows one training run.
 #[derive(Debug)]
 pub(crate) struct Log {
     pub(crate) steps: u64,
@@ -48,23 +47,24 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    pub(crate) fn new<A>(sgd: &Sgd<A>, rows: usize) -> Self {
+    /// Follows a training of `rows` rows; `adversarial` where each batch is perturbed.
+    pub(crate) fn new(settings: &Settings, privacy: Option<&Privacy>, adversarial: bool, rows: usize) -> Self {
         let mut record = Record::default();
-        sgd.settings.record(&mut record, rows);
-        record.set("training.private", sgd.privacy.is_some());
-        record.set("training.adversarial", sgd.adversary.is_some());
-        if sgd.adversary.is_some() {
-            record.set("training.warm_up", sgd.settings.warm_up);
+        settings.record(&mut record, rows);
+        record.set("training.private", privacy.is_some());
+        record.set("training.adversarial", adversarial);
+        if adversarial {
+            record.set("training.warm_up", settings.warm_up);
         }
-        let task = match (&sgd.privacy, &sgd.adversary) {
-            (None, None) => "train",
-            (None, Some(_)) => "train (adversarial)",
-            (Some(_), None) => "train (private)",
-            (Some(_), Some(_)) => "train (private, adversarial)",
+        let task = match (privacy.is_some(), adversarial) {
+            (false, false) => "train",
+            (false, true) => "train (adversarial)",
+            (true, false) => "train (private)",
+            (true, true) => "train (private, adversarial)",
         };
         Self {
-            steps: sgd.settings.steps(rows),
-            privacy: sgd.privacy.clone(),
+            steps: settings.steps(rows),
+            privacy: privacy.cloned(),
             rows,
             record,
             task,
@@ -74,12 +74,12 @@ impl Log {
         }
     }
 
-    /// Whether this step is told of.
+    /// Whether this step is reported.
     pub(crate) const fn is_due(&self, step: u64) -> bool {
         step.is_multiple_of(self.steps.div_ceil(POINTS)) || step == self.steps
     }
 
-    /// Notes one step; every so often, tells of it.
+    /// Notes one step; every so often, reports progress.
     pub(crate) fn step(
         &mut self,
         step: u64,
@@ -115,15 +115,15 @@ impl Log {
     /// What a checkpoint keeps of it.
     pub(crate) fn note(&self, checkpoints: &Checkpoints, identity: &str) -> Result<String, Error> {
         let note = (identity, self.recent, &self.loss, &self.epsilon);
-        serde_json::to_string(&note).map_err(|error| fault(checkpoints, &error))
+        serde_json::to_string(&note).map_err(|error| refused(checkpoints, CheckpointFault::Note(error)))
     }
 
     /// Goes on from the note of a checkpoint, which must be of the run with this identity.
     pub(crate) fn resume(&mut self, note: &str, checkpoints: &Checkpoints, identity: &str) -> Result<(), Error> {
         let (found, recent, loss, epsilon): (String, _, _, _) =
-            serde_json::from_str(note).map_err(|error| fault(checkpoints, &error))?;
+            serde_json::from_str(note).map_err(|error| refused(checkpoints, CheckpointFault::Note(error)))?;
         if found != identity {
-            return Err(fault(checkpoints, &"it is of other settings, rows or another seed"));
+            return Err(refused(checkpoints, CheckpointFault::OtherNote));
         }
         (self.recent, self.loss, self.epsilon) = (recent, loss, epsilon);
         Ok(())
@@ -210,7 +210,7 @@ impl Log {
         name
     }
 
-    /// Notes what the canaries prove; refuses a run that they refute.
+    /// Records what the canaries prove; fails for a run that they refute.
     fn audit(&mut self, engine: &Engine, privacy: &Privacy, spent: Bounds) -> Result<(), Error> {
         let Some(strict) = engine.audit(privacy.delta, 0.999)? else { return Ok(()) };
         if strict.epsilon_lower > spent.upper {
@@ -227,8 +227,8 @@ impl Log {
     }
 }
 
-fn fault(checkpoints: &Checkpoints, error: &dyn std::fmt::Display) -> Error {
-    Error::Checkpoint { path: checkpoints.path.clone(), fault: format!("its note: {error}") }
+fn refused(checkpoints: &Checkpoints, fault: CheckpointFault) -> Error {
+    Error::Checkpoint { path: checkpoints.path.clone(), fault }
 }
 
 /// How ε is bounded: `SubsampledGaussian::epsilon`, or that of one Gaussian for correlated noise, in `underpin-privacy`.

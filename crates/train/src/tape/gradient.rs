@@ -1,31 +1,14 @@
-//! What a recording leaves: per-example gradients, layer by layer.
+//! Gradients: of each example, layer by layer, and summed.
 
 use burn::module::{Module, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 
-use super::audit::Parameters;
 use super::each::EachGradient;
 use super::host;
+use super::parameters::{Parameter, Parameters};
 use crate::Error;
-
-/// A parameter that a layer has a gradient for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Parameter {
-    pub(crate) id: ParamId,
-    pub(crate) shape: Vec<usize>,
-}
-
-impl Parameter {
-    pub(crate) fn of<const D: usize>(parameter: &Param<Tensor<D>>) -> Self {
-        Self { id: parameter.id, shape: parameter.base().dims().to_vec() }
-    }
-
-    pub(crate) fn size(&self) -> usize {
-        self.shape.iter().product()
-    }
-}
 
 /// The gradients of one layer's parameters, one per example, in whatever form is cheapest.
 pub(crate) trait ExampleGradients: Send + Sync {

@@ -12,7 +12,7 @@ use underpin_privacy::{
     Progress,
 };
 
-use crate::Error;
+use crate::{Error, PaymentFault};
 
 /// How units are drawn, and what noise their sum gets: one value for sampler, noise and accountant.
 #[derive(Debug)]
@@ -151,9 +151,7 @@ impl Steps {
     /// Has `budget` pay for all steps of `coordinates` numbers each.
     pub(crate) fn pay(&self, budget: &Arc<Budget>, accountant: Accountant, coordinates: u64) -> Result<PaidRun, Error> {
         match self {
-            Self::Shuffled(_) => {
-                Err(Error::Unpaid { fault: "without noise it costs more than any budget holds".into() })
-            }
+            Self::Shuffled(_) => Err(Error::Unpaid { fault: PaymentFault::NoNoise }),
             Self::Poisson(run) => Ok(run.pay(budget, accountant, coordinates)?),
             Self::Correlated(Cyclic { run, .. }) => Ok(run.pay(budget, accountant, coordinates)?),
         }
