@@ -5,7 +5,7 @@ use std::path::Path;
 
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 use underpin_core::Denied;
-use underpin_privacy::durable::{BatchWriter, DurableStore, GroupCommit, StoreError};
+use underpin_privacy::durable::{BatchWriter, DurableStore, GroupCommit};
 
 use crate::{Error, Quota};
 

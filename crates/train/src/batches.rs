@@ -175,7 +175,7 @@ impl Steps {
     }
 
     /// These steps, from where an earlier process left them; none for what another kind of steps had reached.
-    pub(crate) fn resume(self, reached: Reached) -> Result<Option<Self>, Error> {
+    pub(crate) fn resume(self, reached: Reached) -> Result<Option<Self>, underpin_privacy::Error> {
         Ok(match (self, reached) {
             (Self::Shuffled(mut shuffled), Reached::Shuffled(steps)) => {
                 while shuffled.steps < steps {

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::nn::LinearConfig;
 use burn::optim::AdamConfig;
 use underpin_core::{Delta, Epsilon, Seed, Trainer};
-use underpin_privacy::{Adjacency, BudgetEvent, BudgetTerms, Cost, SecretKey, SubsampledGaussian};
+use underpin_privacy::{Accountant, Adjacency, Budget, BudgetEvent, BudgetTerms, Cost, SecretKey, SubsampledGaussian};
 
 use super::*;
 use crate::resume::tests::{data, end_as_if_not_killed, engine, kept, losses, method, net, sgd, values};

@@ -37,10 +37,10 @@ pub struct Tape {
     /// A tracked leaf that makes every recorded layer run backward; none on a silent tape.
     anchor: Option<Tensor<1>>,
     parameters: Parameters,
-    layers: usize,
-    entries: Vec<Entry>,
+    pub(super) layers: usize,
+    pub(super) entries: Vec<Entry>,
     fault: Option<Error>,
-    norms: Option<NormMethod>,
+    pub(super) norms: Option<NormMethod>,
 }
 
 impl Tape {

@@ -1,8 +1,8 @@
 //! Gradients: of each example, layer by layer, and summed.
 
-use burn::module::{Module, Param, ParamId};
+use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use rayon::prelude::*;
 
 use super::each::EachGradient;

@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor};
 use tracing::Level;
 
 use super::*;
-use crate::DeviceKind;
 use crate::captured::capture;
+use crate::{DeviceKind, Error};
 
 #[derive(Module, Debug)]
 struct Net {

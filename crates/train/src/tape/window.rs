@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::factors::{Order, Sizes};
+use super::sizes::{Order, Sizes};
 use super::unfold::Geometry;
 
 /// How a window slides over `[channel, depth, row, column]`; axes that a layer lacks have size 1.
