@@ -11,7 +11,7 @@ use underpin_core::{Digest, Seed};
 use underpin_privacy::SecretKey;
 
 use crate::console::Console;
-use crate::pipeline::revision;
+use crate::pipeline::{budget, revision};
 use crate::{clock, keys};
 
 /// Options of `train`.
@@ -27,6 +27,16 @@ pub(crate) struct Arguments {
     /// Where public randomness starts. Default: the recipe's own.
     #[arg(long)]
     seed: Option<u64>,
+    /// A privacy budget file that the ε and δ of private training and class counts are charged to before the model trains,
+    /// so that runs on the same data file add up. Made if it is absent.
+    #[arg(long, value_name = "FILE")]
+    budget: Option<PathBuf>,
+    /// The whole ε of the budget file. Default: what the file has; of a new one, the ε of this run.
+    #[arg(long, value_name = "EPSILON", requires = "budget", requires = "budget_delta")]
+    budget_epsilon: Option<f64>,
+    /// The whole δ of the budget file. Default: what the file has; of a new one, the δ of this run and a fiftieth more.
+    #[arg(long, value_name = "DELTA", requires = "budget", requires = "budget_epsilon")]
+    budget_delta: Option<f64>,
     /// The key that noise and samples are derived from (PEM). Default: one kept in your configuration folder.
     #[arg(long, value_name = "PEM")]
     key: Option<PathBuf>,
@@ -79,7 +89,11 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     let seed = arguments.seed.unwrap_or(plan.seed);
     let key = keys::signing(arguments.key.as_deref())?;
     let started = clock::Stopwatch::start();
-    let achieved = plan.run(&arguments.data, Seed(seed), SecretKey::new(key.secret("underpin recipes")))?;
+    let secret = SecretKey::new(key.secret("underpin recipes"));
+    let achieved = match budget(arguments.budget.as_deref(), arguments.budget_epsilon, arguments.budget_delta)? {
+        Some(file) => plan.run_charged(&arguments.data, Seed(seed), secret, &file)?,
+        None => plan.run(&arguments.data, Seed(seed), secret)?,
+    };
     let ran = Ran {
         recipe: arguments.recipe.clone(),
         seed,

@@ -1,4 +1,4 @@
-//! How many rows of each class a model was trained on, told privately: for the model card, which strangers read.
+//! Class counts: how many rows of each class a model was trained on, with noise, for the model card.
 
 use underpin_core::{About, Epsilon, Examples, Quantity, Record, Seed};
 use underpin_privacy::{Adjacency, Budget, BudgetTerms, ClassCounts, SecretKey};
@@ -28,6 +28,13 @@ pub(crate) fn split(privacy: &Privacy) -> Result<(Epsilon, Option<Epsilon>), Err
     Ok(if counts > 0.0 { (training, Some(Epsilon::new(counts)?)) } else { (privacy.epsilon, None) })
 }
 
+/// The key of the noise in the counts: of these rows, this ε and this seed alone.
+pub(crate) fn noise(data: &Examples, epsilon: Epsilon, key: &SecretKey, seed: Seed) -> SecretKey {
+    let labels: Vec<u8> = data.labels().iter().flat_map(|label| (*label as u64).to_le_bytes()).collect();
+    let counts: Vec<u8> = [data.classes() as u64, seed.0, epsilon.value().to_bits()].map(u64::to_le_bytes).concat();
+    key.derive("class_counts", &[&counts, &labels])
+}
+
 /// Counts the rows of each class with noise, and adds what that cost to the ε on record.
 ///
 /// # Guarantees
@@ -46,8 +53,6 @@ pub(crate) fn count(
     record: &mut Record,
 ) -> Result<(), Error> {
     let (_, Some(epsilon)) = split(privacy)? else { return Ok(()) };
-    let labels: Vec<u8> = data.labels().iter().flat_map(|label| (*label as u64).to_le_bytes()).collect();
-    let counts: Vec<u8> = [data.classes() as u64, seed.0, epsilon.value().to_bits()].map(u64::to_le_bytes).concat();
     let terms = BudgetTerms {
         adjacency: Adjacency::ZeroOut,
         unit: "one row that trained".into(),
@@ -55,7 +60,7 @@ pub(crate) fn count(
     };
     let budget = Budget::in_memory(&terms)?;
     // The noise of the seed's earlier runs: their first statistic under this key.
-    let mut stream = key.derive("class_counts", &[&counts, &labels]).stream("statistic", &[&1_u64.to_le_bytes()]);
+    let mut stream = noise(data, epsilon, key, seed).stream("statistic", &[&1_u64.to_le_bytes()]);
     // A little less, so that units rounded up still fit.
     let asked = Epsilon::new(epsilon.value() * (1.0 - 1e-9))?;
     let released = ClassCounts::release(data.labels(), data.classes(), asked, &budget, &mut stream)?;

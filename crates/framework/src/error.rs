@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::path::PathBuf;
-use underpin_core::OutOfRange;
+use underpin_core::{Delta, Epsilon, OutOfRange};
+
+use crate::run_state::StateFault;
 
 /// Errors of `underpin`.
 #[derive(Debug, thiserror::Error)]
@@ -144,6 +146,71 @@ pub enum Error {
     OtherData {
         /// The data's name.
         file: String,
+    },
+    /// A budget file is for the rows of other data.
+    #[error("budget {}: it is for {found}; this run trains on {needed}", .path.display())]
+    OtherRows {
+        /// The budget's file.
+        path: PathBuf,
+        /// What its unit is.
+        found: String,
+        /// What it would have to be.
+        needed: String,
+    },
+    /// A budget file holds another ε and δ than was asked for.
+    #[error(
+        "budget {}: made with epsilon = {} at delta = {}; {} at {} is asked for",
+        .path.display(), .stored.0, .stored.1, .given.0, .given.1
+    )]
+    OtherBudget {
+        /// The budget's file.
+        path: PathBuf,
+        /// Its ε and δ.
+        stored: (Epsilon, Delta),
+        /// Those asked for.
+        given: (Epsilon, Delta),
+    },
+    /// A run does not fit in what is left of the privacy budget of its rows. Nothing was trained.
+    #[error(
+        "budget {}: the run asks for epsilon = {} at delta = {:e}; left is epsilon = {:.4} at delta = {:.4e}, of the \
+         whole epsilon = {} at delta = {:e}",
+        .path.display(), .asked.0, .asked.1, .left.0, .left.1, .whole.0, .whole.1
+    )]
+    OverBudget {
+        /// The budget's file.
+        path: PathBuf,
+        /// ε and δ of training and class counts together.
+        asked: (f64, f64),
+        /// ε and δ that are left for runs.
+        left: (f64, f64),
+        /// ε and δ of the whole budget.
+        whole: (f64, f64),
+    },
+    /// A run without private training has nothing to charge to a budget.
+    #[error("budget {}: the run does not train privately, so nothing can be charged", .path.display())]
+    NotPrivate {
+        /// The budget's file.
+        path: PathBuf,
+    },
+    /// A run's state is of another job.
+    #[error("the state in {} is of another run: its {what} is {kept}; this run's is {given}", .folder.display())]
+    OtherJob {
+        /// The state's folder.
+        folder: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// As it is kept.
+        kept: String,
+        /// As it is now.
+        given: String,
+    },
+    /// A run's state cannot be used.
+    #[error("{}: {fault}", .path.display())]
+    State {
+        /// The folder, or a file in it.
+        path: PathBuf,
+        /// Why not.
+        fault: StateFault,
     },
     /// A run that is not cleared has nothing to serve, renew or evaluate.
     #[error("this run was refused: {unmet} of its bars are not met; only a cleared run can be {wanted}")]

@@ -9,6 +9,7 @@ use underpin_data::Source;
 use underpin_train::DeviceKind;
 
 use crate::config::Config;
+use crate::data_budget::BudgetFile;
 
 /// File of a run that says how it was made, so that it can be made again.
 pub(crate) const FILE: &str = "job.json";
@@ -55,6 +56,11 @@ pub struct Job {
     pub protection: Protection,
     /// The folder to leave behind.
     pub out: PathBuf,
+    /// The privacy budget of the rows, which private training and class counts are charged to; none is charged if absent.
+    pub budget: Option<BudgetFile>,
+    /// The folder in which the run keeps its state, so that it can be killed at any moment and run again as if it had not
+    /// been; made if it is absent, its owner's alone. Nothing is kept if absent.
+    pub resume: Option<PathBuf>,
     /// Who runs it, for the log.
     pub who: String,
     /// Revision of the code.
@@ -75,6 +81,8 @@ impl Job {
             device: DeviceKind::Flex,
             protection: Protection::Defended,
             out: out.into(),
+            budget: None,
+            resume: None,
             who: "unknown".into(),
             revision: "unknown".into(),
             versions: BTreeMap::new(),

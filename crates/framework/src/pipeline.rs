@@ -4,17 +4,21 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use underpin_core::{Digest, Evidence, Policy, Record, Verdict};
+use underpin_data::Manifest;
 use underpin_privacy::SecretKey;
 use underpin_train::Classifier;
 
-use crate::Error;
 use crate::collected::CollectedData;
 use crate::job::{self, Job, RecordedJob};
 use crate::json::to_json;
+use crate::model::Recipe;
 use crate::report::{self, Report};
+use crate::run_state::{Resumable, RunState};
 use crate::seal::{self, Action, RunFolder, SigningKey, files};
-use crate::stages::{Assessed, Cleared, Declared, Guarded, Judged, Provenance, Refused};
-use crate::trainers::recipe;
+use crate::stages::{Assessed, Cleared, Declared, Guarded, Judged, Provenance, Refused, Sanitized, Trained};
+use crate::summary::DataSummary;
+use crate::trainers::{Trainers, recipe};
+use crate::{Error, class_counts, data_budget};
 
 /// File of a cleared run with its safety evaluation.
 pub(crate) const SAFETY: &str = "safety.json";
@@ -43,7 +47,20 @@ impl Finished {
     }
 }
 
-/// Runs `job`, signs with `key`, and leaves a sealed folder behind; `clock` tells seconds since 1970 UTC.
+/// Runs `job`, signs with `key`, and leaves a sealed folder behind; `clock` gives seconds since 1970 UTC.
+///
+/// # Budget
+///
+/// With [`Job::budget`] the ε and δ of private training and of the class counts are charged to a file before the model
+/// trains, so that runs on the same rows add up ([`BudgetFile`](crate::BudgetFile)).
+///
+/// # Resuming
+///
+/// With [`Job::resume`] the training of the model and of its undefended baseline is kept in that folder step by step. A run
+/// that was killed at any moment, and is run again with the same job, key and folder, leaves the same model and evidence
+/// as one that was not, but for times in its log. Collection and attacks are repeated, with the same results. A state of
+/// another job, of other rows or of another key is refused, naming what differs. When the run is sealed the secrets are
+/// removed from the folder; run once more, it gives what was sealed.
 ///
 /// # Errors
 ///
@@ -51,6 +68,11 @@ impl Finished {
 /// error.
 pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finished, Error> {
     let declared = Declared::read(&job.policy)?;
+    let state = job.resume.as_ref().map(|folder| RunState::open(folder, job, key)).transpose()?;
+    if let Some(finished) = state.as_ref().and_then(|_| sealed_before(job, &declared, key)) {
+        state.map_or(Ok(()), RunState::clear)?;
+        return Ok(finished);
+    }
     let mut folder = RunFolder::create(&job.out)?;
     folder.write(files::POLICY, declared.bytes())?;
     let act = |what: &str| Action { at: clock(), who: job.who.clone(), what: what.into(), details: BTreeMap::new() };
@@ -67,9 +89,10 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
     let secret = SecretKey::new(key.secret("underpin training"));
     let serving_key = SecretKey::new(key.secret("underpin serving"));
     let recipe = recipe(&config, secret)?;
-    let mut trained = sanitized.train(&recipe, job.seed)?;
+    let statistics = SecretKey::new(key.secret("underpin statistics"));
+    let mut trained = train(job, sanitized, &recipe, state.as_ref(), &statistics)?;
     if let Some(privacy) = &config.privacy {
-        trained = trained.count(privacy, &SecretKey::new(key.secret("underpin statistics")), job.seed)?;
+        trained = trained.count(privacy, &statistics, job.seed)?;
     }
     folder.record(act("trained the model"), key)?;
 
@@ -88,10 +111,89 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
     stage(3, "sealing");
     let recorded = RecordedJob { input: job.input.clone(), protection: job.protection, seed: job.seed, config };
     folder.write(job::FILE, &to_json(&recorded, job::FILE)?)?;
-    match assessed {
+    let finished = match assessed {
         Assessed::Cleared(cleared) => seal_cleared(job, &cleared, folder, key, clock),
         Assessed::Refused(refused) => seal_refused(job, &refused, folder, key, clock),
+    }?;
+    state.map_or(Ok(()), RunState::clear)?;
+    Ok(finished)
+}
+
+/// Trains the model and its baseline: charged to the job's budget, and kept in its state, where it has them.
+///
+/// The recipe that the attacks train by stays as it is: their models are neither charged nor released.
+fn train(
+    job: &Job,
+    sanitized: Sanitized,
+    recipe: &Trainers,
+    state: Option<&RunState>,
+    statistics: &SecretKey,
+) -> Result<Trained<Classifier>, Error> {
+    let bytes = sanitized.collected().files.get(files::MANIFEST).map_or(&[][..], Vec::as_slice);
+    if let Some(state) = state {
+        state.bind_rows(Digest::of(bytes))?;
     }
+    let mut defended = recipe.defended.clone();
+    let mut charged = None;
+    if let Some(file) = &job.budget {
+        let privacy = sanitized.config().privacy.ok_or_else(|| Error::NotPrivate { path: file.path.clone() })?;
+        let manifest: Manifest =
+            serde_json::from_slice(bytes).map_err(|source| Error::Json { file: files::MANIFEST.into(), source })?;
+        let digests: Vec<Digest> = manifest.files.iter().map(|file| file.digest).collect();
+        let budget = file.open(data_budget::rows_of(&digests), &privacy)?;
+        let (training, counts) = class_counts::split(&privacy)?;
+        let data = sanitized.collected().train.examples();
+        let noise = |epsilon| (epsilon, class_counts::noise(data, epsilon, statistics, job.seed).fingerprint());
+        budget.begin(&privacy, training, counts.map(noise))?;
+        if let Some(privacy) = &mut defended.privacy {
+            privacy.payment = Some(budget.payment(privacy.delta));
+        }
+        charged = Some((budget, privacy));
+    }
+    let undefended = |sgd| Resumable { sgd, state, name: "baseline.run" };
+    let resumable = Recipe {
+        defended: Resumable { sgd: &defended, state, name: "model.run" },
+        undefended: undefended(&recipe.undefended),
+        adversary: undefended(&recipe.adversary),
+    };
+    sanitized.train(&resumable, job.seed).map_err(|error| match &charged {
+        Some((budget, privacy)) => budget.explained(error, privacy.epsilon.value(), privacy.delta),
+        None => error,
+    })
+}
+
+/// The run that a job with a kept state has sealed already.
+fn sealed_before(job: &Job, declared: &Declared, key: &SigningKey) -> Option<Finished> {
+    let run = seal::inspect(&job.out, &[key.public()]).ok()?;
+    let Evidence { policy, seed, revision, versions, .. } = run.evidence();
+    let same =
+        *policy == declared.digest() && *seed == job.seed && *revision == job.revision && *versions == job.versions;
+    if !same {
+        return None;
+    }
+    let verdicts = run.policy().judge(declared.digest(), run.evidence());
+    let expires_at = run.clearance().map(|clearance| clearance.expires_at);
+    let id = key.public().id().to_string();
+    let report = Report {
+        evidence: run.evidence(),
+        policy: run.policy(),
+        verdicts: &verdicts,
+        outcome: match expires_at {
+            Some(expires_at) => report::GateResult::Cleared { expires_at, key: &id, safety: None },
+            None => report::GateResult::Refused,
+        },
+        data: &DataSummary::default(),
+        reconstructions: &[],
+    };
+    let table = report::table(&report).iter().map(report::Row::cells).collect();
+    Some(Finished {
+        policy: run.policy().clone(),
+        evidence: run.evidence().clone(),
+        verdicts: verdicts.clone(),
+        expires_at,
+        table,
+        folder: job.out.clone(),
+    })
 }
 
 /// Tells which of the run's stages has begun.

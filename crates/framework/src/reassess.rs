@@ -131,6 +131,8 @@ fn again(request: &Request<'_>, recorded: RecordedJob, policy: &[u8]) -> Result<
         device: DeviceKind::Flex,
         protection,
         out: request.folder.to_owned(),
+        budget: None,
+        resume: None,
         who: request.who.to_owned(),
         revision: request.revision.to_owned(),
         versions: request.versions.clone(),

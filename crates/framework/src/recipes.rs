@@ -14,6 +14,7 @@ use underpin_train::{Preprocessing, Settings, Sgd};
 
 use crate::Error;
 use crate::config::{ConfigError, Privacy};
+use crate::data_budget::{self, BudgetFile};
 
 /// The recipes that come with the program, by name.
 const NAMED: &[(&str, &str)] = &[
@@ -189,18 +190,49 @@ impl Plan {
     /// When a file is missing or of no use, more than a tenth of its rows break the contract, or the model cannot be
     /// trained on them.
     pub fn run(&self, folder: &Path, seed: Seed, key: SecretKey) -> Result<Achieved, Error> {
-        let train = self.rows_of(folder, &self.data.train)?;
-        let test = self.rows_of(folder, &self.data.test)?;
+        self.run_with(folder, seed, key, None)
+    }
+
+    /// As [`run`](Self::run), charged to a privacy budget before it trains: runs on the same training file add up.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run); [`Error::OverBudget`], [`Error::OtherRows`] and [`Error::OtherBudget`] before anything is
+    /// trained.
+    pub fn run_charged(
+        &self,
+        folder: &Path,
+        seed: Seed,
+        key: SecretKey,
+        budget: &BudgetFile,
+    ) -> Result<Achieved, Error> {
+        self.run_with(folder, seed, key, Some(budget))
+    }
+
+    fn run_with(
+        &self,
+        folder: &Path,
+        seed: Seed,
+        key: SecretKey,
+        budget: Option<&BudgetFile>,
+    ) -> Result<Achieved, Error> {
+        let (train, files) = self.rows_of(folder, &self.data.train)?;
+        let (test, _) = self.rows_of(folder, &self.data.test)?;
+        let budget = budget.map(|file| file.open(data_budget::rows_of(&files), &self.privacy)).transpose()?;
         let (data, rows) = (digest(&test), train.len());
         let (train, test) = (self.prepared(&train)?, self.prepared(&test)?);
-        let privacy = self.privacy.training(self.privacy.epsilon, key);
+        let mut privacy = self.privacy.training(self.privacy.epsilon, key);
+        privacy.payment = budget.as_ref().map(|budget| budget.payment(privacy.delta));
         if self.privacy.delta.value() * rows as f64 >= 1.0 {
             let delta = self.privacy.delta.value();
             tracing::warn!(delta, rows, "delta is not below 1 / rows: at such a delta ε promises little");
         }
         let sgd = Sgd { settings: self.scaled(&self.training, rows), ..Sgd::plain(self.training.clone()) };
         let sgd = Sgd { privacy: Some(privacy), ..sgd };
-        let trained = sgd.train_watched(&train, seed, &test)?;
+        let trained = sgd.train_watched(&train, seed, &test).map_err(|error| match &budget {
+            Some(budget) => budget.explained(error.into(), self.privacy.epsilon.value(), self.privacy.delta),
+            None => error.into(),
+        })?;
         let spent = spent(&trained.record);
         let baseline = self
             .baseline
@@ -254,15 +286,18 @@ impl Plan {
         Settings { batch_size: (batch_size as usize).max(1), ..settings.clone() }
     }
 
-    fn rows_of(&self, folder: &Path, name: &str) -> Result<Examples, Error> {
+    /// The rows of a file, and the digests of the files read.
+    fn rows_of(&self, folder: &Path, name: &str) -> Result<(Examples, Vec<Digest>), Error> {
         let path = file(folder, name)?;
         let mut source = Source::new(&path);
         if name.contains("images-idx3") {
             source.labels = Some(file(folder, &name.replace("images-idx3", "labels-idx1"))?);
         }
-        let admitted = admit(open(&source, &Limits::default())?, &self.data.contract)?.value;
+        let raw_table = open(&source, &Limits::default())?;
+        let digests = raw_table.files().iter().map(|(_, digest)| *digest).collect();
+        let admitted = admit(raw_table, &self.data.contract)?.value;
         admitted.check(&Floor { max_rejected: MAX_REJECTED, min_rows: 1 })?;
-        Ok(admitted.into_rows().into_examples())
+        Ok((admitted.into_rows().into_examples(), digests))
     }
 
     fn prepared(&self, examples: &Examples) -> Result<Examples, Error> {

@@ -130,7 +130,7 @@ fn rows_have_no_say_in_each_others_encoding() {
     let first = |rows: &[&str]| {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("adult.data"), text(rows)).unwrap();
-        plan.rows_of(folder.path(), "adult.data").unwrap().select(&[0])
+        plan.rows_of(folder.path(), "adult.data").unwrap().0.select(&[0])
     };
     let alone = first(&[row, &row.replace("<=50K", ">50K")]);
     assert_eq!(alone, first(&[row, rich, rich, rich]));

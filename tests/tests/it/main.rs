@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
 
 mod bad_input;
+mod budgets_and_resume;
 mod gate;
 mod order;
 mod runs;

@@ -19,6 +19,8 @@ pub(crate) fn job(out: &Path) -> Job {
         device: DeviceKind::Flex,
         protection: Protection::Defended,
         out: out.to_owned(),
+        budget: None,
+        resume: None,
         who: "a test".into(),
         revision: "a test".into(),
         versions: BTreeMap::new(),

@@ -18,6 +18,8 @@ fn rows_that_do_not_match_their_ledger_do_not_train() {
             device: DeviceKind::Flex,
             protection: Protection::Undefended,
             out: "never made".into(),
+            budget: None,
+            resume: None,
             who: "a test".into(),
             revision: "a test".into(),
             versions: BTreeMap::new(),

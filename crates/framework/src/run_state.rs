@@ -1,0 +1,428 @@
+//! Run state: what a pipeline keeps in a folder so that it can be resumed after it was killed at any moment.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use underpin_core::{Attack, Audited, Digest, Examples, Perturbed, Seed, Trainer};
+use underpin_privacy::SecretKey;
+use underpin_train::{Checkpoints, Classifier, Sgd};
+
+use crate::Error;
+use crate::job::Job;
+use crate::seal::SigningKey;
+
+/// File of a state that says of which job it is.
+const JOB: &str = "job.json";
+
+/// File of a state that says of which rows it is.
+const ROWS: &str = "rows.json";
+
+/// Checkpoints of one training run.
+const CHECKPOINTS: u64 = 20;
+
+/// What makes two runs the same but for the times in their logs: all of a job that decides the evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Identity {
+    input: String,
+    policy: Digest,
+    config: Option<String>,
+    seed: u64,
+    device: String,
+    protection: String,
+    revision: String,
+    versions: String,
+    budget: Option<String>,
+    key: String,
+}
+
+impl Identity {
+    fn of(job: &Job, key: &SigningKey) -> Result<Self, Error> {
+        // Exhaustive: a new field of the job is compared, or is left out here on purpose. The folder to leave behind, the
+        // name in the log and the place of the state decide nothing that is measured.
+        let Job {
+            input,
+            policy,
+            config,
+            seed,
+            device,
+            protection,
+            revision,
+            versions,
+            budget,
+            out: _,
+            who: _,
+            resume: _,
+        } = job;
+        let json = |source| Error::Json { file: JOB.into(), source };
+        Ok(Self {
+            input: serde_json::to_string(input).map_err(json)?,
+            policy: Digest::of(policy),
+            config: config.clone(),
+            seed: seed.0,
+            device: device.to_string(),
+            protection: serde_json::to_string(protection).map_err(json)?,
+            revision: revision.clone(),
+            versions: serde_json::to_string(versions).map_err(json)?,
+            budget: budget.as_ref().map(|budget| budget.path.display().to_string()),
+            key: key.public().id().to_string(),
+        })
+    }
+
+    /// The first part in which another job differs, as it is here and there.
+    fn differs(&self, other: &Self) -> Option<(&'static str, String, String)> {
+        let Self { input, policy, config, seed, device, protection, revision, versions, budget, key } = self;
+        let none = || "none".to_owned();
+        let text = |text: &Option<String>| text.clone().unwrap_or_else(none);
+        [
+            ("key", key.clone(), other.key.clone()),
+            ("policy", policy.to_string(), other.policy.to_string()),
+            ("seed", seed.to_string(), other.seed.to_string()),
+            ("data", input.clone(), other.input.clone()),
+            ("configuration", text(config), text(&other.config)),
+            ("device", device.clone(), other.device.clone()),
+            ("protection", protection.clone(), other.protection.clone()),
+            ("code revision", revision.clone(), other.revision.clone()),
+            ("versions", versions.clone(), other.versions.clone()),
+            ("budget", text(budget), text(&other.budget)),
+        ]
+        .into_iter()
+        .find(|(_, own, other)| own != other)
+    }
+}
+
+/// A file of a state: its content, and a code by which a change of it is found out.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Authenticated {
+    content: String,
+    code: Digest,
+}
+
+/// The folder in which a run keeps its state, its owner's alone.
+///
+/// # Guarantees
+///
+/// 1. A run that was killed at any moment, and is run again with the same state, leaves the same model and evidence as
+///    one that was not, but for times (`a_killed_pipeline_ends_as_if_it_had_not_been`).
+/// 2. A state of another job, other rows or another key is refused, and what differs is named
+///    (`a_state_of_another_job_is_refused`).
+/// 3. Files that were changed are refused: those of the state carry a code under a secret of the signing key, those of
+///    training their digest (`a_changed_state_is_refused`).
+#[derive(Debug)]
+pub(crate) struct RunState {
+    folder: PathBuf,
+    key: SecretKey,
+    _lock: Lock,
+}
+
+/// A lock that is given back when the process ends, however it ends.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // OK to pass over: the lock ends with the process at the latest.
+        let _ = self.0.unlock();
+    }
+}
+
+impl RunState {
+    /// Opens the state in `folder`, which is made if it is absent, for `job` signed with `key`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherJob`] naming what differs, [`Error::State`] for a folder that others may enter, that another process
+    /// uses or that was changed, [`Error::Io`].
+    pub(crate) fn open(folder: &Path, job: &Job, key: &SigningKey) -> Result<Self, Error> {
+        make_private(folder)?;
+        let lock = File::open(folder).map_err(io("open", folder))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(state(folder, StateFault::InUse)),
+            Err(fs::TryLockError::Error(source)) => return Err(io("lock", folder)(source)),
+        }
+        let key_of_state = SecretKey::new(key.secret("underpin run state"));
+        let this = Self { folder: folder.to_owned(), key: key_of_state, _lock: Lock(lock) };
+        let own = Identity::of(job, key)?;
+        this.same(JOB, &own, Identity::differs)?;
+        Ok(this)
+    }
+
+    /// Refuses a state of other rows.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherJob`], [`Error::State`], [`Error::Io`].
+    pub(crate) fn bind_rows(&self, manifest: Digest) -> Result<(), Error> {
+        self.same(ROWS, &manifest, |kept, own| {
+            (kept != own).then(|| ("rows (the manifest of what was read and kept)", kept.to_string(), own.to_string()))
+        })
+    }
+
+    /// Compares what is kept in a file with `own`, or keeps it.
+    fn same<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        own: &T,
+        differs: impl Fn(&T, &T) -> Option<(&'static str, String, String)>,
+    ) -> Result<(), Error> {
+        let path = self.folder.join(name);
+        let json = |source| Error::Json { file: path.display().to_string(), source };
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let content = serde_json::to_string(own).map_err(json)?;
+                let code = self.code(name, &content);
+                return self.put(name, &serde_json::to_vec(&Authenticated { content, code }).map_err(json)?);
+            }
+            Err(source) => return Err(io("read", &path)(source)),
+        };
+        let Authenticated { content, code } = serde_json::from_slice(&bytes).map_err(json)?;
+        let kept: T = serde_json::from_str(&content).map_err(json)?;
+        // Before the code, which another key's file cannot have: the message then says that it is the key.
+        if let Some((what, kept, given)) = differs(&kept, own) {
+            return Err(Error::OtherJob { folder: self.folder.clone(), what, kept, given });
+        }
+        if code == self.code(name, &content) { Ok(()) } else { Err(state(&path, StateFault::Changed)) }
+    }
+
+    fn code(&self, name: &str, content: &str) -> Digest {
+        Digest::new(self.key.derive("file of a run state", &[name.as_bytes(), content.as_bytes()]).fingerprint())
+    }
+
+    /// Writes a file, whole or not at all.
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let (path, draft) = (self.folder.join(name), self.folder.join(format!("{name}.new")));
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let written = options.open(&draft).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&draft, &path)?;
+            File::open(&self.folder)?.sync_all()
+        });
+        written.map_err(io("write", &path))
+    }
+
+    /// `sgd` as a trainer whose run is kept in the file `name` of the state, for `rows` rows.
+    fn checkpoints<A>(&self, name: &str, sgd: &Sgd<A>, rows: usize) -> Checkpoints {
+        let every = sgd.settings.steps(rows).div_ceil(CHECKPOINTS).max(1);
+        Checkpoints { path: self.folder.join(name), every }
+    }
+
+    /// Removes the secrets of a run that is sealed. What says of which job the state is stays: run once more, the job
+    /// finds that it has come to its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub(crate) fn clear(self) -> Result<(), Error> {
+        for entry in fs::read_dir(&self.folder).map_err(io("read", &self.folder))? {
+            let path = entry.map_err(io("read", &self.folder))?.path();
+            if path.file_name().is_some_and(|name| name != JOB) {
+                fs::remove_file(&path).map_err(io("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A trainer whose run is kept, where there is a state to keep it in: killed at any moment and called again it goes on
+/// where it was, and ends with the same weights and record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resumable<'a, A> {
+    pub(crate) sgd: &'a Sgd<A>,
+    pub(crate) state: Option<&'a RunState>,
+    /// Name of the run's file in the state.
+    pub(crate) name: &'static str,
+}
+
+impl<A> Trainer for Resumable<'_, A>
+where
+    A: Attack<Classifier, Outcome = Perturbed> + Sync,
+{
+    type Model = Classifier;
+    type Error = underpin_train::Error;
+
+    fn train(&self, data: &Examples, seed: Seed) -> Result<Audited<Classifier>, underpin_train::Error> {
+        match self.state {
+            Some(state) => self.sgd.train_kept(data, seed, &state.checkpoints(self.name, self.sgd, data.len())),
+            None => self.sgd.train(data, seed),
+        }
+    }
+}
+
+/// Why a run's state is of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateFault {
+    /// Another process uses it.
+    #[error("another run uses it; one at a time is allowed")]
+    InUse,
+    /// Others than its owner may enter it.
+    #[error("its mode is {mode:o}: others may enter it; allowed: 700")]
+    Permissions {
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It is no folder.
+    #[error("it is no folder")]
+    NoFolder,
+    /// The folder holds other files.
+    #[error("it is not empty, and no state of a run")]
+    Foreign,
+    /// A file was changed.
+    #[error("it was changed, or written with another key")]
+    Changed,
+}
+
+fn state(path: &Path, fault: StateFault) -> Error {
+    Error::State { path: path.to_owned(), fault }
+}
+
+fn io(action: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Error {
+    move |source| Error::Io { action, path: path.to_owned(), source }
+}
+
+/// Makes a folder for its owner alone, or checks that it is one, and a state or empty.
+fn make_private(folder: &Path) -> Result<(), Error> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    if let Some(above) = folder.parent().filter(|above| !above.as_os_str().is_empty()) {
+        fs::create_dir_all(above).map_err(io("create", above))?;
+    }
+    let there = match fs::symlink_metadata(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return builder.create(folder).map_err(io("create", folder));
+        }
+        there => there.map_err(io("read", folder))?,
+    };
+    if !there.is_dir() {
+        return Err(state(folder, StateFault::NoFolder));
+    }
+    let mut entries = fs::read_dir(folder).map_err(io("read", folder))?;
+    if entries.next().is_none() {
+        #[cfg(unix)]
+        fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .map_err(io("change", folder))?;
+        return Ok(());
+    }
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&there.permissions()) & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(state(folder, StateFault::Permissions { mode }));
+        }
+    }
+    let known = folder.join(JOB).is_file() || folder.join(format!("{JOB}.new")).is_file();
+    if known { Ok(()) } else { Err(state(folder, StateFault::Foreign)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use underpin_train::DeviceKind;
+
+    use super::*;
+    use crate::job::{Input, Protection};
+
+    fn job(resume: &Path) -> Job {
+        Job {
+            input: Input::Digits,
+            policy: b"a policy".to_vec(),
+            config: None,
+            seed: Seed(1),
+            device: DeviceKind::Flex,
+            protection: Protection::Defended,
+            out: "run".into(),
+            budget: None,
+            resume: Some(resume.to_owned()),
+            who: "a test".into(),
+            revision: "a test".into(),
+            versions: std::collections::BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_state_of_another_job_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("state");
+        let key = SigningKey::generate().unwrap();
+        let own = job(&folder);
+        let rows = Digest::of(b"rows");
+        RunState::open(&folder, &own, &key).unwrap().bind_rows(rows).unwrap();
+        let others = [
+            ("policy", Job { policy: b"another".to_vec(), ..own.clone() }),
+            ("seed", Job { seed: Seed(2), ..own.clone() }),
+            ("configuration", Job { config: Some("x = 1".into()), ..own.clone() }),
+            ("device", Job { device: DeviceKind::Ndarray, ..own.clone() }),
+            ("protection", Job { protection: Protection::Undefended, ..own.clone() }),
+            ("code revision", Job { revision: "newer".into(), ..own.clone() }),
+            ("versions", Job { versions: [("burn".into(), "1".into())].into(), ..own.clone() }),
+            ("budget", Job { budget: Some(crate::BudgetFile::new("a.budget")), ..own.clone() }),
+        ];
+        for (what, other) in others {
+            let refused = RunState::open(&folder, &other, &key).unwrap_err();
+            assert!(matches!(&refused, Error::OtherJob { what: found, .. } if *found == what), "{what}: {refused}");
+        }
+        let data = underpin_data::Source::new("rows.csv");
+        let other = Job { input: Input::Files { train: Box::new(data), test: None }, ..own.clone() };
+        let refused = RunState::open(&folder, &other, &key).unwrap_err();
+        assert!(matches!(&refused, Error::OtherJob { what: "data", .. }), "{refused}");
+        let refused = RunState::open(&folder, &own, &SigningKey::generate().unwrap()).unwrap_err();
+        assert!(matches!(&refused, Error::OtherJob { what: "key", .. }), "{refused}");
+        // Where it is left, and in whose name, decides nothing.
+        let other = Job { out: "elsewhere".into(), who: "somebody".into(), ..own.clone() };
+        let state = RunState::open(&folder, &other, &key).unwrap();
+        assert!(matches!(state.bind_rows(Digest::of(b"others")), Err(Error::OtherJob { .. })));
+        state.bind_rows(rows).unwrap();
+        assert!(matches!(RunState::open(&folder, &own, &key), Err(Error::State { fault: StateFault::InUse, .. })));
+    }
+
+    #[test]
+    fn a_changed_state_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("state");
+        let key = SigningKey::generate().unwrap();
+        let own = job(&folder);
+        RunState::open(&folder, &own, &key).unwrap().bind_rows(Digest::of(b"rows")).unwrap();
+        let file = folder.join(ROWS);
+        let text = fs::read_to_string(&file).unwrap();
+        // Another digest in its place, the code left as it was.
+        let changed = text.replace(&Digest::of(b"rows").to_string(), &Digest::of(b"others").to_string());
+        assert_ne!(changed, text);
+        fs::write(&file, changed).unwrap();
+        let refused = RunState::open(&folder, &own, &key).unwrap().bind_rows(Digest::of(b"others")).unwrap_err();
+        assert!(matches!(refused, Error::State { fault: StateFault::Changed, .. }), "{refused}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_state_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("state");
+        let key = SigningKey::generate().unwrap();
+        let own = job(&folder);
+        drop(RunState::open(&folder, &own, &key).unwrap());
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&folder), mode(&folder.join(JOB))), (0o700, 0o600));
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o750)).unwrap();
+        let refused = RunState::open(&folder, &own, &key).unwrap_err();
+        assert!(matches!(refused, Error::State { fault: StateFault::Permissions { mode: 0o750 }, .. }), "{refused}");
+        let full = home.path().join("full");
+        fs::create_dir(&full).unwrap();
+        fs::set_permissions(&full, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::write(full.join("letter.txt"), "mine").unwrap();
+        let refused = RunState::open(&full, &own, &key).unwrap_err();
+        assert!(matches!(refused, Error::State { fault: StateFault::Foreign, .. }), "{refused}");
+    }
+}
