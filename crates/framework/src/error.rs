@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use underpin_core::{Delta, Epsilon, OutOfRange};
 
-use crate::run_state::StateFault;
+use crate::state_fault::StateFault;
 
 /// Errors of `underpin`.
 #[derive(Debug, thiserror::Error)]

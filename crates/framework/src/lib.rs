@@ -24,6 +24,7 @@ mod safety;
 pub mod seal;
 mod serving;
 pub mod stages;
+mod state_fault;
 pub mod summary;
 mod trainers;
 
@@ -37,6 +38,6 @@ pub use model::{Model, Recipe};
 pub use pipeline::{Finished, run};
 pub use reassess::{Reassessed, ReassessmentResult, Request, reassess};
 pub use redteam::Poisoned;
-pub use run_state::StateFault;
 pub use serving::{Ready, State, open};
+pub use state_fault::StateFault;
 pub use underpin_train::DeviceKind;

@@ -13,6 +13,7 @@ use underpin_train::{Checkpoints, Classifier, Sgd};
 use crate::Error;
 use crate::job::Job;
 use crate::seal::SigningKey;
+use crate::state_fault::StateFault;
 
 /// File of a state that says of which job it is.
 const JOB: &str = "job.json";
@@ -256,30 +257,6 @@ where
             None => self.sgd.train(data, seed),
         }
     }
-}
-
-/// Why a run's state is of no use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum StateFault {
-    /// Another process uses it.
-    #[error("another run uses it; one at a time is allowed")]
-    InUse,
-    /// Others than its owner may enter it.
-    #[error("its mode is {mode:o}: others may enter it; allowed: 700")]
-    Permissions {
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// It is no folder.
-    #[error("it is no folder")]
-    NoFolder,
-    /// The folder holds other files.
-    #[error("it is not empty, and no state of a run")]
-    Foreign,
-    /// A file was changed.
-    #[error("it was changed, or written with another key")]
-    Changed,
 }
 
 fn state(path: &Path, fault: StateFault) -> Error {

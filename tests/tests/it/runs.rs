@@ -70,7 +70,7 @@ fn evidence_names_the_clipping_and_the_mechanism_that_ran() {
     let defaults = QUICK.replace("privacy = false", "").replace("epochs = 5", "epochs = 5\nbatch_size = 60");
     for (changes, [clipping, mechanism]) in [
         (
-            "[privacy]\nstatistics = 0.0\nclipping_norm = 0.5\n[privacy.clipping.adaptive]\nquantile = 0.5\nrate = 0.2\nshare = 0.1",
+            "[privacy]\nstatistics = 0.0\nclipping_norm = 0.5\n[privacy.clipping.adaptive]\nquantile = 0.5\nrate = 0.2\nfraction = 0.1",
             ["adaptive", "subsampled_gaussian"],
         ),
         (
