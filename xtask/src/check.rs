@@ -50,6 +50,8 @@ pub(crate) fn ci() -> Result<ExitCode> {
     run("documentation tests", &mut cargo(&["test", "--workspace", "--doc"]))?;
     // As tests, not by `cargo bench`: the same build serves, and each bench runs once.
     run("benches, one pass each", &mut cargo(&["test", "--workspace", "--benches"]))?;
+    // Nothing else builds OpenDP: it checks our samplers, maps and class counts.
+    run("private statistics", &mut cargo(&["test", "--package", "underpin-privacy", "--features", "statistics"]))?;
     // A build of its own: with this feature burn has other features, too.
     run("remote devices", &mut cargo(&["test", "--package", "underpin-train", "--features", "remote"]))?;
     Ok(ExitCode::SUCCESS)
