@@ -129,7 +129,9 @@ mod tests {
 
     fn exact(labels: &[usize]) -> [i64; 3] {
         let mut counts = [0; 3];
-        labels.iter().for_each(|label| counts[*label] += 1);
+        for label in labels {
+            counts[*label] += 1;
+        }
         counts
     }
 

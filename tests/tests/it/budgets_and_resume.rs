@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use underpin::seal::SigningKey;
 use underpin::{BudgetFile, Error, Job, seal};
@@ -127,8 +127,8 @@ fn a_killed_pipeline_ends_as_if_it_had_not_been() {
             .spawn()
             .unwrap()
     };
-    // Random moments, by the clock; the failure names them.
-    let mut random = u64::from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().subsec_nanos());
+    // Random moments, from the random key; the failure names them.
+    let mut random = u64::from_le_bytes(*key.secret("moments").first_chunk().unwrap());
     let mut moments: Vec<Duration> = Vec::new();
     let mut killed = 0;
     while moments.len() < 8 {
