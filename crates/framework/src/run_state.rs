@@ -15,10 +15,10 @@ use crate::job::Job;
 use crate::seal::SigningKey;
 use crate::state_fault::StateFault;
 
-/// File of a state that says of which job it is.
+/// File of a state that identifies its job.
 const JOB: &str = "job.json";
 
-/// File of a state that says of which rows it is.
+/// File of a state that identifies its rows.
 const ROWS: &str = "rows.json";
 
 /// Checkpoints of one training run.
@@ -217,7 +217,7 @@ impl RunState {
         Checkpoints { path: self.folder.join(name), every }
     }
 
-    /// Removes the secrets of a run that is sealed. What says of which job the state is stays: run once more, the job
+    /// Removes the secrets of a run that is sealed. The identity of the job stays: run once more, the job
     /// finds that it has come to its end.
     ///
     /// # Errors

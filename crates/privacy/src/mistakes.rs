@@ -1,7 +1,7 @@
 //! Nine critical mistakes of private training, and why they cannot be made here.
 //!
 //! The list is that of jax_privacy's pitfalls: each silently voids the ε that is published. Each has a test of its name in
-//! `tests/mistakes.rs`; where the compiler rules it out, the code below does not compile, and its twin, which differs in
+//! `tests/mistakes.rs`; where the compiler rules it out, the code below does not compile, and a compiling counterpart, which differs in
 //! that alone, does.
 //!
 //! | mistake | ruled out by | test |
@@ -9,7 +9,7 @@
 //! | dividing by the size of the drawn batch, which is secret | the divisor is no parameter | `divide_by_batch` |
 //! | noise for another sensitivity than that of the sum | clipping norm and noise are one value, which cannot be changed; a sum that is too long is refused; [`PrivateSteps::average`] clips itself | `sensitivity` |
 //! | another sampler than the accounted one | batches come from the accounted sampler alone | `sampler_mismatch` |
-//! | private metadata: the number of rows taken for secret while it is told | the run states the relation under which it is public | `private_metadata` |
+//! | private metadata: the number of rows taken for secret while it is released | the run states the relation under which it is public | `private_metadata` |
 //! | noise and ε under different neighbouring relations | the relation is a value, and sensitivities follow it | `neighbouring_relation` |
 //! | empty batches left out, NaN let through | an empty batch is a step with noise; NaN is refused and the step stays spent | `empty_or_nan_batch` |
 //! | accumulation: several batches, one noise; or one batch, two releases | a batch is consumed by its release | `accumulation` |
@@ -66,7 +66,7 @@
 //! # Ok::<(), underpin_privacy::Error>(())
 //! ```
 //!
-//! **Another sampler.** A batch of one's own choice cannot be made (the twin is the first example):
+//! **Another sampler.** A batch of one's own choice cannot be made (the compiling counterpart is the first example):
 //!
 //! ```compile_fail
 //! # use underpin_privacy::{Batch, SecretKey, SubsampledGaussian};

@@ -40,7 +40,7 @@ pub enum Accountant {
 /// 4. A mark, once taken, is in the file, and no other list of steps can take its place (`a_run_never_goes_back`).
 /// 5. One value at a time stands for a run (`a_run_is_paid_for_once`).
 /// 6. Only a budget for one row that contributes or does not ([`Adjacency::ZeroOut`]) pays: the divisor of the averages
-///    tells the number of rows (`a_budget_of_another_relation_does_not_pay`).
+///    reveals the number of rows (`a_budget_of_another_relation_does_not_pay`).
 ///
 /// # Limits
 ///

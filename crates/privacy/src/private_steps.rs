@@ -287,8 +287,8 @@ impl PrivateSteps {
         Ok(Self { steps: progress.steps, released: progress.released, ..self })
     }
 
-    /// What says, to who holds the key, that this very sum was about to be released at this step; it tells nobody else
-    /// anything.
+    /// A seal of the sum that is about to be released at this step: who holds the key can check it; to others it reveals
+    /// nothing.
     pub fn seal(&self, batch: &Batch, clipped_sum: &[f32]) -> [u8; 32] {
         seal(&self.key, batch, clipped_sum)
     }
@@ -318,12 +318,12 @@ impl PrivateSteps {
         self.mechanism.clipping_norm()
     }
 
-    /// Number of rows times the sampling rate: what a sum is divided by. It tells the number of rows.
+    /// Number of rows times the sampling rate: what a sum is divided by. It reveals the number of rows.
     pub fn expected_batch_size(&self) -> f64 {
         self.rows as f64 * self.mechanism.sampling_rate()
     }
 
-    /// The neighbouring relation of what is released: [`Adjacency::ZeroOut`], since the divisor tells the number of rows.
+    /// The neighbouring relation of what is released: [`Adjacency::ZeroOut`], since the divisor reveals the number of rows.
     pub const fn adjacency(&self) -> Adjacency {
         Adjacency::ZeroOut
     }

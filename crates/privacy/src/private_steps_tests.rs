@@ -306,7 +306,7 @@ fn low_bits_tell_nothing() {
     let at_0 = (0..draws).filter(|_| fine(0.0 + gaussian())).count();
     let at_1 =
         (0..draws).map(|_| 1.0 + gaussian()).filter(|value| (0.5..2.0).contains(value) && fine(*value * 2.0)).count();
-    assert!(at_0 > draws / 4 && at_1 == 0, "one look tells the naive answers apart: {at_0} {at_1}");
+    assert!(at_0 > draws / 4 && at_1 == 0, "one look separates the naive answers: {at_0} {at_1}");
 
     // Ours: what is released is a fixed function of an integer, whichever sum it came from. Near zero single precision
     // is finer than the grid, so a value off the grid would show.

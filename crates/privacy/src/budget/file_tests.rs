@@ -213,7 +213,7 @@ fn an_edited_record_is_refused() {
         assert!(matches!(refused, Err(Error::BudgetDamaged { .. })), "byte {position}: {refused:?}");
         rewrite(&path, |entries| entries[3].1[position] ^= 1);
     }
-    // A valid record of less: only the head tells.
+    // A valid record of less: only the head finds it out.
     let head = Budget::open(&path, &terms(), None).unwrap().close().unwrap();
     rewrite(&path, |entries| {
         entries.drain(2..5);

@@ -33,7 +33,7 @@ fn outcomes(cost: &Cost) -> Vec<Outcome> {
             outcomes.extend([Outcome { p: delta, q: 0.0 }, Outcome { p: 0.0, q: delta }]);
             outcomes
         }
-        // A Gaussian of mean 0 or μ, told to four cells.
+        // A Gaussian of mean 0 or μ, released as one of four cells.
         Cost::Concentrated(rho) => {
             let mu = (2.0 * rho).sqrt();
             let below = |x: f64| 0.5 * libm::erfc(-x / std::f64::consts::SQRT_2);

@@ -82,7 +82,7 @@ use writer::{BudgetJob, BudgetWriter};
 ///
 /// # Limits
 ///
-/// Who may write the file and knows this format can write another valid record: only the known head tells, so keep it
+/// Who may write the file and knows this format can write another valid record: only the known head finds it out, so keep it
 /// elsewhere. Two copies of a file are two budgets. Without a head an older copy passes, and a file both
 /// left by a killed process and damaged afterwards may lack its last write. Reservations wait for the disk: threads
 /// share the wait, one alone makes as many as the disk synchronises. Costs are the caller's word. Sums are exact and costs rounded up:
@@ -386,7 +386,7 @@ impl Budget {
         Ok(AuditTrail(Chain::new(self.path(), self.kept.stored()?)))
     }
 
-    /// Writes what is not written yet and closes the file. Dropping does the same, but tells nobody.
+    /// Writes what is not written yet and closes the file. Dropping does the same, but reports no error.
     ///
     /// # Errors
     ///

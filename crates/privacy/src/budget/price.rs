@@ -76,7 +76,7 @@ impl Cost {
     }
 }
 
-/// The charge of what is bounded in Rényi divergence only. What has none tells nothing, and has an ε: 0.
+/// The charge of what is bounded in Rényi divergence only. What has none releases nothing, and has an ε: 0.
 fn renyi(divergence: f64, distance: f64) -> Charge {
     let (divergence, epsilon) = if divergence == 0.0 { (0, Some(0)) } else { (nats(divergence.next_up()), None) };
     Charge { divergence, epsilon, delta: 0, distance: delta_units(distance) }

@@ -59,7 +59,7 @@ pub struct Release<T> {
 ///
 /// The key must be used for one `Statistics` alone: with two, two answers have the same noise, and their difference has
 /// none. The data set must not change between two answers, else the cost is that of whatever changed. Refusing a NaN
-/// when a [`Column`] is made tells that there is one: clean before. Time taken is not hidden.
+/// when a [`Column`] is made reveals that there is one: clean before. Time taken is not hidden.
 ///
 /// # Examples
 ///
