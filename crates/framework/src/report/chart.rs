@@ -140,7 +140,7 @@ fn step(span: f64) -> f64 {
     step.unwrap_or(10.0 * power)
 }
 
-/// A chart of `curves`; `reference` is a dotted line, as that of guessing.
+/// A chart of `curves` with its legend, for the page; `reference` is a dotted line, as that of guessing.
 pub(super) fn chart(
     id: &str,
     title: &str,
@@ -149,34 +149,13 @@ pub(super) fn chart(
     curves: &[Curve<'_>],
     reference: &[(f64, f64)],
 ) -> Markup {
-    let across = |value| LEFT + x.place(value) * (WIDTH - LEFT - RIGHT);
-    let down = |value| HEIGHT - BOTTOM - y.place(value) * (HEIGHT - BOTTOM - TOP);
-    let place = |point: &(f64, f64)| (across(point.0), down(point.1));
     html! {
         figure.chart {
             figcaption { (title) }
             svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-labelledby={ (id) "-t " (id) "-d" } {
                 title id={ (id) "-t" } { (title) }
                 desc id={ (id) "-d" } { (description(x, y, curves)) }
-                @for (value, text) in x.ticks() {
-                    line.grid x1=(n(across(value))) x2=(n(across(value))) y1=(n(TOP)) y2=(n(HEIGHT - BOTTOM)) {}
-                    text.tick x=(n(across(value))) y=(n(HEIGHT - BOTTOM + 17.0)) text-anchor="middle" { (text) }
-                }
-                @for (value, text) in y.ticks() {
-                    line.grid x1=(n(LEFT)) x2=(n(WIDTH - RIGHT)) y1=(n(down(value))) y2=(n(down(value))) {}
-                    text.tick x=(n(LEFT - 7.0)) y=(n(down(value) + 4.0)) text-anchor="end" { (text) }
-                }
-                @if !reference.is_empty() { polyline.reference points=(path(reference.iter().map(place))) {} }
-                @for curve in curves {
-                    g.curve.{ "hue" (curve.hue % 6) }.dashed[curve.stroke == Stroke::Dashed] {
-                        polyline points=(path(curve.points.iter().map(place))) {}
-                        @if curve.points.len() <= MARKED {
-                            @for (left, top) in curve.points.iter().map(place) { (mark(curve.hue, left, top)) }
-                        }
-                    }
-                }
-                text.title x=(n(f64::midpoint(LEFT, WIDTH - RIGHT))) y=(n(HEIGHT - 7.0)) text-anchor="middle" { (x.title) }
-                text.title text-anchor="middle" transform={ "translate(13 " (n(f64::midpoint(TOP, HEIGHT - BOTTOM))) ") rotate(-90)" } { (y.title) }
+                (drawing(x, y, curves, reference, &[]))
             }
             ul.keys {
                 @for curve in curves {
@@ -193,6 +172,76 @@ pub(super) fn chart(
             }
         }
     }
+}
+
+/// Grid, ticks, curves and axis titles; `band` is the outline of a shaded area.
+fn drawing(x: &Axis, y: &Axis, curves: &[Curve<'_>], reference: &[(f64, f64)], band: &[(f64, f64)]) -> Markup {
+    let across = |value| LEFT + x.place(value) * (WIDTH - LEFT - RIGHT);
+    let down = |value| HEIGHT - BOTTOM - y.place(value) * (HEIGHT - BOTTOM - TOP);
+    let place = |point: &(f64, f64)| (across(point.0), down(point.1));
+    html! {
+        @for (value, text) in x.ticks() {
+            line.grid x1=(n(across(value))) x2=(n(across(value))) y1=(n(TOP)) y2=(n(HEIGHT - BOTTOM)) {}
+            text.tick x=(n(across(value))) y=(n(HEIGHT - BOTTOM + 17.0)) text-anchor="middle" { (text) }
+        }
+        @for (value, text) in y.ticks() {
+            line.grid x1=(n(LEFT)) x2=(n(WIDTH - RIGHT)) y1=(n(down(value))) y2=(n(down(value))) {}
+            text.tick x=(n(LEFT - 7.0)) y=(n(down(value) + 4.0)) text-anchor="end" { (text) }
+        }
+        @if !band.is_empty() { polygon.band points=(path(band.iter().map(place))) {} }
+        @if !reference.is_empty() { polyline.reference points=(path(reference.iter().map(place))) {} }
+        @for curve in curves {
+            g.curve.{ "hue" (curve.hue % 6) }.dashed[curve.stroke == Stroke::Dashed] {
+                polyline points=(path(curve.points.iter().map(place))) {}
+                @if curve.points.len() <= MARKED {
+                    @for (left, top) in curve.points.iter().map(place) { (mark(curve.hue, left, top)) }
+                }
+            }
+        }
+        text.title x=(n(f64::midpoint(LEFT, WIDTH - RIGHT))) y=(n(HEIGHT - 7.0)) text-anchor="middle" { (x.title) }
+        text.title text-anchor="middle" transform={ "translate(13 " (n(f64::midpoint(TOP, HEIGHT - BOTTOM))) ") rotate(-90)" } { (y.title) }
+    }
+}
+
+/// Style of a drawing that stands alone.
+const ALONE: &str = "text{font-family:system-ui,sans-serif;fill:#222}.heading{font-size:15px;font-weight:600}\
+    .tick,.note{font-size:11.5px;fill:#555}.title{font-size:12.5px}.grid{stroke:#ddd}\
+    .curve polyline{fill:none;stroke:#1f5fbf;stroke-width:2.2}.curve circle{fill:#1f5fbf}\
+    .band{fill:#1f5fbf;fill-opacity:.22}";
+
+/// Height of the heading of a drawing that stands alone.
+const HEADING: f64 = 44.0;
+
+/// A curve with an upper and a lower bound as an SVG file that stands alone: the upper bound is drawn, and shaded down
+/// to the lower one. Points that are not finite are left out.
+///
+/// `points` are `(x, lower, upper)`; `titles` are those of the horizontal and the vertical axis.
+pub fn bounds_svg(heading: &str, note: &str, titles: [&str; 2], points: &[(f64, f64, f64)]) -> String {
+    let finite = |point: &&(f64, f64, f64)| [point.0, point.1, point.2].iter().all(|value| value.is_finite());
+    let points: Vec<_> = points.iter().filter(finite).copied().collect();
+    let upper: Vec<_> = points.iter().map(|(at, _, upper)| (*at, *upper)).collect();
+    let mut band = Vec::new();
+    if points.iter().any(|(_, lower, _)| *lower > 0.0) {
+        band.extend(&upper);
+        band.extend(points.iter().rev().map(|(at, lower, _)| (*at, *lower)));
+    }
+    let x = Axis::linear(titles[0], upper.iter().map(|point| point.0));
+    let y = Axis::linear(titles[1], upper.iter().map(|point| point.1));
+    let label = if band.is_empty() { "upper bound" } else { "upper bound, shaded down to the lower bound" };
+    let curve = Curve { label: label.into(), hue: 0, stroke: Stroke::Solid, points: &upper };
+    let total = HEIGHT + HEADING;
+    let drawn = html! {
+        svg xmlns="http://www.w3.org/2000/svg" viewBox={ "0 0 " (WIDTH) " " (total) } width=(1.5 * WIDTH) height=(1.5 * total) role="img" {
+            title { (heading) }
+            desc { (description(&x, &y, std::slice::from_ref(&curve))) }
+            style { (maud::PreEscaped(ALONE)) }
+            rect width="100%" height="100%" fill="#fff" {}
+            text.heading x=(n(LEFT)) y="20" { (heading) }
+            text.note x=(n(LEFT)) y="37" { (note) "; " (label) }
+            g transform={ "translate(0 " (HEADING) ")" } { (drawing(&x, &y, &[curve], &[], &band)) }
+        }
+    };
+    drawn.into_string() + "\n"
 }
 
 /// A mark whose shape goes with the hue, so that colour does not tell alone.
@@ -265,6 +314,18 @@ mod tests {
         ] {
             assert!(axis.high > axis.low && axis.ticks().len() >= 2, "{axis:?}");
             assert!(axis.ticks().len() <= 16, "{axis:?}");
+        }
+    }
+
+    #[test]
+    fn drawings_show_every_point_and_survive_none() {
+        let draw = |points: &[(f64, f64, f64)]| bounds_svg("heading", "about", ["steps", "ε"], points);
+        let drawing = draw(&[(1.0, 0.45, 0.5), (10.0, 1.8, 2.0), (20.0, 1.0, f64::INFINITY)]);
+        assert!(drawing.contains("<polygon") && drawing.contains(">10</text>") && !drawing.contains("inf"), "{drawing}");
+        assert_eq!(drawing.matches("<circle").count(), 2, "{drawing}");
+        assert!(!draw(&[(1.0, 0.0, 0.5)]).contains("<polygon"));
+        for empty in [&[][..], &[(0.0, 0.0, 0.0)]] {
+            assert!(!draw(empty).contains("NaN"));
         }
     }
 

@@ -20,6 +20,7 @@ mod sample;
 mod tests;
 
 pub use card::model_card;
+pub use chart::bounds_svg;
 pub use page::html;
 pub use table::{BarStatus, HEADINGS, Row, table};
 pub use view::{GateResult, Report};

@@ -1,0 +1,159 @@
+//! The dry run: what a run would read, reject, train, guard and attack, without training or writing anything.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use underpin_core::{Audited, Digest, Seed};
+use underpin_data::{Column, Reason, Split};
+use underpin_train::{DeviceKind, Settings};
+
+use crate::Error;
+use crate::config::{Adversary, Attacks, Collection, Config, Privacy, Serving};
+use crate::job::{Job, Protection};
+use crate::prepare::{Prepared, prepare};
+use crate::stages::Declared;
+
+/// What a run of a job would do.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct DryRun {
+    /// Name of the data set.
+    pub source: String,
+    /// The column that holds the class.
+    pub label: String,
+    /// The classes, in the order of their numbers.
+    pub classes: Vec<String>,
+    /// Rows read, training and held out together.
+    pub rows: u64,
+    /// Shape of an encoded row.
+    pub shape: Vec<usize>,
+    /// Every column but the label: name, kind, and what is allowed in it.
+    pub columns: Vec<Column>,
+    /// How rows are set aside.
+    pub split: SplitPlan,
+    /// Rows that would be rejected, training and held out together, by reason.
+    pub rejected: BTreeMap<Reason, usize>,
+    /// Policy, model, settings and attacks.
+    pub plan: RunPlan,
+}
+
+/// How rows would be set aside.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct SplitPlan {
+    /// How one file would be split; none when the test rows come in a file of their own.
+    pub method: Option<Split>,
+    /// Rows kept for training.
+    pub training: usize,
+    /// Of each class, in the order of the classes.
+    pub training_by_class: Vec<usize>,
+    /// Rows kept to measure on.
+    pub measured_on: usize,
+    /// Rows kept for the adversary to own.
+    pub adversary: usize,
+}
+
+/// Policy, model, settings and attacks of a run.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct RunPlan {
+    /// Name of the policy.
+    pub policy: String,
+    /// SHA-256 of its bytes.
+    pub policy_digest: Digest,
+    /// Number of its bars.
+    pub bars: usize,
+    /// Whether the run is defended.
+    pub protection: Protection,
+    /// Where public randomness starts.
+    pub seed: Seed,
+    /// Where tensors are computed.
+    pub device: DeviceKind,
+    /// How rows are cleaned.
+    pub collection: Collection,
+    /// How the model is trained; its architecture is among the settings.
+    pub training: Settings,
+    /// How the undefended baseline is trained.
+    pub undefended: Settings,
+    /// Differential privacy, if any.
+    pub privacy: Option<Privacy>,
+    /// Adversarial training, if any.
+    pub adversary: Option<Adversary>,
+    /// What stands around the model in deployment.
+    pub serving: Serving,
+    /// The attacks and their strength.
+    pub attacks: Attacks,
+}
+
+/// Reads and judges the rows of `job` and chooses settings, as [`run`](fn@crate::run) would, and stops there: nothing
+/// is trained but the small model that detectors look through, nothing is attacked, nothing is written.
+///
+/// # Errors
+///
+/// As for the collection of a run: see [`Declared::collect`].
+///
+/// # Examples
+///
+/// ```
+/// use underpin::{Input, Job, dry_run, seal::policy};
+///
+/// let job = Job::new(Input::Digits, policy::BASELINE.as_bytes().to_vec(), "never made");
+/// let plan = dry_run(&job)?;
+/// assert_eq!((plan.rows, plan.classes.len()), (1797, 10));
+/// # Ok::<(), underpin::Error>(())
+/// ```
+pub fn dry_run(job: &Job) -> Result<DryRun, Error> {
+    let declared = Declared::read(&job.policy)?;
+    let policy = declared.policy();
+    let prepared = prepare(job, policy)?;
+    let judge = prepared.judge(job);
+    let held_out = prepared.set_aside.rows().clone();
+    underpin_data::admit(prepared.train.clone(), &prepared.contract)?.value.check(&prepared.least)?;
+    let Audited { value: collection, .. } = judge.judge(prepared.train.clone(), held_out)?;
+    collection.check(&prepared.least)?;
+    let Prepared { split, contract, set_aside, holdout, auxiliary, config, .. } = &prepared;
+    let (ledger, aside) = (collection.ledger(), set_aside.ledger());
+    let mut rejected = ledger.dropped();
+    for (reason, rows) in aside.dropped() {
+        *rejected.entry(reason).or_default() += rows;
+    }
+    Ok(DryRun {
+        source: collection.raw_table().name().to_owned(),
+        label: contract.label().to_owned(),
+        classes: contract.classes().to_vec(),
+        rows: (ledger.read() + aside.read()) as u64,
+        shape: contract.shape().axes().to_vec(),
+        columns: contract.columns().to_vec(),
+        split: SplitPlan {
+            method: split.as_ref().map(|(split, _)| split.clone()),
+            training: collection.rows().len(),
+            training_by_class: collection.rows().examples().counts(),
+            measured_on: holdout.len(),
+            adversary: auxiliary.len(),
+        },
+        rejected,
+        plan: plan(job, &declared, config),
+    })
+}
+
+fn plan(job: &Job, declared: &Declared, config: &Config) -> RunPlan {
+    let undefended = config.training_undefended().clone();
+    // Every part of the configuration is part of the plan: a new one has to be put here, too.
+    let Config { collection, training, undefended: _, privacy, adversary, serving, attacks } = config.clone();
+    let policy = declared.policy();
+    RunPlan {
+        policy: policy.name().to_owned(),
+        policy_digest: declared.digest(),
+        bars: policy.bars().len(),
+        protection: job.protection,
+        seed: job.seed,
+        device: job.device,
+        collection,
+        training,
+        undefended,
+        privacy,
+        adversary,
+        serving,
+        attacks,
+    }
+}
