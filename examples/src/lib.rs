@@ -1,0 +1,1 @@
+//! One program for each crate and way of use: `cargo run --package underpin-examples --example NAME`.
