@@ -5,7 +5,7 @@
 use std::error::Error;
 
 use underpin_core::{
-    Attack, Confidence, Denied, Disclosure, Examples, Inputs, LossGradient, Norm, Outputs, Predict, Radius, Seed,
+    Attack, Confidence, Denied, Disclosure, Examples, Inputs, LossGradient, Metric, Norm, Outputs, Predict, Radius, Seed,
     Shape, System,
 };
 use underpin_metrics::controls;
