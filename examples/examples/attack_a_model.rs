@@ -5,8 +5,8 @@
 use std::error::Error;
 
 use underpin_core::{
-    Attack, Confidence, Denied, Disclosure, Examples, Inputs, LossGradient, Metric, Norm, Outputs, Predict, Radius, Seed,
-    Shape, System,
+    Attack, Confidence, Denied, Disclosure, Examples, Inputs, LossGradient, Metric, Norm, Outputs, Predict, Radius,
+    Seed, Shape, System,
 };
 use underpin_metrics::controls;
 use underpin_metrics::evasion::{Pgd, RobustAccuracy, judge};

@@ -5,13 +5,13 @@ mod private;
 mod range;
 
 use serde::{Deserialize, Serialize};
-use underpin_core::{Delta, Epsilon, Norm, Policy, Shape};
+use underpin_core::{Norm, Policy, Shape};
 use underpin_data::Sanitizers;
 use underpin_serve::{Perturb, Quota};
-use underpin_train::{Architecture, DeviceKind, Mechanism, Regime, Settings};
+use underpin_train::{Architecture, DeviceKind, Regime, Settings};
 
 pub use error::ConfigError;
-pub use private::Clipping;
+pub use private::{Clipping, Privacy};
 
 use crate::Error;
 
@@ -48,30 +48,6 @@ pub struct Collection {
     pub sanitizers: Sanitizers,
     /// Fraction of rows that the red team injects of each fault, in a copy that never trains.
     pub injected_fraction: f64,
-}
-
-/// Differential privacy of training.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Privacy {
-    /// Largest ε of all that is told of the training rows: the model, and the counts of the classes on its card.
-    pub epsilon: Epsilon,
-    /// The δ at which ε is stated.
-    pub delta: Delta,
-    /// L2 norm to which each example's gradient is clipped, in `[1e-12, 1e12]`.
-    pub clipping_norm: f64,
-    /// How it is clipped.
-    #[serde(default)]
-    pub clipping: Clipping,
-    /// Where batches and noise come from.
-    #[serde(default)]
-    pub mechanism: Mechanism,
-    /// The part of ε that the counts of the classes may spend; 0 tells none.
-    #[serde(default)]
-    pub statistics: f64,
-    /// Canaries by which each private training audits itself, 6 at least; 0 for none. They change neither ε nor accuracy.
-    #[serde(default)]
-    pub canaries: u32,
 }
 
 /// Adversarial training by projected gradient descent.
@@ -283,22 +259,6 @@ impl Config {
         let mut table = toml::Table::try_from(self).map_err(ConfigError::NotWritten)?;
         merge(&mut table, changes);
         Ok(table.try_into().map_err(ConfigError::Toml)?)
-    }
-}
-
-impl Privacy {
-    /// ε = 8 at δ = 1 / rows, rounded down to a power of ten and at most 1e-4.
-    fn recommended(rows: usize) -> Self {
-        let delta = 10_f64.powf((1.0 / rows.max(10) as f64).log10().floor()).min(1e-4);
-        Self {
-            epsilon: Epsilon::new(8.0).expect("invariant: 8 is a positive number"),
-            delta: Delta::new(delta).expect("invariant: a power of ten below 1"),
-            clipping_norm: 1.0,
-            clipping: Clipping::Flat,
-            mechanism: Mechanism::Poisson,
-            statistics: 0.1,
-            canaries: 0,
-        }
     }
 }
 

@@ -3,12 +3,36 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use underpin_core::{Epsilon, OutOfRange};
+use underpin_core::{Delta, Epsilon, OutOfRange};
 use underpin_privacy::SecretKey;
 use underpin_train::{Mechanism, Optimiser, Settings};
 
-use super::{ConfigError, Privacy};
+use super::ConfigError;
 use crate::Error;
+
+/// Differential privacy of training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Privacy {
+    /// Largest ε of everything released about the training rows: the model, and the counts of the classes on its card.
+    pub epsilon: Epsilon,
+    /// The δ at which ε is stated.
+    pub delta: Delta,
+    /// L2 norm to which each example's gradient is clipped, in `[1e-12, 1e12]`.
+    pub clipping_norm: f64,
+    /// How it is clipped.
+    #[serde(default)]
+    pub clipping: Clipping,
+    /// Where batches and noise come from.
+    #[serde(default)]
+    pub mechanism: Mechanism,
+    /// The part of ε that the counts of the classes may spend; 0 tells none.
+    #[serde(default)]
+    pub statistics: f64,
+    /// Canaries by which each private training audits itself, 6 at least; 0 for none. They change neither ε nor accuracy.
+    #[serde(default)]
+    pub canaries: u32,
+}
 
 /// How each example's gradient is bounded to [`Privacy::clipping_norm`]: [`underpin_train::Clipping`], the norm apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -39,6 +63,22 @@ impl Clipping {
     /// Whether the clipping norm stays as it is.
     const fn is_fixed(self) -> bool {
         !matches!(self, Self::Adaptive { .. })
+    }
+}
+
+impl Privacy {
+    /// ε = 8 at δ = 1 / rows, rounded down to a power of ten and at most 1e-4.
+    pub(super) fn recommended(rows: usize) -> Self {
+        let delta = 10_f64.powf((1.0 / rows.max(10) as f64).log10().floor()).min(1e-4);
+        Self {
+            epsilon: Epsilon::new(8.0).expect("invariant: 8 is a positive number"),
+            delta: Delta::new(delta).expect("invariant: a power of ten below 1"),
+            clipping_norm: 1.0,
+            clipping: Clipping::Flat,
+            mechanism: Mechanism::Poisson,
+            statistics: 0.1,
+            canaries: 0,
+        }
     }
 }
 

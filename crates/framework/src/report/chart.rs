@@ -321,7 +321,10 @@ mod tests {
     fn drawings_show_every_point_and_survive_none() {
         let draw = |points: &[(f64, f64, f64)]| bounds_svg("heading", "about", ["steps", "ε"], points);
         let drawing = draw(&[(1.0, 0.45, 0.5), (10.0, 1.8, 2.0), (20.0, 1.0, f64::INFINITY)]);
-        assert!(drawing.contains("<polygon") && drawing.contains(">10</text>") && !drawing.contains("inf"), "{drawing}");
+        assert!(
+            drawing.contains("<polygon") && drawing.contains(">10</text>") && !drawing.contains("inf"),
+            "{drawing}"
+        );
         assert_eq!(drawing.matches("<circle").count(), 2, "{drawing}");
         assert!(!draw(&[(1.0, 0.0, 0.5)]).contains("<polygon"));
         for empty in [&[][..], &[(0.0, 0.0, 0.0)]] {
