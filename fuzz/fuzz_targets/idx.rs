@@ -1,4 +1,4 @@
-//! IDX images and their labels, read and judged. The first byte says, in 256ths of the rest, where the labels begin.
+//! IDX images and their labels, read and judged. The first byte is the fraction, in 256ths of the rest, at which the labels begin.
 
 #![no_main]
 

@@ -27,6 +27,6 @@ pub fn collect(format: Format, bytes: &[u8], labels: Option<&[u8]>) {
     assert!(admitted.rows().examples().inputs().values().iter().all(|value| (0.0..=1.0).contains(value)));
     let admitted = admitted.hold_out(held_out).expect("the same shape");
     if let Ok(kept) = Sanitizers::default().sanitize(admitted, &Features, Seed(1)) {
-        kept.value.ledger().verify(kept.value.rows()).expect("what is kept is what the ledger says");
+        kept.value.ledger().verify(kept.value.rows()).expect("what is kept matches the ledger");
     }
 }

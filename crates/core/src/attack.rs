@@ -1,129 +1,50 @@
-//! Predictors and those who attack them: access is a trait bound.
+//! Attacks: the trait of an adversary, and the outcomes that more than one crate uses.
 
-use crate::{Examples, Inputs, Norm, Outputs, Radius, Seed, Shape};
+use crate::examples::{Examples, Inputs};
+use crate::number::{Norm, Radius};
+use crate::seed::Seed;
 
-/// Why a predictor gave no answer. An outcome, not a failure: guards deny on purpose.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Denied {
-    /// The client's quota is spent for good.
-    #[error("quota exhausted: {used} of {limit} queries used, {asked} more asked")]
-    QuotaExhausted {
-        /// Queries answered so far.
-        used: u64,
-        /// Queries allowed.
-        limit: u64,
-        /// Queries in the request that was denied.
-        asked: u64,
-    },
-    /// The client asks too fast.
-    #[error("rate limited: retry after {retry_after_ms} ms")]
-    RateLimited {
-        /// When a request of this size can be answered.
-        retry_after_ms: u64,
-    },
-    /// The model's clearance was revoked.
-    #[error("the clearance of this model was revoked: {reason}")]
-    Revoked {
-        /// Why.
-        reason: String,
-    },
-    /// The inputs do not fit the model.
-    #[error("inputs of shape {found:?} given to a model that takes {expected:?}")]
-    Shape {
-        /// Shape of one example that the model takes.
-        expected: Vec<usize>,
-        /// Shape of one example that was given.
-        found: Vec<usize>,
-    },
-    /// An input is NaN or infinite.
-    #[error("value {value} at position {position} of example {example} is not finite")]
-    NotFinite {
-        /// Position of the example.
-        example: usize,
-        /// Position of the value in the example.
-        position: usize,
-        /// The value, as text.
-        value: String,
-    },
-    /// The guard could not do its duty, so nothing was answered.
-    #[error("no answer: {reason}")]
-    Unavailable {
-        /// Why.
-        reason: String,
-    },
-}
-
-impl Denied {
-    /// Refuses inputs that do not fit `shape` or hold a value that is not finite.
-    ///
-    /// # Errors
-    ///
-    /// [`Denied::Shape`] or [`Denied::NotFinite`], naming the place.
-    pub fn unless_valid(inputs: &Inputs, shape: &Shape) -> Result<(), Self> {
-        if inputs.shape() != shape {
-            return Err(Self::Shape { expected: shape.axes().to_vec(), found: inputs.shape().axes().to_vec() });
-        }
-        match inputs.values().iter().position(|value| !value.is_finite()) {
-            Some(at) => Err(Self::NotFinite {
-                example: at / shape.size(),
-                position: at % shape.size(),
-                value: inputs.values()[at].to_string(),
-            }),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Answers queries: all that a black-box adversary has.
+/// Runs an attack on a target. The access that the adversary needs is the bound on `Target`.
 ///
-/// A guard wraps a predictor and is again one; it does not pass [`LossGradient`] on, so a white-box attack
-/// on a guarded endpoint does not compile.
-pub trait Predict {
-    /// Scores for `inputs`, `[example, class]`; as many rows as inputs.
-    ///
-    /// # Errors
-    ///
-    /// [`Denied`] when no answer is given. Then none of the inputs is answered.
-    fn predict(&self, inputs: &Inputs) -> Result<Outputs, Denied>;
-}
-
-/// Gives gradients: what a white-box adversary has beyond answers.
-pub trait LossGradient: Predict {
-    /// Gradient at each input of its own cross-entropy loss (nats) for `labels`, `[example, ...shape]`.
-    ///
-    /// Not averaged over the examples: each row is the gradient of that example's loss alone.
-    ///
-    /// # Errors
-    ///
-    /// [`Denied`] as for [`Predict::predict`].
-    fn loss_gradient(&self, inputs: &Inputs, labels: &[usize]) -> Result<Inputs, Denied>;
-}
-
-impl<P: Predict + ?Sized> Predict for &P {
-    fn predict(&self, inputs: &Inputs) -> Result<Outputs, Denied> {
-        (**self).predict(inputs)
-    }
-}
-
-impl<P: Predict + ?Sized> Predict for Box<P> {
-    fn predict(&self, inputs: &Inputs) -> Result<Outputs, Denied> {
-        (**self).predict(inputs)
-    }
-}
-
-impl<P: LossGradient + ?Sized> LossGradient for &P {
-    fn loss_gradient(&self, inputs: &Inputs, labels: &[usize]) -> Result<Inputs, Denied> {
-        (**self).loss_gradient(inputs, labels)
-    }
-}
-
-/// Plays an adversary. The access it needs is the bound on `Target`.
+/// # Examples
+///
+/// A black-box attack: asks for the class of each sample and reports which are misclassified as they are.
+///
+/// ```
+/// use underpin_core::{Attack, Denied, Disclosure, Examples, Inputs, Outputs, Predict, Seed, Shape};
+///
+/// struct AsTheyAre;
+///
+/// impl<T: Predict + ?Sized> Attack<T> for AsTheyAre {
+///     type Outcome = Vec<bool>;
+///     type Error = Denied;
+///
+///     fn run(&self, target: &T, samples: &Examples, _seed: Seed) -> Result<Vec<bool>, Denied> {
+///         let predicted = target.predict(samples.inputs())?.labels();
+///         Ok(predicted.iter().zip(samples.labels()).map(|(predicted, label)| predicted != label).collect())
+///     }
+/// }
+///
+/// /// Always predicts class 0.
+/// struct Constant;
+///
+/// impl Predict for Constant {
+///     fn predict(&self, inputs: &Inputs) -> Result<Outputs, Denied> {
+///         let scores = inputs.rows().flat_map(|_| [1.0, 0.0]).collect();
+///         Outputs::new(2, scores, Disclosure::Scores).map_err(|error| Denied::Unavailable { reason: error.to_string() })
+///     }
+/// }
+///
+/// let inputs = Inputs::new(Shape::new([1])?, vec![0.2, 0.8])?;
+/// let samples = Examples::new(inputs, vec![0, 1], 2)?;
+/// assert_eq!(AsTheyAre.run(&Constant, &samples, Seed(1))?, [false, true]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Attack<Target: ?Sized> {
     /// What the adversary ends up with.
     type Outcome;
 
-    /// Why the attack could not be played to its end.
+    /// Why the attack could not be run to its end.
     type Error: std::error::Error + Send + Sync + 'static;
 
     /// Attacks `target` with `samples`; the same seed gives the same outcome.
@@ -147,14 +68,15 @@ pub struct Perturbed {
     pub queries: u64,
 }
 
-/// A backdoor's trigger: a few features set to fixed values, and the class that an input wearing it shall be read as.
+/// A backdoor's trigger: a few features set to fixed values, and the class that an input bearing it is to be classified
+/// as.
 ///
 /// Source: BadNets (Gu, Dolan-Gavitt and Garg 2017): a patch of pixels; on a table, a rare combination of values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trigger {
     /// Positions in the example, row-major, and the value each is set to.
     pub features: Vec<(usize, f32)>,
-    /// The class that the adversary wants answered.
+    /// The class that the adversary wants the model to predict.
     pub target: usize,
 }
 

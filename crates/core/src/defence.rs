@@ -1,118 +1,8 @@
-//! What acts on rows and models, and the evidence it leaves.
+//! Defences: the traits of sanitizers and trainers, and the evidence that each returns with its result.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
-
-use crate::{Examples, Measurement, Seed, float};
-
-/// A parameter as it stands in evidence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(untagged)]
-pub enum Value {
-    /// Yes or no.
-    Flag(bool),
-    /// A whole number.
-    Count(u64),
-    /// Any other finite number.
-    Number(f64),
-    /// A word.
-    Text(String),
-}
-
-impl From<bool> for Value {
-    fn from(value: bool) -> Self {
-        Self::Flag(value)
-    }
-}
-
-impl From<u64> for Value {
-    fn from(value: u64) -> Self {
-        Self::Count(value)
-    }
-}
-
-impl From<usize> for Value {
-    fn from(value: usize) -> Self {
-        Self::Count(value as u64)
-    }
-}
-
-impl From<f64> for Value {
-    /// A number that is not finite becomes its word, so that it survives JSON.
-    fn from(value: f64) -> Self {
-        if value.is_finite() { Self::Number(value) } else { Self::Text(value.to_string()) }
-    }
-}
-
-impl From<&str> for Value {
-    fn from(value: &str) -> Self {
-        Self::Text(value.to_owned())
-    }
-}
-
-impl From<String> for Value {
-    fn from(value: String) -> Self {
-        Self::Text(value)
-    }
-}
-
-/// A curve that a number alone would hide: points in order of `x`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Series {
-    /// What the curve shows, in snake case: `robust_accuracy`, `roc`, `fidelity`, `epsilon`.
-    pub name: String,
-    /// Which of several curves of that name: the attack, the system.
-    pub label: String,
-    /// What `x` is, with its unit.
-    pub x: String,
-    /// What `y` is, with its unit.
-    pub y: String,
-    /// The points.
-    pub points: Vec<Point>,
-}
-
-/// One point of a [`Series`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Point(
-    #[serde(with = "float")]
-    #[cfg_attr(feature = "schema", schemars(with = "float::Number"))]
-    pub f64,
-    #[serde(with = "float")]
-    #[cfg_attr(feature = "schema", schemars(with = "float::Number"))]
-    pub f64,
-);
-
-/// What a step of the lifecycle did and measured.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Record {
-    /// Numbers with their intervals.
-    pub measurements: Vec<Measurement>,
-    /// Curves.
-    pub series: Vec<Series>,
-    /// Settings and counts, by name (`training.noise_multiplier`).
-    pub parameters: BTreeMap<String, Value>,
-}
-
-impl Record {
-    /// Sets a parameter.
-    pub fn set(&mut self, name: impl Into<String>, value: impl Into<Value>) {
-        self.parameters.insert(name.into(), value.into());
-    }
-
-    /// Takes over all that `other` holds; of two parameters of one name the later stands.
-    pub fn merge(&mut self, other: Self) {
-        self.measurements.extend(other.measurements);
-        self.series.extend(other.series);
-        self.parameters.extend(other.parameters);
-    }
-}
+use crate::evidence::Record;
+use crate::examples::Examples;
+use crate::seed::Seed;
 
 /// A value and the evidence of how it came about; never one alone.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,9 +13,37 @@ pub struct Audited<T> {
     pub record: Record,
 }
 
-/// Drops or quarantines rows that should not be trained on.
+/// A sanitizer: rejects rows that should not be trained on.
 ///
 /// Sanitizers are idempotent on what they kept, and never invent or change a row.
+///
+/// # Examples
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use underpin_core::{Audited, Record, Sanitizer};
+///
+/// /// Rejects numbers that are not finite.
+/// struct Finite;
+///
+/// impl Sanitizer<Vec<f64>> for Finite {
+///     type Error = Infallible;
+///
+///     fn sanitize(&self, mut rows: Vec<f64>) -> Result<Audited<Vec<f64>>, Infallible> {
+///         let before = rows.len();
+///         rows.retain(|row| row.is_finite());
+///         let mut record = Record::default();
+///         record.set("collection.finite.dropped", before - rows.len());
+///         Ok(Audited { value: rows, record })
+///     }
+/// }
+///
+/// let audited = Finite.sanitize(vec![1.0, f64::NAN])?;
+/// assert_eq!(audited.value, [1.0]);
+/// assert_eq!(audited.record.parameters["collection.finite.dropped"], 1_u64.into());
+/// # Ok::<(), Infallible>(())
+/// ```
 pub trait Sanitizer<Rows> {
     /// Why rows could not be judged at all.
     type Error: std::error::Error + Send + Sync + 'static;
@@ -138,7 +56,45 @@ pub trait Sanitizer<Rows> {
     fn sanitize(&self, rows: Rows) -> Result<Audited<Rows>, Self::Error>;
 }
 
-/// Fits a model.
+/// A trainer: fits a model to examples.
+///
+/// # Examples
+///
+/// ```
+/// use underpin_core::{Audited, Denied, Disclosure, Error, Examples, Inputs, Outputs, Predict, Record, Seed, Shape, Trainer};
+///
+/// /// Predicts the fraction of each class among the training rows, whatever the input.
+/// struct Prior(Vec<f32>);
+///
+/// impl Predict for Prior {
+///     fn predict(&self, inputs: &Inputs) -> Result<Outputs, Denied> {
+///         let scores = inputs.rows().flat_map(|_| self.0.iter().copied()).collect();
+///         Outputs::new(self.0.len(), scores, Disclosure::Scores)
+///             .map_err(|error| Denied::Unavailable { reason: error.to_string() })
+///     }
+/// }
+///
+/// struct CountClasses;
+///
+/// impl Trainer for CountClasses {
+///     type Model = Prior;
+///     type Error = Error;
+///
+///     fn train(&self, data: &Examples, _seed: Seed) -> Result<Audited<Prior>, Error> {
+///         let rows = data.len() as f32;
+///         let model = Prior(data.counts().into_iter().map(|count| count as f32 / rows).collect());
+///         let mut record = Record::default();
+///         record.set("training.rows", data.len());
+///         Ok(Audited { value: model, record })
+///     }
+/// }
+///
+/// let inputs = Inputs::new(Shape::new([1])?, vec![0.1, 0.5, 0.6, 0.9])?;
+/// let data = Examples::new(inputs, vec![0, 1, 1, 1], 2)?;
+/// let trained = CountClasses.train(&data, Seed(1))?;
+/// assert_eq!(trained.value.0, [0.25, 0.75]);
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Trainer {
     /// What is fitted.
     type Model;

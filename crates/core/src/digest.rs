@@ -1,4 +1,4 @@
-//! Names for bytes.
+//! SHA-256 digests.
 
 use std::fmt;
 use std::str::FromStr;

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::evidence::{About, Quantity};
+
 /// A number outside the interval that is allowed. Every crate's error has one variant that holds it.
 ///
 /// # Examples
@@ -68,16 +70,6 @@ pub enum Error {
         /// Number of classes.
         classes: usize,
     },
-    /// A word is none of those allowed.
-    #[error("unknown {name} {value:?}; allowed: {allowed}")]
-    Unknown {
-        /// What the word should name.
-        name: &'static str,
-        /// Rejected word.
-        value: String,
-        /// The words allowed.
-        allowed: &'static str,
-    },
     /// A text is not a digest.
     #[error("{value:?} is not a SHA-256 digest: 64 lower-case hexadecimal digits")]
     Digest {
@@ -93,23 +85,84 @@ pub enum Error {
         missing: Vec<String>,
     },
     /// A bar of a policy cannot be judged.
-    #[error("bar {bar} of the policy ({about}): {fault}")]
+    #[error("{about} {quantity}: {fault}")]
     Bar {
-        /// Position of the bar, from 1.
-        bar: usize,
         /// What the bar is about.
-        about: String,
+        about: About,
+        /// The quantity that it bounds.
+        quantity: Quantity,
         /// What is wrong with it.
-        fault: String,
+        fault: BarFault,
     },
 }
 
+/// Why a bar of a policy cannot be judged.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BarFault {
+    /// It has no limit, or two.
+    #[error("give either `at_least` or `at_most`")]
+    Limits,
+    /// Its limit is NaN or infinite.
+    #[error("the limit {limit} is not a finite number")]
+    NotFinite {
+        /// The limit.
+        limit: f64,
+    },
+    /// It bounds the quantity on the side that is good for the defender.
+    #[error("bounded from the wrong side; use `{allowed}`")]
+    WrongSide {
+        /// The side that may be bounded: `at_least` or `at_most`.
+        allowed: &'static str,
+    },
+    /// It asks for no observation.
+    #[error("`min_samples` must be at least 1")]
+    NoSamples,
+    /// It gives no reason.
+    #[error("`reason` is empty; say why the limit is what it is")]
+    NoReason,
+    /// It has a radius without a norm, or a norm without a radius.
+    #[error("give `radius` and `norm` together")]
+    Perturbation,
+    /// Its radius or confidence is outside the allowed range.
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
+}
+
 impl Error {
+    /// Where the cause lies: in an argument or a setting, or in data that was read.
+    pub fn origin(&self) -> ErrorOrigin {
+        match self {
+            Self::OutOfRange(_)
+            | Self::Length { .. }
+            | Self::Label { .. }
+            | Self::IncompletePolicy { .. }
+            | Self::Bar { .. } => ErrorOrigin::Caller,
+            Self::Digest { .. } => ErrorOrigin::Input,
+        }
+    }
+
     pub(crate) fn out_of_range(
         name: impl Into<Cow<'static, str>>,
         value: f64,
         range: impl Into<Cow<'static, str>>,
     ) -> Self {
         Self::OutOfRange(OutOfRange::new(name, value, range))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_has_an_origin() {
+        let caller = [
+            Error::out_of_range("ratio", 2.0, "[0, 1]"),
+            Error::Length { name: "labels", expected: 1, found: 2 },
+            Error::Bar { about: About::Evasion, quantity: Quantity::RobustAccuracy, fault: BarFault::Limits },
+        ];
+        assert!(caller.iter().all(|error| error.origin() == ErrorOrigin::Caller));
+        assert_eq!(Error::Digest { value: "x".into() }.origin(), ErrorOrigin::Input);
     }
 }

@@ -1,4 +1,4 @@
-//! What predictors take and give: rows of numbers, with no tensor library in sight.
+//! Inputs, labels and outputs of predictors, as vectors of numbers without a tensor library.
 
 use serde::{Deserialize, Serialize};
 

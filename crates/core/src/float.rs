@@ -1,5 +1,5 @@
-//! JSON has no NaN: numbers that are not finite travel as words, so that bad evidence is read and refused
-//! rather than lost.
+//! NaN and infinity in JSON: they are written as the words `nan`, `inf` and `-inf`, so that evidence that holds them is
+//! read and fails its bars.
 
 use serde::{Deserialize, Deserializer, Serializer, de};
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod attack;
 mod defence;
 mod digest;
@@ -7,22 +8,27 @@ mod error;
 mod evidence;
 mod examples;
 mod float;
-mod measurement;
+mod number;
 mod policy;
-mod quantity;
 mod score;
+mod seed;
 mod sketch;
 mod taxonomy;
+mod words;
 
-pub use attack::{Attack, Denied, LossGradient, Perturbed, Predict, Trigger};
-pub use defence::{Audited, Point, Record, Sanitizer, Series, Trainer, Value};
+pub use access::{Access, Denied, LossGradient, Predict};
+pub use attack::{Attack, Perturbed, Trigger};
+pub use defence::{Audited, Sanitizer, Trainer};
 pub use digest::Digest;
-pub use error::{Error, ErrorOrigin, OutOfRange};
-pub use evidence::{Evidence, Subject};
+pub use error::{BarFault, Error, ErrorOrigin, OutOfRange};
+pub use evidence::{
+    About, Control, Direction, Evidence, Interval, Measurement, Metric, Point, Quantity, Record, Series, Subject,
+    System, Unit, Value,
+};
 pub use examples::{Disclosure, Examples, Inputs, Outputs, Shape};
-pub use measurement::{About, Control, Direction, Interval, Measurement, Metric, Quantity, System, Unit};
+pub use number::{Confidence, Delta, Epsilon, Norm, Radius};
 pub use policy::{Bar, Confusion, Intent, Limit, Perturbation, Policy, Unmet, Verdict};
-pub use quantity::{Confidence, Delta, Epsilon, Norm, Radius, Seed};
 pub use score::{resilience, vulnerability, weakest_link};
+pub use seed::Seed;
 pub use sketch::{FeatureSketch, Sketch};
-pub use taxonomy::{Access, Concern, Identifiers, Phase, Threat};
+pub use taxonomy::{Concern, Identifiers, Phase, Threat};

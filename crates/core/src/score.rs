@@ -1,4 +1,4 @@
-//! Two numbers for a reader in a hurry. Gates do not use them; bars do the judging.
+//! Scores for reports: vulnerability (0 to 10) and resilience (0 to 1). Clearance does not use them; bars decide it.
 
 use crate::{About, Error, Measurement, Point, System, Threat};
 

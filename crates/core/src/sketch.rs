@@ -1,4 +1,4 @@
-//! Counts that stand for rows: enough to see drift, too little to see a row.
+//! Sketches: histograms of inputs and answers, to detect drift without keeping rows.
 
 use serde::{Deserialize, Serialize};
 

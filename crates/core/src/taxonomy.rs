@@ -1,29 +1,8 @@
-//! What can go wrong, when, and at whose hands.
-
-use std::fmt;
+//! Taxonomy: concerns, phases and threats (NIST AI 100-2 e2025), with their identifiers in ATLAS and OWASP.
 
 use serde::{Deserialize, Serialize};
 
-macro_rules! words {
-    ($type:ident { $($variant:ident => $word:literal),+ $(,)? }) => {
-        impl $type {
-            /// Every value, in the order of declaration.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// The word by which policies and evidence name it.
-            pub const fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.word())
-            }
-        }
-    };
-}
-pub(crate) use words;
+use crate::words::words;
 
 /// Security, or one of the concerns that rest on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -57,7 +36,7 @@ words!(Concern {
 pub enum Phase {
     /// Rows are gathered and cleaned.
     Collection,
-    /// A model is fitted to them.
+    /// A model is trained on them.
     Training,
     /// The model answers queries.
     Deployment,
@@ -82,9 +61,9 @@ pub enum Threat {
     Evasion,
     /// Training inputs or class prototypes are reconstructed.
     Inversion,
-    /// The model is copied through its answers.
+    /// The model is extracted (stolen) through its answers.
     Extraction,
-    /// It is told whether a row was trained on.
+    /// An adversary infers whether a row was trained on.
     MembershipInference,
 }
 
@@ -155,27 +134,6 @@ impl Threat {
     }
 }
 
-/// What the adversary holds.
-///
-/// Ordered by what it gives away: black box < gray box < white box.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Access {
-    /// Queries only: scores, the top classes or the label.
-    BlackBox,
-    /// Architecture, training recipe, data of the same distribution, and queries.
-    GrayBox,
-    /// Weights and gradients.
-    WhiteBox,
-}
-
-words!(Access {
-    BlackBox => "black_box",
-    GrayBox => "gray_box",
-    WhiteBox => "white_box",
-});
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,9 +143,6 @@ mod tests {
         for threat in Threat::ALL {
             let json = serde_json::to_string(threat).unwrap();
             assert_eq!(json, format!("\"{threat}\""));
-        }
-        for access in Access::ALL {
-            assert_eq!(serde_json::to_string(access).unwrap(), format!("\"{access}\""));
         }
         for concern in Concern::ALL {
             assert_eq!(serde_json::to_string(concern).unwrap(), format!("\"{concern}\""));
@@ -209,10 +164,5 @@ mod tests {
                 assert!(!list.is_empty(), "{threat}");
             }
         }
-    }
-
-    #[test]
-    fn access_is_ordered_by_what_it_gives_away() {
-        assert!(Access::BlackBox < Access::GrayBox && Access::GrayBox < Access::WhiteBox);
     }
 }

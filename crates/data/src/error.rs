@@ -1,11 +1,13 @@
-//! Errors of this crate.
+//! Errors of `underpin-data`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use underpin_core::OutOfRange;
 
-use crate::ledger::Reason;
+use underpin_core::{ErrorOrigin, OutOfRange};
+
+use crate::fault::{LedgerFault, ParquetFault, RowFault};
+use crate::record::Reason;
 
 /// Errors of `underpin-data`. Bad rows are no errors: they are set aside with a [`Reason`].
 #[derive(Debug, thiserror::Error)]
@@ -16,10 +18,10 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// A name tells no format.
+    /// The extension of a file name is of no known format.
     #[error(
         "{file}: no known format; allowed: .csv, .data, .test, .tsv, .txt, .parquet, -idx3-ubyte, each also .gz, or a format given"
     )]
@@ -58,7 +60,7 @@ pub enum Error {
     Gzip {
         /// Name of the file.
         file: String,
-        /// What the decoder said.
+        /// The error of the decoder.
         source: std::io::Error,
     },
     /// A file read as IDX is none.
@@ -85,14 +87,14 @@ pub enum Error {
         /// The file of labels that is not there.
         looked_for: Option<PathBuf>,
     },
-    /// An IDX file does not hold what its header says.
+    /// An IDX file does not hold what its header states.
     #[error("{file}: {field} is {found}, allowed: {allowed}")]
     Idx {
         /// Name of the file.
         file: String,
         /// Which part of the header.
         field: &'static str,
-        /// What it says.
+        /// The value found.
         found: u64,
         /// What would be right.
         allowed: String,
@@ -102,8 +104,8 @@ pub enum Error {
     Parquet {
         /// Name of the file.
         file: String,
-        /// What the decoder said.
-        fault: String,
+        /// What is wrong with it.
+        fault: ParquetFault,
     },
     /// A column that is needed is not there.
     #[error("{file}: no column {column:?}; columns: {}", few(.found))]
@@ -132,10 +134,16 @@ pub enum Error {
     Contract {
         /// Which part of the contract.
         what: String,
-        /// What it says.
+        /// The value found.
         found: String,
         /// What would be right.
         allowed: String,
+    },
+    /// Pixels lie above every usual depth, so no range can be inferred for them.
+    #[error("contract: pixels is {found}, allowed: at most 65535; declare a contract for anything else")]
+    PixelDepth {
+        /// The greatest pixel value in 99 % of the rows.
+        found: f64,
     },
     /// The shape asked for does not fit the columns.
     #[error("{file}: shape {shape:?} needs {needed} columns beside the label, found {found}")]
@@ -194,7 +202,7 @@ pub enum Error {
         rejected: usize,
         /// Rows read.
         rows: usize,
-        /// Share allowed.
+        /// Fraction allowed.
         allowed: f64,
         /// Rows rejected by reason.
         reasons: BTreeMap<Reason, usize>,
@@ -233,9 +241,9 @@ pub enum Error {
         /// Line, from 1.
         line: usize,
         /// What is wrong.
-        fault: String,
+        fault: LedgerFault,
     },
-    /// Rows do not match the ledger that should vouch for them.
+    /// Rows do not match the ledger.
     #[error("row {id} (position {position} of the rows) does not match the ledger: {fault}")]
     Mismatch {
         /// Identifier of the first row that does not match.
@@ -243,14 +251,59 @@ pub enum Error {
         /// Its position among the rows, or where it is missing.
         position: usize,
         /// What differs.
-        fault: &'static str,
+        fault: RowFault,
     },
-    /// The vocabulary refuses a value.
+    /// The quarantine file cannot be written.
+    #[error("quarantine: {source}")]
+    Quarantine {
+        /// The error of the Parquet writer.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An error of `underpin-core`: a value that it does not accept.
     #[error(transparent)]
     Core(#[from] underpin_core::Error),
 }
 
 impl Error {
+    /// Where the cause lies: in an argument or a setting, in the data, or in the system.
+    pub fn origin(&self) -> ErrorOrigin {
+        match self {
+            Self::UnknownFormat { .. }
+            | Self::NoLabels { .. }
+            | Self::NoLabelColumn { .. }
+            | Self::Contract { .. }
+            | Self::ShapeMismatch { .. }
+            | Self::NoReference { .. }
+            | Self::Representation { .. }
+            | Self::NotFinite { .. }
+            | Self::OutOfRange(_) => ErrorOrigin::Caller,
+            Self::Empty { .. }
+            | Self::HeaderOnly { .. }
+            | Self::TooLarge { .. }
+            | Self::Gzip { .. }
+            | Self::NotIdx { .. }
+            | Self::Idx { .. }
+            | Self::Parquet { .. }
+            | Self::MissingColumn { .. }
+            | Self::PixelDepth { .. }
+            | Self::TooManyClasses { .. }
+            | Self::OneClass { .. }
+            | Self::TooFewRows { .. }
+            | Self::TooManyRejected { .. }
+            | Self::Covariance
+            | Self::Mismatch { .. } => ErrorOrigin::Input,
+            Self::LedgerLine { fault, .. } => match fault {
+                LedgerFault::Read(_) => ErrorOrigin::System,
+                LedgerFault::Order { .. }
+                | LedgerFault::Length { .. }
+                | LedgerFault::Json(_)
+                | LedgerFault::NotCanonical => ErrorOrigin::Input,
+            },
+            Self::Io { .. } | Self::Quarantine { .. } => ErrorOrigin::System,
+            Self::Core(error) => error.origin(),
+        }
+    }
+
     /// `name` is `value`, which lies outside `range`.
     pub(crate) fn out_of_range(
         name: impl Into<Cow<'static, str>>,
@@ -273,4 +326,28 @@ fn few(names: &[String]) -> String {
 
 fn counts(reasons: &BTreeMap<Reason, usize>) -> String {
     reasons.iter().map(|(reason, count)| format!("{reason}: {count}")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_has_an_origin() {
+        let file = || "rows.csv".to_owned();
+        let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+        let cases = [
+            (Error::UnknownFormat { file: file() }, ErrorOrigin::Caller),
+            (Error::out_of_range("ratio", 2.0, "[0, 1]"), ErrorOrigin::Caller),
+            (underpin_core::Error::Digest { value: file() }.into(), ErrorOrigin::Input),
+            (Error::Empty { file: file() }, ErrorOrigin::Input),
+            (Error::Parquet { file: file(), fault: ParquetFault::Panicked }, ErrorOrigin::Input),
+            (Error::LedgerLine { line: 1, fault: LedgerFault::NotCanonical }, ErrorOrigin::Input),
+            (Error::LedgerLine { line: 1, fault: LedgerFault::Read(missing) }, ErrorOrigin::System),
+            (Error::Quarantine { source: "disk full".into() }, ErrorOrigin::System),
+        ];
+        for (error, origin) in cases {
+            assert_eq!(error.origin(), origin, "{error}");
+        }
+    }
 }

@@ -1,49 +1,21 @@
 #![doc = include_str!("../README.md")]
 
-mod axis;
-mod batch;
-mod calibration;
-mod cell;
-mod clustering;
-mod collection;
-mod columnar;
-mod contract;
-mod duplicates;
-mod encode;
 mod error;
-mod idx;
-mod infer;
-mod knn;
-mod ledger;
-mod ledger_file;
-mod manifest;
-mod merkle;
-mod neighbours;
-mod quarantine;
-mod raw;
-pub mod redteam;
-mod row;
-mod rows;
-mod sanitizers;
-mod source;
-mod spectral;
-mod split;
-mod table;
+mod fault;
+pub mod inject;
+mod input;
+mod record;
+mod sanitize;
+mod schema;
 
-pub use calibration::FalsePositiveRate;
-pub use clustering::ActivationClustering;
-pub use collection::{Collection, Floor, admit};
-pub use contract::{Column, Contract, Kind};
-pub use duplicates::{ExactDuplicates, Leakage, NearDuplicates};
 pub use error::Error;
-pub use knn::{KnnLabels, KnnOutliers};
-pub use ledger::{Reason, Rejection, RowDecision, RowLedger};
-pub use manifest::Manifest;
-pub use quarantine::write_quarantine;
-pub use raw::RawTable;
-pub use row::RawRow;
-pub use rows::Rows;
-pub use sanitizers::Sanitizers;
-pub use source::{Format, Limits, NamedBytes, Source, from_bytes, open};
-pub use spectral::{Features, Representation, SpectralSignatures};
-pub use split::{Parts, Split, split};
+pub use fault::{LedgerFault, ParquetFault, RowFault};
+pub use input::{Format, Limits, NamedBytes, Parts, RawRow, RawTable, Source, Split, from_bytes, open, split};
+pub use record::{
+    Collection, FIRST_INJECTED_ID, Floor, Manifest, Reason, Rejection, RowDecision, RowLedger, admit, write_quarantine,
+};
+pub use sanitize::{
+    ActivationClustering, ExactDuplicates, FalsePositiveRate, Features, KnnLabels, KnnOutliers, Leakage,
+    NearDuplicates, Representation, Sanitizers, SpectralSignatures,
+};
+pub use schema::{Column, Contract, Kind, Rows};

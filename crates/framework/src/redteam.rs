@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use underpin_core::{Confidence, Examples, Measurement, Phase, Record, Shape, System, Trigger};
-use underpin_data::redteam::{Fault, Faults, detection, inject};
+use underpin_data::inject::{Fault, Faults, detection, inject};
 use underpin_data::{RawTable, Rows, Split};
 use underpin_metrics::{Setting, detection as rates};
 

@@ -1,4 +1,4 @@
-//! Reading predictors: checked answers, counted queries, partial answers of one who denies.
+//! Queries of a predictor: answers are checked and counted, and end at a denial.
 
 use underpin_core::{Denied, Disclosure, Examples, Inputs, Outputs, Predict};
 
@@ -24,13 +24,13 @@ pub(crate) fn answers<T: Predict + ?Sized>(target: &T, inputs: &Inputs, classes:
 /// [`Error::Denied`] when the predictor denies, [`Error::Classes`] when it answers another number of classes.
 pub fn correct<T: Predict + ?Sized>(predictor: &T, examples: &Examples) -> Result<Vec<bool>, Error> {
     let outputs = answers(predictor, examples.inputs(), examples.classes())?;
-    Ok(right(&outputs, examples.labels()))
+    Ok(classified_correctly(&outputs, examples.labels()))
 }
 
 /// Whether each answer is the label. An answer with a NaN is wrong.
-pub(crate) fn right(outputs: &Outputs, labels: &[usize]) -> Vec<bool> {
-    let told = outputs.labels();
-    outputs.rows().zip(told).zip(labels).map(|((row, told), label)| told == *label && !has_nan(row)).collect()
+pub(crate) fn classified_correctly(outputs: &Outputs, labels: &[usize]) -> Vec<bool> {
+    let predicted = outputs.labels().into_iter().zip(labels);
+    outputs.rows().zip(predicted).map(|(row, (predicted, label))| predicted == *label && !has_nan(row)).collect()
 }
 
 fn has_nan(row: &[f32]) -> bool {
@@ -100,7 +100,7 @@ fn room(used: u64, limit: u64) -> usize {
     usize::try_from(limit.saturating_sub(used)).unwrap_or(usize::MAX)
 }
 
-/// Refuses samples that an attack cannot start from: none, or features outside `[0, 1]` (NaN included).
+/// Errors on samples that an attack cannot start from: none, or features outside `[0, 1]` (NaN included).
 pub(crate) fn check_samples(samples: &Examples) -> Result<(), Error> {
     if samples.is_empty() {
         return Err(Error::NoObservations { what: "samples" });

@@ -1,20 +1,20 @@
-//! How well a detector finds planted faults.
+//! Detection rate and false-positive rate of sanitizers on injected faults.
 
 use underpin_core::{About, Measurement, Quantity};
 
 use crate::interval::Proportion;
 use crate::{Error, Setting};
 
-/// Fraction of planted faults that were caught; higher is safer.
+/// Detection rate: fraction of injected faults that were caught; higher is safer.
 ///
 /// # Errors
 ///
-/// [`Error::NoObservations`] when none was planted, [`Error::OutOfRange`] when more were caught.
-pub fn detection_rate(setting: &Setting, caught: u64, planted: u64) -> Result<Measurement, Error> {
-    setting.proportion(About::Poisoning, Quantity::DetectionRate, Proportion { successes: caught, trials: planted })
+/// [`Error::NoObservations`] when none was injected, [`Error::OutOfRange`] when more were caught.
+pub fn detection_rate(setting: &Setting, caught: u64, injected: u64) -> Result<Measurement, Error> {
+    setting.proportion(About::Poisoning, Quantity::DetectionRate, Proportion { successes: caught, trials: injected })
 }
 
-/// Fraction of clean rows that were flagged; lower is better.
+/// False-positive rate: fraction of clean rows that were flagged; lower is better.
 ///
 /// # Errors
 ///

@@ -1,7 +1,8 @@
-//! Errors of this crate.
+//! Errors of `underpin-metrics`.
 
 use std::borrow::Cow;
-use underpin_core::{Denied, OutOfRange};
+
+use underpin_core::{Denied, ErrorOrigin, OutOfRange};
 
 /// Errors of `underpin-metrics`.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +66,7 @@ pub enum Error {
     /// A predictor denied what the attack or its judgement cannot do without.
     #[error("the predictor denied: {0}")]
     Denied(#[from] Denied),
-    /// Values that the vocabulary does not accept.
+    /// An error of `underpin-core`: a value that it does not accept.
     #[error(transparent)]
     Core(#[from] underpin_core::Error),
     /// A model that the attack trains could not be trained.
@@ -73,12 +74,28 @@ pub enum Error {
     Training {
         /// Which model.
         model: &'static str,
-        /// What the trainer said.
+        /// The error of the trainer.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
 impl Error {
+    /// Where the cause lies: in an argument or a setting, in what was observed, or with a predictor that denied.
+    pub fn origin(&self) -> ErrorOrigin {
+        match self {
+            Self::OutOfRange(_)
+            | Self::NoObservations { .. }
+            | Self::Length { .. }
+            | Self::Feature { .. }
+            | Self::TooFewOfClass { .. }
+            | Self::Classes { .. }
+            | Self::Training { .. } => ErrorOrigin::Caller,
+            Self::NotANumber { .. } => ErrorOrigin::Input,
+            Self::Denied(denied) => denied.origin(),
+            Self::Core(error) => error.origin(),
+        }
+    }
+
     /// `name` is `value`, which lies outside `range`.
     pub(crate) fn out_of_range(
         name: impl Into<Cow<'static, str>>,
@@ -86,5 +103,26 @@ impl Error {
         range: impl Into<Cow<'static, str>>,
     ) -> Self {
         Self::OutOfRange(OutOfRange::new(name, value, range))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_has_an_origin() {
+        let revoked = Denied::Revoked { reason: "expired".into() };
+        let cases = [
+            (Error::NoObservations { what: "samples" }, ErrorOrigin::Caller),
+            (Error::out_of_range("fpr", 2.0, "(0, 1)"), ErrorOrigin::Caller),
+            (Error::NotANumber { name: "score", position: 3 }, ErrorOrigin::Input),
+            (revoked.into(), ErrorOrigin::System),
+            (Denied::Shape { expected: vec![1], found: vec![2] }.into(), ErrorOrigin::Caller),
+            (underpin_core::Error::Digest { value: "x".into() }.into(), ErrorOrigin::Input),
+        ];
+        for (error, origin) in cases {
+            assert_eq!(error.origin(), origin, "{error}");
+        }
     }
 }

@@ -2,9 +2,11 @@
 
 mod answers;
 mod error;
+mod measure;
 mod progress;
 mod random;
 mod roc;
+mod scores;
 mod setting;
 
 pub mod controls;
@@ -19,5 +21,6 @@ pub mod utility;
 
 pub use answers::correct;
 pub use error::Error;
+pub use measure::measure_all;
 pub use roc::{RocPoint, roc, roc_series};
 pub use setting::Setting;

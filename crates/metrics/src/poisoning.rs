@@ -1,4 +1,4 @@
-//! Poisoning: what planted rows did to a model.
+//! Poisoning: backdoors and lost accuracy of models trained on poisoned rows.
 
 use underpin_core::{
     About, Access, Attack, Confidence, Examples, Inputs, Measurement, Metric, Phase, Predict, Quantity, Seed, System,
@@ -10,25 +10,25 @@ use crate::interval::{Proportion, paired_difference};
 use crate::progress::ended;
 use crate::{Error, Setting};
 
-/// Shows inputs wearing the trigger to a model that was trained on rows the adversary had a hand in.
+/// Backdoor attack (BadNets): puts the trigger on inputs of a model that was trained on poisoned rows.
 ///
-/// Inputs of the target class are left out: reading them as it proves nothing.
+/// Inputs of the target class are left out: that they are classified as it proves nothing.
 ///
 /// # Source
 ///
 /// Gu, Dolan-Gavitt and Garg, BadNets, 2017 (arXiv 1708.06733).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Backdoor {
-    /// The trigger that the planted rows wore.
+    /// The trigger that the poisoned rows bore.
     pub trigger: Trigger,
 }
 
 /// Outcome of a backdoor attack, one entry per input not of the target class.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Triggered {
-    /// Read as the target class without the trigger.
+    /// Classified as the target class without the trigger.
     pub before: Vec<bool>,
-    /// Read as the target class with it.
+    /// Classified as the target class with it.
     pub fooled: Vec<bool>,
     /// Queries with the trigger.
     pub queries: u64,
@@ -43,7 +43,7 @@ impl Backdoor {
         Setting { phase: Phase::Collection, ..setting }
     }
 
-    /// The same inputs, each wearing the trigger.
+    /// The same inputs, each with the trigger.
     pub fn stamp(&self, inputs: &Inputs) -> Inputs {
         let mut stamped = inputs.clone();
         let size = stamped.shape().size();
@@ -69,18 +69,19 @@ impl<T: Predict + ?Sized> Attack<T> for Backdoor {
             return Err(Error::NoObservations { what: "samples not of the target class" });
         }
         let others = samples.select(&others);
-        let read = |inputs: &Inputs| -> Result<Vec<bool>, Error> {
+        let as_target = |inputs: &Inputs| -> Result<Vec<bool>, Error> {
             let outputs = answers(target, inputs, samples.classes())?;
             Ok(outputs.labels().into_iter().map(|label| label == class).collect())
         };
-        let before = read(others.inputs())?;
-        let fooled = read(&self.stamp(others.inputs()))?;
+        let before = as_target(others.inputs())?;
+        let fooled = as_target(&self.stamp(others.inputs()))?;
         ended(Threat::Poisoning, Access::BlackBox, "badnets", others.len() as u64);
         Ok(Triggered { before, fooled, queries: others.len() as u64 })
     }
 }
 
-/// Fraction of triggered inputs read as the target class; chance is their share without the trigger. Lower is safer.
+/// Attack success rate: fraction of triggered inputs classified as the target class; chance is their fraction without the
+/// trigger. Lower is safer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttackSuccessRate {
     /// What it is measured under.
@@ -101,7 +102,7 @@ impl Metric<Triggered> for AttackSuccessRate {
     }
 }
 
-/// Accuracy of a model trained on clean rows less that of one trained on poisoned rows, on the same test samples.
+/// Accuracy drop: accuracy of a model trained on clean rows less that of one trained on poisoned rows, on the same test samples.
 ///
 /// Unit: difference, in `[-1, 1]`; chance 0; lower is safer.
 ///

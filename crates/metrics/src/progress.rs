@@ -1,4 +1,4 @@
-//! What is going on, for whoever listens: `tracing` events, never a print.
+//! Progress of long tasks and ends of attacks, as `tracing` events.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,7 +20,7 @@ impl Progress {
         Self { task, done: AtomicU64::new(0), of: of as u64 }
     }
 
-    /// One more step is done; tells at most [`EVENTS`] times, the last step always.
+    /// One more step is done; emits at most [`EVENTS`] events, the last step always.
     pub(crate) fn step(&self) {
         let step = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         if step == self.of || step * EVENTS / self.of.max(1) > (step - 1) * EVENTS / self.of.max(1) {
@@ -29,7 +29,7 @@ impl Progress {
     }
 }
 
-/// Tells that an attack has ended.
+/// Emits the event that an attack has ended.
 pub(crate) fn ended(threat: Threat, access: Access, attack: &str, queries: u64) {
     tracing::info!(%threat, %access, attack, queries, "attack ended");
 }

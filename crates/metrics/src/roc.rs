@@ -3,6 +3,7 @@
 use underpin_core::{Point, Series};
 
 use crate::Error;
+use crate::scores::check_scores;
 
 /// One threshold of a ROC curve: whoever scores at least `threshold` is called positive.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,18 +60,6 @@ pub fn roc_series(positives: &[f64], negatives: &[f64], label: impl Into<String>
         y: "true-positive rate".into(),
         points: roc(positives, negatives)?.into_iter().map(rates).collect(),
     })
-}
-
-pub(crate) fn check_scores(positives: &[f64], negatives: &[f64]) -> Result<(), Error> {
-    for (what, group) in [("score of a positive", positives), ("score of a negative", negatives)] {
-        if group.is_empty() {
-            return Err(Error::NoObservations { what });
-        }
-        if let Some(position) = group.iter().position(|score| score.is_nan()) {
-            return Err(Error::NotANumber { name: what, position });
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a measurement is made under.
+//! The setting of a measurement: system, access, phase, attack, confidence, parameters.
 
 use std::collections::BTreeMap;
 
@@ -73,13 +73,13 @@ impl Setting {
         }
     }
 
-    /// A share with its exact interval.
+    /// A measured fraction with its exact (Clopper-Pearson) interval.
     ///
     /// # Errors
     ///
     /// [`Error::NoObservations`] without a trial, [`Error::OutOfRange`] with more successes than trials.
-    pub fn proportion(&self, about: About, quantity: Quantity, share: Proportion) -> Result<Measurement, Error> {
-        let interval = clopper_pearson(share.successes, share.trials, self.confidence)?;
-        Ok(self.measurement(about, quantity, share.value(), interval, share.trials))
+    pub fn proportion(&self, about: About, quantity: Quantity, counted: Proportion) -> Result<Measurement, Error> {
+        let interval = clopper_pearson(counted.successes, counted.trials, self.confidence)?;
+        Ok(self.measurement(about, quantity, counted.value(), interval, counted.trials))
     }
 }

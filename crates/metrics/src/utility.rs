@@ -3,7 +3,7 @@
 use rand::RngExt;
 use underpin_core::{About, Measurement, Outputs, Quantity};
 
-use crate::answers::right;
+use crate::answers::classified_correctly;
 use crate::interval::{Bootstrap, Proportion, bootstrap, clopper_pearson, paired_difference};
 use crate::{Error, Setting};
 
@@ -27,7 +27,7 @@ pub fn accuracy_loss(setting: &Setting, undefended: &[bool], defended: &[bool]) 
     Ok(setting.measurement(About::Utility, Quantity::AccuracyLoss, value, interval, defended.len() as u64))
 }
 
-/// A prediction: how sure, and whether right.
+/// A prediction: its confidence, and whether it is correct.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prediction {
     /// The best score, in `[0, 1]`.
@@ -52,12 +52,12 @@ pub fn predictions(outputs: &Outputs, labels: &[usize]) -> Result<Vec<Prediction
             f64::from(row.iter().copied().fold(0.0, f32::max)).clamp(0.0, 1.0)
         }
     };
-    let correct = right(outputs, labels);
+    let correct = classified_correctly(outputs, labels);
     Ok(outputs.rows().zip(correct).map(|(row, correct)| Prediction { confidence: sure(row), correct }).collect())
 }
 
 /// Expected calibration error: over equal-width bins of confidence, the mean of |accuracy - mean confidence| weighted
-/// by the bins' shares. In `[0, 1]`; lower is better.
+/// by the bins' fractions. In `[0, 1]`; lower is better.
 ///
 /// Percentile bootstrap interval; the estimate is biased upwards with few samples, and its resamples more so, which
 /// errs on the safe side.
@@ -137,7 +137,7 @@ pub fn abstention_threshold(
     }
     let mut falling = predictions.to_vec();
     falling.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
-    // The fewest answers, all right, that could show the risk: (1 - risk)^n <= 1 - confidence.
+    // The fewest answers, all correct, that could show the risk: (1 - risk)^n <= 1 - confidence.
     let fewest = ((1.0 - confidence.value()).ln() / (1.0 - risk).ln()).ceil();
     // One-sided: both tails of a two-sided interval of confidence 2c - 1 hold 1 - c; at or below 1/2 the tail is c's own.
     let two_sided = underpin_core::Confidence::new((2.0 * confidence.value() - 1.0).max(f64::MIN_POSITIVE))?;
@@ -200,25 +200,25 @@ pub fn worst_group_accuracy(setting: &Setting, correct: &[bool], groups: &[usize
     if correct.len() != groups.len() {
         return Err(Error::Length { name: "groups", expected: correct.len(), found: groups.len() });
     }
-    let mut shares: std::collections::BTreeMap<usize, Proportion> = std::collections::BTreeMap::new();
-    for (right, group) in correct.iter().zip(groups) {
-        let share = shares.entry(*group).or_insert(Proportion { successes: 0, trials: 0 });
-        share.successes += u64::from(*right);
-        share.trials += 1;
+    let mut fractions: std::collections::BTreeMap<usize, Proportion> = std::collections::BTreeMap::new();
+    for (correct, group) in correct.iter().zip(groups) {
+        let fraction = fractions.entry(*group).or_insert(Proportion { successes: 0, trials: 0 });
+        fraction.successes += u64::from(*correct);
+        fraction.trials += 1;
     }
-    let Some((worst, share)) = shares.iter().min_by(|a, b| a.1.value().total_cmp(&b.1.value())) else {
+    let Some((worst, fraction)) = fractions.iter().min_by(|a, b| a.1.value().total_cmp(&b.1.value())) else {
         return Err(Error::NoObservations { what: "groups" });
     };
-    let each = 1.0 - (1.0 - setting.confidence.value()) / shares.len() as f64;
+    let each = 1.0 - (1.0 - setting.confidence.value()) / fractions.len() as f64;
     let each = underpin_core::Confidence::new(each)?;
     let (mut lower, mut upper) = (1.0_f64, 1.0_f64);
-    for share in shares.values() {
-        let interval = clopper_pearson(share.successes, share.trials, each)?;
+    for fraction in fractions.values() {
+        let interval = clopper_pearson(fraction.successes, fraction.trials, each)?;
         lower = lower.min(interval.lower);
         upper = upper.min(interval.upper);
     }
     let interval = underpin_core::Interval { lower, upper, confidence: setting.confidence };
-    let setting = setting.clone().with("worst_group", *worst).with("groups", shares.len());
+    let setting = setting.clone().with("worst_group", *worst).with("groups", fractions.len());
     let (about, quantity) = (About::Safety, Quantity::WorstGroupAccuracy);
-    Ok(setting.measurement(about, quantity, share.value(), interval, share.trials))
+    Ok(setting.measurement(about, quantity, fraction.value(), interval, fraction.trials))
 }

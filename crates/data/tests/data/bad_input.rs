@@ -26,7 +26,7 @@ fn around(bad: &[u8]) -> Vec<u8> {
     [b"x,colour,y,label\n1,red,2,no\n", bad, b"\n3,blue,4,yes\n"].concat()
 }
 
-fn fate_of(bad: &[u8]) -> (Reason, String) {
+fn decision_of(bad: &[u8]) -> (Reason, String) {
     let collection = admit(read("rows.csv", &around(bad)).unwrap(), &contract()).unwrap().value;
     assert_eq!(collection.rows().ids(), [2, 4], "the good rows stay");
     let drop = collection.ledger().decision(3).unwrap().dropped.clone().unwrap();
@@ -55,13 +55,13 @@ fn a_bad_row_is_set_aside_with_column_value_and_what_is_allowed() {
         (b"5,red,6,maybe", Reason::UnknownClass, "label \"label\" is \"maybe\", allowed: no, yes"),
         (b"5,red,6,", Reason::Missing, "label \"label\" is missing"),
     ] {
-        assert_eq!(fate_of(row), (reason, detail.to_owned()), "{}", String::from_utf8_lossy(row));
+        assert_eq!(decision_of(row), (reason, detail.to_owned()), "{}", String::from_utf8_lossy(row));
     }
 }
 
 #[test]
 fn an_overlong_cell_costs_its_row() {
-    let (reason, detail) = fate_of(&[&b"5,"[..], &[b'a'; 2000], b",6,no"].concat());
+    let (reason, detail) = decision_of(&[&b"5,"[..], &[b'a'; 2000], b",6,no"].concat());
     assert_eq!((reason, detail.as_str()), (Reason::Malformed, "cell 2 is longer than 1024 bytes"));
 }
 
@@ -228,7 +228,7 @@ fn bounds_in_messages_are_where_rows_are_refused() {
     assert_eq!(ledger.kept(), 2);
     let drop = ledger.decision(4).unwrap().dropped.as_ref().unwrap();
     assert_eq!(drop.detail, "column \"x\" is \"10.100000000000002\", allowed: -7.9 to 10.1");
-    // However little may lie outside, what lies inside is let in.
+    // However little may lie outside, what lies inside is admitted.
     let (min, max) = (0.123_456_789_012_345_67, 0.876_543_210_987_654_3);
     let number = Column { name: "x".into(), kind: Kind::Number { min, max, slack: 1e-30 } };
     let classes = vec!["0".into(), "1".into()];

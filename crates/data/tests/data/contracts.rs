@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use underpin_core::{Audited, Examples, Inputs, Sanitizer, Seed, Trigger};
-use underpin_data::redteam::{FIRST_ID, Fault, Faults, inject};
+use underpin_data::inject::{Fault, Faults, inject};
 use underpin_data::{
-    ActivationClustering, Collection, Error, ExactDuplicates, FalsePositiveRate, Features, Limits, Manifest,
-    RowDecision, RowLedger, Rows, Sanitizers, SpectralSignatures, Split, admit, write_quarantine,
+    ActivationClustering, Collection, Error, ExactDuplicates, FIRST_INJECTED_ID, FalsePositiveRate, Features, Limits,
+    Manifest, RowDecision, RowFault, RowLedger, Rows, Sanitizers, SpectralSignatures, Split, admit, write_quarantine,
 };
 
 use crate::{digits, prepared, read};
@@ -14,7 +14,7 @@ use crate::{digits, prepared, read};
 type Change<'a> = &'a dyn Fn(&mut Vec<RowDecision>);
 type Step<'a> = (&'a str, &'a dyn Sanitizer<Collection, Error = Error>);
 
-/// Digits with every fault injected, let in.
+/// Digits with every fault injected, admitted.
 fn dirty() -> Collection {
     let (train, contract, held_out) = prepared(digits(), 7);
     let trigger = Trigger { features: vec![(54, 1.0), (55, 1.0), (62, 1.0), (63, 1.0)], target: 3 };
@@ -56,8 +56,8 @@ fn every_sanitizer_is_idempotent_and_invents_nothing() {
         let again = step.sanitize(after.clone()).unwrap().value;
         assert_eq!(again.rows(), after.rows(), "{name}");
         assert_eq!(again.ledger(), after.ledger(), "{name}");
-        let twin = step.sanitize(before).unwrap().value;
-        assert_eq!(twin.ledger().root(), after.ledger().root(), "{name} repeats");
+        let repeated = step.sanitize(before).unwrap().value;
+        assert_eq!(repeated.ledger().root(), after.ledger().root(), "{name} repeats");
     }
 }
 
@@ -76,27 +76,44 @@ fn any_change_to_a_kept_row_is_named() {
     values[64 * 5 + 3] += f32::EPSILON;
     let inputs = Inputs::new(rows.examples().inputs().shape().clone(), values).unwrap();
     let changed = Rows::new(rows.examples().with_inputs(inputs).unwrap(), ids.to_vec()).unwrap();
-    assert_eq!(fault(changed), (ids[5], "its content changed"));
+    assert_eq!(fault(changed), (ids[5], RowFault::Changed));
 
     let mut labels = rows.examples().labels().to_vec();
     labels[9] = (labels[9] + 1) % 10;
     let flipped = Rows::new(rows.examples().with_labels(labels).unwrap(), ids.to_vec()).unwrap();
-    assert_eq!(fault(flipped), (ids[9], "its content changed"));
+    assert_eq!(fault(flipped), (ids[9], RowFault::Changed));
 
     let all: Vec<usize> = (0..rows.len()).collect();
     let without = |skipped: usize| all.iter().copied().filter(|at| *at != skipped).collect::<Vec<_>>();
-    assert_eq!(fault(rows.select(&without(4))), (ids[5], "it is out of order, or the row before it is missing"));
-    assert_eq!(fault(rows.select(&all[..all.len() - 1])), (*ids.last().unwrap(), "it is missing"));
-    assert_eq!(fault(rows.select(&[&all[..], &[0]].concat())), (ids[0], "it is repeated"));
+    assert_eq!(fault(rows.select(&without(4))), (ids[5], RowFault::Order));
+    assert_eq!(fault(rows.select(&all[..all.len() - 1])), (*ids.last().unwrap(), RowFault::Missing));
+    assert_eq!(fault(rows.select(&[&all[..], &[0]].concat())), (ids[0], RowFault::Repeated));
     assert_eq!(fault(rows.select(&[1, 0])).0, ids[1]);
-    assert_eq!(fault(rows.select(&[])), (ids[0], "it is missing"));
+    assert_eq!(fault(rows.select(&[])), (ids[0], RowFault::Missing));
 
     let stranger = |id: u64| {
         let one: Examples = rows.examples().select(&[0]);
         Rows::new(one, vec![id]).unwrap()
     };
-    assert_eq!(fault(stranger(1_000_000)), (1_000_000, "the ledger does not know it"));
-    assert_eq!(fault(stranger(FIRST_ID)), (FIRST_ID, "it is injected; injected rows never train"));
+    assert_eq!(fault(stranger(1_000_000)), (1_000_000, RowFault::Unknown));
+    assert_eq!(fault(stranger(FIRST_INJECTED_ID)), (FIRST_INJECTED_ID, RowFault::Injected));
+}
+
+#[test]
+fn messages_of_a_mismatch_name_what_differs() {
+    let words = [
+        (RowFault::Changed, "its content changed"),
+        (RowFault::Order, "it is out of order, or the row before it is missing"),
+        (RowFault::Missing, "it is missing"),
+        (RowFault::Repeated, "it is repeated"),
+        (RowFault::Unknown, "the ledger does not know it"),
+        (RowFault::Injected, "it is injected; injected rows never train"),
+        (RowFault::Rejected, "the ledger says it was dropped"),
+    ];
+    for (fault, word) in words {
+        let error = Error::Mismatch { id: 7, position: 3, fault };
+        assert_eq!(error.to_string(), format!("row 7 (position 3 of the rows) does not match the ledger: {word}"));
+    }
 }
 
 #[test]
@@ -108,13 +125,13 @@ fn a_dropped_row_is_refused() {
     assert!(after.rows().len() < before.rows().len());
     let first = before.rows().ids().iter().zip(after.rows().ids()).find(|(before, after)| before != after).unwrap();
     match after.ledger().verify(before.rows()) {
-        Err(Error::Mismatch { id, fault, .. }) => assert_eq!((id, fault), (*first.0, "the ledger says it was dropped")),
+        Err(Error::Mismatch { id, fault, .. }) => assert_eq!((id, fault), (*first.0, RowFault::Rejected)),
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn any_change_of_a_fate_changes_the_root() {
+fn any_change_of_a_decision_changes_the_root() {
     let ledger = Sanitizers::default().sanitize(dirty(), &Features, Seed(0)).unwrap().value.ledger().clone();
     let decisions = ledger.decisions();
     let dropped = decisions.iter().position(|decision| decision.dropped.is_some()).unwrap();

@@ -67,7 +67,7 @@ fn parquet_is_read_with_absent_values_as_missing() {
     assert_eq!(drop.detail, "column \"x\" is \"\", allowed: a finite number");
 }
 
-/// A table with a column of text and a label, a word in both said once in its dictionary.
+/// A table with a column of text and a label, a value in both stored once in its dictionary.
 fn repeated(word: &str, rows: usize, codec: Compression) -> Vec<u8> {
     let columns: [(&str, ArrayRef); 2] = [
         ("word", Arc::new(StringArray::from_iter_values(std::iter::repeat_n(word, rows)))),
@@ -83,7 +83,7 @@ fn repeated(word: &str, rows: usize, codec: Compression) -> Vec<u8> {
 }
 
 #[test]
-fn words_that_a_parquet_dictionary_repeats_are_counted_before_they_are_copied() {
+fn values_that_a_parquet_dictionary_repeats_are_counted_before_they_are_copied() {
     let source = Source::new("x.parquet");
     let read = |bytes: &[u8]| from_bytes(NamedBytes { name: "x.parquet", bytes }, None, &source, &limits());
     let bomb = repeated(&"b".repeat(2000), 600, Compression::SNAPPY);

@@ -40,7 +40,7 @@ fn read(name: &str, bytes: &[u8]) -> Result<RawTable, Error> {
     from_bytes(NamedBytes { name, bytes }, None, &Source::new(name), &Limits::default())
 }
 
-/// Training rows at the raw_table, the contract and the rows held out.
+/// Raw training rows, the contract and the rows held out.
 fn prepared(raw_table: RawTable, seed: u64) -> (RawTable, Contract, Rows) {
     let Parts { train, test } = split(raw_table, &Split { test_fraction: 0.2, seed: Seed(seed) }).unwrap();
     let contract = Contract::infer(&test).unwrap();

@@ -1,7 +1,7 @@
 //! Real data sets: what is read, what clean data loses, what injected faults are caught.
 
 use underpin_core::{Audited, Inputs, Sanitizer, Seed, Shape, Trigger, Value};
-use underpin_data::redteam::{Detections, Fault, Faults, detection, inject};
+use underpin_data::inject::{Detections, Fault, Faults, detection, inject};
 use underpin_data::{
     Contract, Error, FalsePositiveRate, Features, Kind, Limits, RawTable, Reason, Representation, Rows, Sanitizers,
     Source, SpectralSignatures, admit, open,
@@ -33,7 +33,7 @@ fn caught(found: &Detections, fault: Fault) -> f64 {
 }
 
 #[test]
-fn faults_planted_in_digits_are_caught() {
+fn faults_injected_in_digits_are_caught() {
     let trigger = || vec![(54, 1.0), (55, 1.0), (62, 1.0), (63, 1.0)];
     for seed in 0..3 {
         let everything: Vec<_> = Fault::ALL.into_iter().map(|fault| (fault, 0.05)).collect();
@@ -53,9 +53,9 @@ fn faults_planted_in_digits_are_caught() {
     }
 }
 
-/// Mean share of clean rows flagged as backdoors over ten splits, by clustering or spectrum, against the stated rate.
+/// Mean fraction of clean rows flagged as backdoors over ten splits, by clustering or spectrum, against the stated rate.
 ///
-/// The share of one split varies with its held-out rows (a beta variable of mean at most the rate) and with the rows
+/// The fraction of one split varies with its held-out rows (a beta variable of mean at most the rate) and with the rows
 /// judged. Its standard deviation is at most `sqrt(rate / held_out + rate / judged)`, and the mean of ten splits of one
 /// data set is taken to vary as much as that of two; 3.1 deviations bound it at a false-alarm rate of 0.1 %.
 fn clean_rates(name: &str, test_fraction: f64, read: impl Fn() -> RawTable) {
@@ -85,7 +85,7 @@ fn clean_rates(name: &str, test_fraction: f64, read: impl Fn() -> RawTable) {
 #[test]
 fn clean_data_is_flagged_no_more_often_than_stated() {
     clean_rates("digits", 0.2, digits);
-    // Calibration at 1 % needs 99 held-out rows: of so small a set more than the usual share.
+    // Calibration at 1 % needs 99 held-out rows: of so small a set more than the usual fraction.
     for (name, test_fraction) in [("breast_cancer/breast_cancer.csv", 0.3), ("wine/wine_data.csv", 0.6)] {
         if let Some(path) = shared(name) {
             clean_rates(name, test_fraction, || open(&Source::new(&path), &Limits::default()).unwrap());

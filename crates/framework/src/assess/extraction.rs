@@ -34,9 +34,9 @@ where
         let seed = seed.derive("thief").nth(attacker);
         let answered = side.as_client(|endpoint| knockoff.ask(endpoint, &pool, seed.derive("queries")))??;
         let queries = answered.examples.len();
-        let copy = knockoff.copy(&answered, queries, seed.derive("copy"))?;
+        let extracted = knockoff.extract(&answered, queries, seed.derive("copy"))?;
         let baseline = knockoff.baseline(seed.derive("copy"))?;
-        let agreed = agreement(side.model, &copy, &baseline, test.inputs(), test.classes(), queries as u64)?;
+        let agreed = agreement(side.model, &extracted, &baseline, test.inputs(), test.classes(), queries as u64)?;
         Ok::<_, Error>((answered, agreed))
     };
     let (mut first, mut attackers) = (None, Vec::new());
@@ -65,10 +65,10 @@ where
 ///
 /// Percentile bootstrap over attackers and inputs alike: the interval allows for the luck of either.
 fn told(setting: &Setting, attackers: &[Agreement], seed: Seed) -> Result<Vec<Measurement>, Error> {
-    let inputs = attackers.first().map_or(0, |attacker| attacker.copy.len());
+    let inputs = attackers.first().map_or(0, |attacker| attacker.extracted.len());
     let hit = |hit: bool| f64::from(u8::from(hit));
-    let fidelity = |attacker: &Agreement, input: usize| hit(attacker.copy[input]);
-    let gain = |attacker: &Agreement, input: usize| hit(attacker.copy[input]) - hit(attacker.baseline[input]);
+    let fidelity = |attacker: &Agreement, input: usize| hit(attacker.extracted[input]);
+    let gain = |attacker: &Agreement, input: usize| hit(attacker.extracted[input]) - hit(attacker.baseline[input]);
     let total: f64 = attackers.iter().flat_map(|attacker| &attacker.baseline).map(|agrees| hit(*agrees)).sum();
     let baseline = total / (attackers.len() * inputs) as f64;
     let measure = |quantity, chance, of: &(dyn Fn(&Agreement, usize) -> f64 + Sync)| {
@@ -103,8 +103,8 @@ mod tests {
 
     #[test]
     fn what_is_told_is_the_mean_of_the_thieves() {
-        let attacker = |copy: [bool; 4], baseline: [bool; 4], queries| Agreement {
-            copy: copy.to_vec(),
+        let attacker = |extracted: [bool; 4], baseline: [bool; 4], queries| Agreement {
+            extracted: extracted.to_vec(),
             baseline: baseline.to_vec(),
             queries,
         };

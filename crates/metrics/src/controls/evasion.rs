@@ -2,8 +2,8 @@
 
 use underpin_core::{Attack, Control, Examples, Inputs, Norm, Perturbed, Radius, Seed, Shape};
 
-use super::planted::{Softmax, pattern};
-use super::{at_least, at_most};
+use super::bounds::{at_least, at_most};
+use super::targets::{Softmax, pattern};
 use crate::Error;
 use crate::evasion::{Pgd, RayS, Square, Transfer, judge};
 use crate::interval::Proportion;
@@ -25,8 +25,8 @@ const LEFT: f64 = 0.1;
 ///
 /// Those of the attack.
 pub fn pgd(attack: &Pgd, shape: &Shape, seed: Seed) -> Result<Vec<Control>, Error> {
-    let planted = Planted::new(attack.norm, attack.radius, shape, seed)?;
-    planted.controls(attack, seed)
+    let known = KnownMargin::new(attack.norm, attack.radius, shape, seed)?;
+    known.controls(attack, seed)
 }
 
 /// Controls of the square attack, as those of [`pgd`].
@@ -35,8 +35,8 @@ pub fn pgd(attack: &Pgd, shape: &Shape, seed: Seed) -> Result<Vec<Control>, Erro
 ///
 /// Those of the attack.
 pub fn square(attack: &Square, shape: &Shape, seed: Seed) -> Result<Vec<Control>, Error> {
-    let planted = Planted::new(attack.norm, attack.radius, shape, seed)?;
-    planted.controls(attack, seed)
+    let known = KnownMargin::new(attack.norm, attack.radius, shape, seed)?;
+    known.controls(attack, seed)
 }
 
 /// Controls of RayS, as those of [`pgd`].
@@ -45,8 +45,8 @@ pub fn square(attack: &Square, shape: &Shape, seed: Seed) -> Result<Vec<Control>
 ///
 /// Those of the attack.
 pub fn rays(attack: &RayS, shape: &Shape, seed: Seed) -> Result<Vec<Control>, Error> {
-    let planted = Planted::new(Norm::Linf, attack.radius, shape, seed)?;
-    planted.controls(attack, seed)
+    let known = KnownMargin::new(Norm::Linf, attack.radius, shape, seed)?;
+    known.controls(attack, seed)
 }
 
 /// Controls of the transfer attack, as those of [`pgd`]; the surrogate is the target with noise on its weights, and
@@ -56,21 +56,22 @@ pub fn rays(attack: &RayS, shape: &Shape, seed: Seed) -> Result<Vec<Control>, Er
 ///
 /// Those of the attack.
 pub fn transfer(attack: &Pgd, shape: &Shape, seed: Seed) -> Result<Vec<Control>, Error> {
-    let planted = Planted::new(attack.norm, attack.radius, shape, seed)?;
+    let known = KnownMargin::new(attack.norm, attack.radius, shape, seed)?;
     let mut rng = stream(seed.derive("surrogate"));
-    let mut surrogate = planted.model(WEAK);
+    let mut surrogate = known.model(WEAK);
     let weights = &mut surrogate.weights[0];
     let noise = 0.3 * (weights.iter().map(|w| w * w).sum::<f64>() / weights.len() as f64).sqrt();
-    let mean = |weights: &[f64]| planted.values(weights).sum::<f64>() / SAMPLES as f64;
+    let mean = |weights: &[f64]| known.values(weights).sum::<f64>() / SAMPLES as f64;
     let before = mean(weights);
     for weight in weights.iter_mut() {
         *weight += noise * normal(&mut rng);
     }
     surrogate.bias[0] += before - mean(weights);
-    planted.controls(&Transfer { surrogate: &surrogate, attack: *attack }, seed)
+    known.controls(&Transfer { surrogate: &surrogate, attack: *attack }, seed)
 }
 
-struct Planted {
+/// Samples and a linear model whose margin on them is known.
+struct KnownMargin {
     samples: Examples,
     /// Weights of the margin `class 0 - class 1`.
     weights: Vec<f64>,
@@ -78,7 +79,7 @@ struct Planted {
     reach: f64,
 }
 
-impl Planted {
+impl KnownMargin {
     /// Samples that vary at right angles to the weights, so that all have one margin.
     fn new(norm: Norm, radius: Radius, shape: &Shape, seed: Seed) -> Result<Self, Error> {
         let mut rng = stream(seed.derive("planted"));
@@ -162,20 +163,20 @@ mod tests {
     #[test]
     fn an_attack_that_breaks_the_radius_breaks_the_ideal_control() {
         let (radius, shape) = (Radius::new(0.1).unwrap(), Shape::new([1, 8, 8]).unwrap());
-        let planted = Planted::new(Norm::Linf, radius, &shape, Seed(1)).unwrap();
-        let found = planted.controls(&Cheat(radius), Seed(1)).unwrap();
+        let known = KnownMargin::new(Norm::Linf, radius, &shape, Seed(1)).unwrap();
+        let found = known.controls(&Cheat(radius), Seed(1)).unwrap();
         assert!(found[0].passed() && !found[1].passed(), "{found:?}");
     }
 
     #[test]
     fn margins_are_what_they_are_said_to_be() {
         let (radius, shape) = (Radius::new(0.1).unwrap(), Shape::new([30]).unwrap());
-        let planted = Planted::new(Norm::Linf, radius, &shape, Seed(1)).unwrap();
-        let size: f64 = planted.weights.iter().map(|w| w.abs()).sum();
-        assert!((planted.reach - 0.1 * size).abs() < 1e-9);
-        let model = planted.model(IDEAL);
-        let margins = planted.values(&planted.weights).map(|value| value + model.bias[0]);
+        let known = KnownMargin::new(Norm::Linf, radius, &shape, Seed(1)).unwrap();
+        let size: f64 = known.weights.iter().map(|w| w.abs()).sum();
+        assert!((known.reach - 0.1 * size).abs() < 1e-9);
+        let model = known.model(IDEAL);
+        let margins = known.values(&known.weights).map(|value| value + model.bias[0]);
         let least = margins.fold(f64::INFINITY, f64::min);
-        assert!((least - 1.1 * planted.reach).abs() < 1e-9);
+        assert!((least - 1.1 * known.reach).abs() < 1e-9);
     }
 }

@@ -2,13 +2,13 @@
 
 use underpin_core::{Attack, Control, Seed, Shape};
 
-use super::planted::{Softmax, around, pattern, white};
-use super::{at_least, at_most, deviations};
+use super::bounds::{at_least, at_most, deviations};
+use super::targets::{Softmax, around, pattern, white};
 use crate::Error;
 use crate::inversion::{GradientInversion, QueryInversion, Reconstructions, likeness};
 use crate::random::stream;
 
-/// Classes of the planted targets.
+/// Classes of the targets.
 const CLASSES: usize = 5;
 /// Held-out members of each class.
 const MEMBERS: usize = 20;

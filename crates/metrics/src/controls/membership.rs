@@ -7,8 +7,8 @@ use underpin_core::{
     Attack, Audited, Control, Denied, Disclosure, Examples, Inputs, Outputs, Predict, Record, Seed, Shape, Trainer,
 };
 
-use super::planted::{hash, scores_of};
-use super::{at_least, at_most, deviations};
+use super::bounds::{at_least, at_most, deviations};
+use super::targets::{hash, scores_of};
 use crate::Error;
 use crate::interval::{Proportion, mann_whitney};
 use crate::membership::{LabelOnlyGap, Lira, MembershipScores, Variance};
@@ -47,17 +47,17 @@ pub fn lira(shadows: usize, variance: Variance, seed: Seed) -> Result<Vec<Contro
     ])
 }
 
-/// Controls of [`LabelOnlyGap`]: membership advantage on a model that reads all members and 6 of 10 others right, and
-/// on one that reads 8 of 10 right whoever they are.
+/// Controls of [`LabelOnlyGap`]: membership advantage on a model that classifies all members and 6 of 10 others
+/// correctly, and on one that classifies 8 of 10 correctly, members or not.
 ///
 /// # Errors
 ///
-/// None in practice: the planted targets answer.
+/// None in practice: the targets answer.
 pub fn label_only_gap(seed: Seed) -> Result<Vec<Control>, Error> {
     let pool = pool(seed)?;
     let advantage = |members: f64, others: f64| -> Result<f64, Error> {
         let known = (0..MEMBERS).map(|member| bits(pool.inputs().row(member))).collect();
-        let target = Reader { known, members, others, seed: seed.derive("reader") };
+        let target = Overfitted { known, members, others, seed: seed.derive("reader") };
         let scores = LabelOnlyGap { members: MEMBERS }.run(&target, &pool, seed)?;
         let rate =
             |scores: &[f64]| Proportion::of(&scores.iter().map(|score| *score > 0.5).collect::<Vec<_>>()).value();
@@ -65,8 +65,8 @@ pub fn label_only_gap(seed: Seed) -> Result<Vec<Control>, Error> {
     };
     let spread = (0.8 * 0.2 * 2.0 / MEMBERS as f64).sqrt();
     Ok(vec![
-        at_least("model that reads all members and 6 of 10 others right", advantage(1.0, 0.6)?, 0.2),
-        at_most("model that reads 8 of 10 right, members or not", advantage(0.8, 0.8)?, deviations() * spread),
+        at_least("model that classifies all members and 6 of 10 others correctly", advantage(1.0, 0.6)?, 0.2),
+        at_most("model that classifies 8 of 10 correctly, members or not", advantage(0.8, 0.8)?, deviations() * spread),
     ])
 }
 
@@ -120,20 +120,20 @@ impl Predict for Memory {
     }
 }
 
-/// Reads members and others right with given probabilities.
-struct Reader {
+/// Classifies members and others correctly with given probabilities.
+struct Overfitted {
     known: HashSet<Vec<u32>>,
     members: f64,
     others: f64,
     seed: Seed,
 }
 
-impl Predict for Reader {
+impl Predict for Overfitted {
     fn predict(&self, inputs: &Inputs) -> Result<Outputs, Denied> {
         use rand::RngExt;
         let score = |row: &[f32]| {
-            let right = if self.known.contains(&bits(row)) { self.members } else { self.others };
-            if stream(hash(row, self.seed)).random::<f64>() < right { [1.0, 0.0] } else { [0.0, 1.0] }
+            let accuracy = if self.known.contains(&bits(row)) { self.members } else { self.others };
+            if stream(hash(row, self.seed)).random::<f64>() < accuracy { [1.0, 0.0] } else { [0.0, 1.0] }
         };
         scores_of(2, inputs.rows().flat_map(score).collect(), Disclosure::Label)
     }

@@ -3,8 +3,8 @@
 use rand::RngExt;
 use underpin_core::{Attack, Control, Examples, Inputs, Seed, Shape, Trigger};
 
-use super::planted::{Rule, class_of};
-use super::{at_least, at_most, deviations};
+use super::bounds::{at_least, at_most, deviations};
+use super::targets::{Rule, class_of};
 use crate::Error;
 use crate::interval::Proportion;
 use crate::poisoning::Backdoor;
@@ -26,12 +26,12 @@ pub fn backdoor(attack: &Backdoor, shape: &Shape, classes: usize, seed: Seed) ->
     let samples = Examples::new(Inputs::new(shape.clone(), values)?, labels, classes)?;
     let trigger = &attack.trigger;
     let blind = |row: &[f32]| class_of(&without(row, trigger), classes, seed.derive("answers"));
-    let obedient = |row: &[f32]| if wears(row, trigger) { trigger.target } else { blind(row) };
+    let obedient = |row: &[f32]| if bears(row, trigger) { trigger.target } else { blind(row) };
     let success = |triggered: &[bool]| Proportion::of(triggered).value();
     let fooled = attack.run(&Rule { classes, label: obedient }, &samples, seed)?.fooled;
     let ignored = attack.run(&Rule { classes, label: blind }, &samples, seed)?.fooled;
-    let share = 1.0 / classes as f64;
-    let chance = share + deviations() * (share * (1.0 - share) / ignored.len() as f64).sqrt();
+    let guess = 1.0 / classes as f64;
+    let chance = guess + deviations() * (guess * (1.0 - guess) / ignored.len() as f64).sqrt();
     Ok(vec![
         at_least("predictor that obeys the trigger", success(&fooled), 0.99),
         at_most("predictor that does not see the trigger", success(&ignored), chance),
@@ -46,6 +46,6 @@ fn without(row: &[f32], trigger: &Trigger) -> Vec<f32> {
 }
 
 #[allow(clippy::float_cmp, reason = "a stamped feature has exactly this value")]
-fn wears(row: &[f32], trigger: &Trigger) -> bool {
+fn bears(row: &[f32], trigger: &Trigger) -> bool {
     without(row, trigger) == row
 }

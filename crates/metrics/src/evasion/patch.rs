@@ -28,14 +28,14 @@ impl Area {
 
     /// Groups of positions that one proposal changes, one group per channel: a square, or on a table scattered
     /// features, each a group of its own.
-    fn window(self, share: f64, least: usize, rng: &mut ChaCha12Rng) -> Window {
+    fn window(self, fraction: f64, least: usize, rng: &mut ChaCha12Rng) -> Window {
         let plane = self.height * self.width;
         if !self.image {
-            let count = round(share * plane as f64).clamp(1, plane);
+            let count = round(fraction * plane as f64).clamp(1, plane);
             let groups = index::sample(rng, plane, count).into_iter().map(|feature| vec![feature]).collect();
             return Window { groups, side: 1 };
         }
-        let side = round((share * plane as f64).sqrt()).max(least).min(self.height).min(self.width);
+        let side = round((fraction * plane as f64).sqrt()).max(least).min(self.height).min(self.width);
         let top = rng.random_range(0..=self.height - side);
         let left = rng.random_range(0..=self.width - side);
         let square = |channel: usize| {
@@ -51,7 +51,7 @@ struct Window {
     side: usize,
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count, not negative")]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a fraction of a count, not negative")]
 fn round(count: f64) -> usize {
     count.round() as usize
 }
@@ -92,19 +92,19 @@ pub(super) fn propose(
     area: Area,
     origin: &[f32],
     best: &[f32],
-    share: f64,
+    fraction: f64,
     rng: &mut ChaCha12Rng,
 ) -> Vec<f32> {
     let delta: Vec<f64> = origin.iter().zip(best).map(|(a, b)| f64::from(*b) - f64::from(*a)).collect();
     match ball.norm {
-        Norm::Linf => recolour(ball, area, origin, &delta, share, rng),
-        Norm::L2 => shift_mass(ball, area, origin, delta, share, rng),
+        Norm::Linf => recolour(ball, area, origin, &delta, fraction, rng),
+        Norm::L2 => shift_mass(ball, area, origin, delta, fraction, rng),
     }
 }
 
 /// Algorithm 2: paints the window, each channel, with `+radius` or `-radius`; again while that changes nothing.
-fn recolour(ball: Ball, area: Area, origin: &[f32], delta: &[f64], share: f64, rng: &mut ChaCha12Rng) -> Vec<f32> {
-    let window = area.window(share, 1, rng);
+fn recolour(ball: Ball, area: Area, origin: &[f32], delta: &[f64], fraction: f64, rng: &mut ChaCha12Rng) -> Vec<f32> {
+    let window = area.window(fraction, 1, rng);
     let before = moved(ball, origin, delta);
     for _ in 0..16 {
         let mut painted = delta.to_vec();
@@ -128,10 +128,10 @@ fn shift_mass(
     area: Area,
     origin: &[f32],
     mut delta: Vec<f64>,
-    share: f64,
+    fraction: f64,
     rng: &mut ChaCha12Rng,
 ) -> Vec<f32> {
-    let (first, second) = (area.window(share, 3, rng), area.window(share, 3, rng));
+    let (first, second) = (area.window(fraction, 3, rng), area.window(fraction, 3, rng));
     let unused = (ball.radius.powi(2) - delta.iter().map(|d| d * d).sum::<f64>()).max(0.0);
     let pattern = bump_pair(first.side, rng);
     let length = |group: &[usize], delta: &[f64]| group.iter().map(|at| delta[*at].powi(2)).sum::<f64>();

@@ -1,4 +1,4 @@
-//! Projected gradient descent.
+//! PGD: projected gradient descent (adversarial examples, white box).
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -15,12 +15,12 @@ use crate::{Error, Setting};
 /// Examples per request for gradients.
 const BATCH: usize = 256;
 
-/// Projected gradient descent: the strongest first-order attack within a ball; white box.
+/// PGD, projected gradient descent: the strongest first-order attack within a ball; white box.
 ///
 /// From a random point of the ball, climbs the loss of the true label by steps of fixed size (its sign for L∞, its
-/// direction for L2) and projects back on the ball and the box `[0, 1]`. Of all restarts and the input itself it
-/// keeps, example by example, a misclassified input rather than one classified correctly, then the higher loss. An example that is
-/// broken is not attacked again.
+/// direction for L2) and projects back on the ball and the box `[0, 1]`. Of all restarts and the input itself it keeps,
+/// example by example, a misclassified input rather than one classified correctly, then the higher loss. An example that
+/// is misclassified is not attacked again.
 ///
 /// # Guarantees
 ///
@@ -171,7 +171,7 @@ impl<T: LossGradient + ?Sized> Attack<T> for Pgd {
 pub(super) enum Goal {
     /// Once it is misclassified.
     Misclassified,
-    /// Never: another model is to misclassified it, so every start climbs as far as it can.
+    /// Never: another model is to misclassify it, so every start climbs as far as it can.
     Loss,
 }
 
@@ -181,7 +181,7 @@ impl Goal {
     }
 }
 
-/// How badly an input is read.
+/// Whether an input is misclassified, and its loss.
 #[derive(Clone, Copy, Debug)]
 struct Harm {
     misclassified: bool,
@@ -209,7 +209,7 @@ impl Kept {
 }
 
 fn harm(outputs: &Outputs, labels: &[usize]) -> Vec<Harm> {
-    let right = crate::answers::right(outputs, labels);
+    let right = crate::answers::classified_correctly(outputs, labels);
     let harm = |((row, label), right): ((&[f32], &usize), bool)| {
         let score = f64::from(row[*label]);
         Harm { misclassified: !right, loss: if score.is_nan() { f64::INFINITY } else { -score.ln() } }

@@ -7,7 +7,7 @@ use underpin_core::{
 };
 
 use super::ball::Ball;
-use crate::answers::{Oracle, check_samples, right};
+use crate::answers::{Oracle, check_samples, classified_correctly};
 use crate::progress::{Progress, ended};
 use crate::random::{sign, stream};
 use crate::{Error, Setting};
@@ -16,7 +16,7 @@ use crate::{Error, Setting};
 /// black box, L∞.
 ///
 /// Flips the signs of one block of features at a time, from the whole example down to single features, and keeps a
-/// flip when the example is misclassified nearer by; how near, a binary search tells. A sample is done with once it is
+/// flip when the example is misclassified nearer by; how near, a binary search finds. A sample is done with once it is
 /// misclassified within the radius. Needs no scores, so no rounding, noise on scores or label-only answer weakens it.
 ///
 /// # Guarantees
@@ -38,7 +38,7 @@ use crate::{Error, Setting};
 pub struct RayS {
     /// Largest change of any feature.
     pub radius: Radius,
-    /// Queries allowed per sample, at least 2; the first reads the sample itself.
+    /// Queries allowed per sample, at least 2; the first classifies the sample itself.
     pub queries: usize,
 }
 
@@ -50,15 +50,15 @@ impl RayS {
     }
 }
 
-/// What the next answer will tell.
+/// What the next query asks.
 #[derive(Clone, Copy, Debug)]
 enum Question {
     /// Is the sample itself misclassified?
     Sample,
     /// Is it misclassified along `candidate` no farther than the nearest boundary so far?
     Flip,
-    /// Where between `misclassified`, known, and `read`, known, does the boundary lie along `candidate`?
-    Between { read: f64, misclassified: f64 },
+    /// Where between the distances `correct` and `misclassified` does the boundary lie along `candidate`?
+    Between { correct: f64, misclassified: f64 },
 }
 
 struct Search {
@@ -96,7 +96,7 @@ impl Search {
         match self.question {
             Question::Sample => 0.0,
             Question::Flip => self.nearest.min(1.0),
-            Question::Between { read, misclassified } => f64::midpoint(read, misclassified),
+            Question::Between { correct, misclassified } => f64::midpoint(correct, misclassified),
         }
     }
 
@@ -111,14 +111,14 @@ impl Search {
             (Question::Flip, false) => self.flip(),
             (Question::Flip, true) => {
                 self.keep(self.distance(), radius);
-                self.question = Question::Between { read: 0.0, misclassified: self.nearest };
+                self.question = Question::Between { correct: 0.0, misclassified: self.nearest };
             }
-            (Question::Between { read, misclassified: known }, misclassified) => {
-                let middle = f64::midpoint(read, known);
-                let (read, known) = if misclassified { (read, middle) } else { (middle, known) };
+            (Question::Between { correct, misclassified: known }, misclassified) => {
+                let middle = f64::midpoint(correct, known);
+                let (correct, known) = if misclassified { (correct, middle) } else { (middle, known) };
                 self.keep(known, radius);
-                self.question = Question::Between { read, misclassified: known };
-                if known - read <= precision {
+                self.question = Question::Between { correct, misclassified: known };
+                if known - correct <= precision {
                     self.flip();
                 }
             }
@@ -131,7 +131,8 @@ impl Search {
         self.done = distance <= radius;
     }
 
-    /// Puts the next block in question, or a random direction while none is known to be misclassified at all: twice as many blocks once all have been tried, one again after the smallest.
+    /// Puts the next block in question, or a random direction while none is known to be misclassified at all: twice as
+    /// many blocks once all have been tried, one again after the smallest.
     fn flip(&mut self) {
         let size = self.best.len();
         let length = size.div_ceil(self.blocks);
@@ -194,8 +195,8 @@ impl<T: Predict + ?Sized> Attack<T> for RayS {
             let points = active.iter().flat_map(query).collect();
             let labels: Vec<usize> = active.iter().map(|search| samples.labels()[search.example]).collect();
             let outputs = oracle.ask(&Inputs::new(shape.clone(), points)?)?;
-            for (search, right) in active.iter_mut().zip(right(&outputs, &labels)) {
-                search.learn(!right, radius, radius / 32.0);
+            for (search, correct) in active.iter_mut().zip(classified_correctly(&outputs, &labels)) {
+                search.learn(!correct, radius, radius / 32.0);
             }
             progress.step();
         }

@@ -15,7 +15,7 @@ use crate::progress::{Progress, ended};
 use crate::random::stream;
 use crate::{Error, Setting};
 
-/// Scores below this are read as this: an answer of 0 is not proof of impossibility.
+/// Scores below this are taken as this: an answer of 0 is not proof of impossibility.
 const FLOOR: f32 = 1e-9;
 
 /// Square attack: random search with localised updates, from answers alone; black box.
@@ -47,14 +47,14 @@ pub struct Square {
     pub norm: Norm,
     /// Largest size of a perturbation.
     pub radius: Radius,
-    /// Queries allowed per sample; the first reads the sample itself.
+    /// Queries allowed per sample; the first classifies the sample itself.
     pub queries: usize,
     /// Fraction of the features that the first squares cover, in `(0, 1]`; the paper uses 0.8 for L∞, 0.1 for L2.
     pub initial_fraction: f64,
 }
 
 impl Square {
-    /// The paper's initial share.
+    /// The paper's initial fraction.
     pub fn new(norm: Norm, radius: Radius, queries: usize) -> Self {
         let initial_fraction = match norm {
             Norm::Linf => 0.8,
@@ -127,13 +127,13 @@ impl<T: Predict + ?Sized> Attack<T> for Square {
             .collect();
         for query in 0..self.queries {
             if query > 0 {
-                let share = self.fraction(query - 1);
+                let fraction = self.fraction(query - 1);
                 searches.par_iter_mut().filter(|search| search.holds_out()).for_each(|search| {
                     let origin = samples.inputs().row(search.example);
                     search.proposal = if query == 1 {
                         patch::start(ball, area, origin, &mut search.rng)
                     } else {
-                        patch::propose(ball, area, origin, &search.best, share, &mut search.rng)
+                        patch::propose(ball, area, origin, &search.best, fraction, &mut search.rng)
                     };
                 });
             }

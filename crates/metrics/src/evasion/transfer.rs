@@ -1,16 +1,15 @@
-//! Adversarial examples made on one model and shown to another.
+//! Transfer attack: adversarial examples made on a surrogate and applied to the target.
 
 use underpin_core::{Access, Attack, Confidence, Examples, LossGradient, Perturbed, Predict, Seed, System, Threat};
 
-use super::Pgd;
-use super::pgd::Goal;
+use super::pgd::{Goal, Pgd};
 use crate::progress::ended;
 use crate::{Error, Setting};
 
-/// Makes adversarial examples on a surrogate and never asks the target; gray box.
+/// Transfer attack: makes adversarial examples on a surrogate and never queries the target; gray box.
 ///
 /// The surrogate is the adversary's own model, by the target's recipe on data of the same distribution. Every restart
-/// climbs the surrogate's loss to the end, on samples that the surrogate misreads as well: the target may not.
+/// climbs the surrogate's loss to the end, on samples that the surrogate misclassifies as well: the target may classify them correctly.
 /// Queries of the target: 0.
 ///
 /// # Source

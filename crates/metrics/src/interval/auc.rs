@@ -5,7 +5,7 @@ use underpin_core::{Confidence, Interval};
 use super::beta::normal_quantile;
 use super::proportion::lower_bound;
 use crate::Error;
-use crate::roc::check_scores;
+use crate::scores::check_scores;
 
 /// Area under the ROC curve of scores that should be higher for `positives`, with its interval.
 ///
@@ -35,7 +35,7 @@ pub fn auc(positives: &[f64], negatives: &[f64], confidence: Confidence) -> Resu
     } else {
         let pairs = positives.len().min(negatives.len()) as u64;
         // Half an unfinished pair either way: the bound of the nearest whole count on the wide side.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count")]
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a fraction of a count")]
         let wins = |area: f64| ((area * pairs as f64).floor() as u64).min(pairs);
         (lower_bound(wins(area), pairs, tail), (1.0 - lower_bound(wins(1.0 - area), pairs, tail)).next_up().min(1.0))
     };

@@ -1,4 +1,4 @@
-//! Confidence intervals: for shares, differences of shares, areas under ROC curves, and by bootstrap for the rest.
+//! Confidence intervals: for fractions, differences of fractions, areas under ROC curves, and by bootstrap for the rest.
 
 mod auc;
 mod beta;

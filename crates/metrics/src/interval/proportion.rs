@@ -1,11 +1,11 @@
-//! Intervals for shares and their differences.
+//! Confidence intervals for fractions (proportions) and their differences.
 
 use underpin_core::{Confidence, Interval};
 
 use super::beta::{normal_quantile, regularised, relative_error};
 use crate::Error;
 
-/// Exact interval for the fraction of successes; covers the true share with at least the stated confidence.
+/// Exact interval for the fraction of successes; covers the true fraction with at least the stated confidence.
 ///
 /// Two-sided, each tail half of `1 - confidence`. Ends lie in `[0, 1]`; no success gives 0 below, no failure 1 above.
 ///
@@ -41,7 +41,7 @@ pub fn clopper_pearson(successes: u64, trials: u64, confidence: Confidence) -> R
     })
 }
 
-/// The share that is exceeded with all but probability `tail`: the exact one-sided lower bound, rounded down.
+/// The fraction that is exceeded with all but probability `tail`: the exact one-sided lower bound, rounded down.
 pub(crate) fn lower_bound(successes: u64, trials: u64, tail: f64) -> f64 {
     if successes == 0 {
         return 0.0;
@@ -64,13 +64,13 @@ pub(crate) fn lower_bound(successes: u64, trials: u64, tail: f64) -> f64 {
 }
 
 /// `P(X >= at_least)` of a binomial variable.
-pub(crate) fn binomial_tail(at_least: u64, trials: u64, share: f64) -> f64 {
+pub(crate) fn binomial_tail(at_least: u64, trials: u64, probability: f64) -> f64 {
     if at_least == 0 {
         1.0
     } else if at_least > trials {
         0.0
     } else {
-        regularised(share, at_least as f64, (trials - at_least) as f64 + 1.0)
+        regularised(probability, at_least as f64, (trials - at_least) as f64 + 1.0)
     }
 }
 
@@ -89,7 +89,7 @@ impl Proportion {
         Self { successes: trials.iter().filter(|success| **success).count() as u64, trials: trials.len() as u64 }
     }
 
-    /// The share itself; NaN without a trial.
+    /// The fraction itself; NaN without a trial.
     pub fn value(self) -> f64 {
         self.successes as f64 / self.trials as f64
     }
@@ -99,7 +99,7 @@ impl Proportion {
 ///
 /// # Errors
 ///
-/// As [`clopper_pearson`], for either share.
+/// As [`clopper_pearson`], for either fraction.
 ///
 /// # Source
 ///
@@ -161,8 +161,8 @@ fn hybrid(first: Proportion, second: Proportion, phi: f64, confidence: Confidenc
 }
 
 /// Wilson's score interval (JASA 1927).
-fn wilson(share: Proportion, z: f64) -> (f64, f64) {
-    let (n, p) = (share.trials as f64, share.value());
+fn wilson(counted: Proportion, z: f64) -> (f64, f64) {
+    let (n, p) = (counted.trials as f64, counted.value());
     let centre = p + z * z / (2.0 * n);
     let reach = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
     let scale = 1.0 + z * z / n;

@@ -44,9 +44,9 @@ fn tail_by_sum(k: u64, n: u64, p: f64) -> f64 {
 proptest! {
     /// At our lower end the upper tail is at most alpha / 2, and not much less: outwards, but by rounding only.
     #[test]
-    fn clopper_pearson_rounds_outward(n in 1_u64..200, share in 0.0_f64..=1.0, confidence in 0.5_f64..0.9999) {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count")]
-        let k = (share * n as f64).round() as u64;
+    fn clopper_pearson_rounds_outward(n in 1_u64..200, fraction in 0.0_f64..=1.0, confidence in 0.5_f64..0.9999) {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a fraction of a count")]
+        let k = (fraction * n as f64).round() as u64;
         let found = clopper_pearson(k, n, level(confidence)).unwrap();
         let tail = 0.5 * (1.0 - confidence);
         prop_assert!(found.lower <= k as f64 / n as f64 && k as f64 / n as f64 <= found.upper);
@@ -74,8 +74,8 @@ fn no_trial_and_too_many_successes_are_refused() {
 /// Newcombe 1998, table II, method 10: 56/70 less 48/80 gives 0.0524 to 0.3339.
 #[test]
 fn the_difference_is_newcombes() {
-    let share = |successes, trials| Proportion { successes, trials };
-    let found = difference(share(56, 70), share(48, 80), level(0.95)).unwrap();
+    let fraction = |successes, trials| Proportion { successes, trials };
+    let found = difference(fraction(56, 70), fraction(48, 80), level(0.95)).unwrap();
     assert!((found.lower - 0.0524).abs() < 5e-5 && (found.upper - 0.3339).abs() < 5e-5, "{found:?}");
 }
 

@@ -1,15 +1,16 @@
-//! Inversion by gradient descent on the input.
+//! Gradient inversion (MI-Face): gradient descent on the input, white box.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use underpin_core::{Access, Attack, Confidence, Examples, Inputs, LossGradient, Outputs, Seed, System, Threat};
 
-use super::Reconstructions;
+use super::reconstructions::Reconstructions;
 use crate::answers::answers;
 use crate::progress::{Progress, ended};
 use crate::{Error, Setting};
 
-/// Descends the loss of each class from a grey input to what the model reads as that class; white box.
+/// Gradient inversion: descends the loss of each class from a grey input to one that the model assigns to that class;
+/// white box.
 ///
 /// Steps have a fixed length along the averaged, normalised gradient, are smoothed on request and kept in `[0, 1]`.
 /// The input of the lowest loss is kept. All classes go in one batch. Of the samples only the shape and the number of
@@ -32,7 +33,7 @@ pub struct GradientInversion {
     pub step_size: f64,
     /// Fraction of the previous direction that is kept, in `[0, 1)`.
     pub momentum: f64,
-    /// Share by which each step moves pixels to the mean of their 3 x 3 neighbourhood, in `[0, 1]`; 0 on tables.
+    /// Fraction by which each step moves pixels to the mean of their 3 x 3 neighbourhood, in `[0, 1]`; 0 on tables.
     pub smoothing: f64,
     /// Value of every feature at the start, in `[0, 1]`.
     pub start: f64,
@@ -166,7 +167,7 @@ pub(super) fn losses(outputs: &Outputs) -> Vec<f64> {
 
 /// Moves each pixel towards the mean of its 3 x 3 neighbourhood, within its channel.
 #[allow(clippy::cast_possible_truncation, reason = "features are 32 bits wide")]
-fn smooth(row: &mut [f32], [channels, height, width]: [usize; 3], share: f64) {
+fn smooth(row: &mut [f32], [channels, height, width]: [usize; 3], fraction: f64) {
     let before = row.to_vec();
     for channel in 0..channels {
         for y in 0..height {
@@ -179,7 +180,7 @@ fn smooth(row: &mut [f32], [channels, height, width]: [usize; 3], share: f64) {
                     }
                 }
                 let at = (channel * height + y) * width + x;
-                row[at] = ((1.0 - share) * f64::from(before[at]) + share * sum / count) as f32;
+                row[at] = ((1.0 - fraction) * f64::from(before[at]) + fraction * sum / count) as f32;
             }
         }
     }

@@ -1,21 +1,12 @@
-//! Model inversion: what does the model think its classes look like?
+//! Model inversion: reconstructs what an input of each class looks like from the model.
 
 mod gradient;
-mod measure;
+mod inversion_score;
 mod query;
-
-use underpin_core::Inputs;
+mod reconstructions;
 
 pub use gradient::GradientInversion;
-pub use measure::InversionScore;
-pub(crate) use measure::likeness;
+pub use inversion_score::InversionScore;
+pub(crate) use inversion_score::likeness;
 pub use query::QueryInversion;
-
-/// One reconstruction per class.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reconstructions {
-    /// `[class, ...shape]`, features in `[0, 1]`.
-    pub inputs: Inputs,
-    /// Queries that the attack made, over all classes.
-    pub queries: u64,
-}
+pub use reconstructions::Reconstructions;

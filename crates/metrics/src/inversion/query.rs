@@ -1,21 +1,21 @@
-//! Inversion by queries alone.
+//! Query inversion: black-box inversion by natural evolution strategies.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use underpin_core::{Access, Attack, Confidence, Disclosure, Examples, Inputs, Outputs, Predict, Seed, System, Threat};
 
-use super::Reconstructions;
+use super::reconstructions::Reconstructions;
 use crate::answers::Oracle;
 use crate::progress::{Progress, ended};
 use crate::random::{normal, stream};
 use crate::{Error, Setting};
 
-/// Scores below this are read as this.
+/// Scores below this are taken as this.
 const FLOOR: f64 = 1e-9;
 /// The widest search.
 const WIDEST: f64 = 0.5;
 
-/// Estimates, from answers alone, the direction in which each class becomes likelier, and follows it; black box.
+/// Query inversion: estimates, from answers alone, the direction in which each class becomes likelier, and follows it; black box.
 ///
 /// Around the present input it asks `directions` pairs of opposite random inputs and weighs their directions by what
 /// the answers differ (natural evolution strategies). Where all answers of a class are alike, as labels often are,

@@ -1,16 +1,16 @@
-//! The gap attack: members are classified correctly more often.
+//! Gap attack (label-only membership inference): members are classified correctly more often.
 
 use underpin_core::{Access, Attack, Confidence, Examples, Predict, Seed, System, Threat};
 
-use super::{MembershipScores, check_members};
-use crate::answers::{answers, check_samples, right};
+use super::scores::{MembershipScores, check_members};
+use crate::answers::{answers, check_samples, classified_correctly};
 use crate::progress::ended;
 use crate::{Error, Setting};
 
-/// Calls a sample a member when the target reads it right; black box, label only.
+/// Gap attack: calls a sample a member when the target classifies it correctly; black box, label only.
 ///
-/// Score 1 when classified correctly, 0 when not: measure it with a fixed threshold of 0.5. Its advantage is the generalisation
-/// gap; any attack worth its cost must beat it.
+/// Score 1 when classified correctly, 0 when not: measure it with a fixed threshold of 0.5. Its advantage is the
+/// generalisation gap; any attack worth its cost must beat it.
 ///
 /// # Source
 ///
@@ -36,7 +36,8 @@ impl<T: Predict + ?Sized> Attack<T> for LabelOnlyGap {
         check_samples(samples)?;
         check_members(samples, self.members)?;
         let outputs = answers(target, samples.inputs(), samples.classes())?;
-        let scores = right(&outputs, samples.labels()).into_iter().map(|right| f64::from(u8::from(right))).collect();
+        let correct = classified_correctly(&outputs, samples.labels());
+        let scores = correct.into_iter().map(|correct| f64::from(u8::from(correct))).collect();
         ended(Threat::MembershipInference, Access::BlackBox, "label_only_gap", samples.len() as u64);
         Ok(MembershipScores::split(scores, self.members, samples.len() as u64))
     }

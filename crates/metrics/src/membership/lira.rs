@@ -1,4 +1,4 @@
-//! The likelihood-ratio attack.
+//! LiRA: the likelihood-ratio membership inference attack, with shadow models.
 
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -7,14 +7,14 @@ use underpin_core::{
     Access, Attack, Confidence, Denied, Examples, Inputs, Outputs, Predict, Seed, System, Threat, Trainer,
 };
 
-use super::gaussian::Gaussians;
-use super::{MembershipScores, Variance, check_members, logit_confidence};
+use super::gaussian::{Gaussians, Variance};
+use super::scores::{MembershipScores, check_members, logit_confidence};
 use crate::answers::{answers, check_samples};
 use crate::progress::{Progress, ended};
 use crate::random::stream;
 use crate::{Error, Setting};
 
-/// Likelihood-ratio attack (online): compares the target's confidence in a sample with that of models trained with
+/// LiRA, likelihood-ratio attack (online): compares the target's confidence in a sample with that of models trained with
 /// it and of models trained without it; gray box.
 ///
 /// The adversary knows the recipe and draws from the same pool. It trains `shadows` models, each on half of the pool,
@@ -182,7 +182,7 @@ where
     }
 }
 
-/// A shadow model behind the adversary's copy of the guard.
+/// A shadow model behind the adversary's own instance of the guard.
 struct View<'a, M, F> {
     model: &'a M,
     answer: &'a F,

@@ -161,12 +161,12 @@ fn bounds_of_ideal_controls_by_hand() {
     let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-4, "{found} {expected}");
     // Mann-Whitney of 200 and 200: variance 401 / 480,000.
     near(bound(&controls::lira(2, Variance::Global, Seed(1)).unwrap()), 0.5 + 3.0902 * 0.028_904);
-    // Two shares of 0.8 in 200: variance 2 * 0.16 / 200.
+    // Two fractions of 0.8 in 200: variance 2 * 0.16 / 200.
     near(bound(&controls::label_only_gap(Seed(1)).unwrap()), 3.0902 * 0.04);
     // Five classes in 64 dimensions: variance 1 / 320.
     let found = controls::gradient_inversion(&GradientInversion::new(), &shapes()[0], Seed(1)).unwrap();
     near(bound(&found), 3.0902 * 0.055_902);
-    // Two opposed shares of 1/4 in 300: deviation 2 * 0.025.
+    // Two opposed fractions of 1/4 in 300: deviation 2 * 0.025.
     let owned = blobs(&[30], 4, 8, 0.1, 1);
     let attack = Knockoff { surrogate: &Descent { steps: 20, rate: 2.0 }, budget: 50, owned: &owned };
     near(bound(&controls::knockoff(&attack, Seed(1)).unwrap()), 3.0902 * 0.05);

@@ -1,4 +1,4 @@
-//! Intervals cover what they say they cover.
+//! Intervals cover the true value with the stated confidence.
 
 use rand::RngExt;
 use underpin_core::*;
@@ -39,12 +39,12 @@ fn clopper_pearson_covers() {
 fn differences_of_proportions_cover() {
     for (n, p, q) in [(50, 0.5, 0.5), (200, 0.9, 0.8), (200, 0.97, 0.97)] {
         let covered = covers(|rng| {
-            let mut share = |p: f64| Proportion::of(&(0..n).map(|_| rng.random::<f64>() < p).collect::<Vec<_>>());
-            (difference(share(p), share(q), confidence()).unwrap(), p - q)
+            let mut fraction = |p: f64| Proportion::of(&(0..n).map(|_| rng.random::<f64>() < p).collect::<Vec<_>>());
+            (difference(fraction(p), fraction(q), confidence()).unwrap(), p - q)
         });
         assert!(covered >= LEAST, "{n} {p} {q}: {covered}");
         let covered = covers(|rng| {
-            // Half of the samples are read alike by both models.
+            // Half of the samples are classified alike by both models.
             let pairs: Vec<(bool, bool)> = (0..n)
                 .map(|_| {
                     let (u, v) = (rng.random::<f64>(), rng.random::<f64>());

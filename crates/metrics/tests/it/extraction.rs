@@ -30,10 +30,10 @@ fn knockoff_keeps_its_budget() {
     let world = world();
     for budget in [0, 1, 100, 1000] {
         let guard = Limited::new(&world.victim, u64::MAX / 2);
-        let stolen = knockoff(&world, budget).run(&guard, &world.pool, Seed(1)).unwrap();
-        assert_eq!(stolen.queries, guard.used());
+        let extracted = knockoff(&world, budget).run(&guard, &world.pool, Seed(1)).unwrap();
+        assert_eq!(extracted.queries, guard.used());
         assert_eq!(guard.used(), budget.min(400) as u64);
-        assert_eq!(stolen.denied, None);
+        assert_eq!(extracted.denied, None);
     }
 }
 
@@ -42,15 +42,15 @@ fn knockoff_trains_on_what_it_got() {
     let world = world();
     for limit in [0, 50, 300] {
         let guard = Limited::new(&world.victim, limit);
-        let stolen = knockoff(&world, 400).run(&guard, &world.pool, Seed(1)).unwrap();
-        assert_eq!(stolen.queries, limit, "the quota is used to its end");
-        assert!(matches!(stolen.denied, Some(Denied::QuotaExhausted { .. })));
+        let extracted = knockoff(&world, 400).run(&guard, &world.pool, Seed(1)).unwrap();
+        assert_eq!(extracted.queries, limit, "the quota is used to its end");
+        assert!(matches!(extracted.denied, Some(Denied::QuotaExhausted { .. })));
         let free = knockoff(&world, usize::try_from(limit).unwrap()).run(&world.victim, &world.pool, Seed(1)).unwrap();
-        assert_eq!(stolen.copy, free.copy, "a limit is a budget");
+        assert_eq!(extracted.model, free.model, "a limit is a budget");
     }
     let guard = Limited::new(&world.victim, 0);
-    let stolen = knockoff(&world, 400).run(&guard, &world.pool, Seed(1)).unwrap();
-    assert_eq!(stolen.copy, knockoff(&world, 400).baseline(Seed(1)).unwrap(), "nothing got, nothing gained");
+    let extracted = knockoff(&world, 400).run(&guard, &world.pool, Seed(1)).unwrap();
+    assert_eq!(extracted.model, knockoff(&world, 400).baseline(Seed(1)).unwrap(), "nothing got, nothing gained");
 }
 
 #[test]
@@ -60,17 +60,18 @@ fn knockoff_does_not_look_at_the_pools_labels() {
     let attack = knockoff(&world, 100);
     let a = attack.run(&world.victim, &world.pool, Seed(1)).unwrap();
     let b = attack.run(&world.victim, &scrambled, Seed(1)).unwrap();
-    assert_eq!(a.copy, b.copy);
-    assert_ne!(a.copy, attack.run(&world.victim, &world.pool, Seed(2)).unwrap().copy, "the seed draws the inputs");
+    assert_eq!(a.model, b.model);
+    assert_ne!(a.model, attack.run(&world.victim, &world.pool, Seed(2)).unwrap().model, "the seed draws the inputs");
 }
 
 #[test]
-fn a_copy_agrees_with_its_victim_more_than_the_baseline() {
+fn an_extracted_model_agrees_with_its_victim_more_than_the_baseline() {
     let world = world();
     let attack = knockoff(&world, 300);
-    let stolen = attack.run(&world.victim, &world.pool, Seed(1)).unwrap();
+    let extracted = attack.run(&world.victim, &world.pool, Seed(1)).unwrap();
     let baseline = attack.baseline(Seed(1)).unwrap();
-    let found = agreement(&world.victim, &stolen.copy, &baseline, world.held_out.inputs(), 5, stolen.queries).unwrap();
+    let found =
+        agreement(&world.victim, &extracted.model, &baseline, world.held_out.inputs(), 5, extracted.queries).unwrap();
     let setting = attack.setting(System::Undefended, confidence());
     let fidelity = Fidelity { setting: setting.clone() }.measure(&found).unwrap();
     let gain = FidelityGain { setting }.measure(&found).unwrap();
@@ -82,7 +83,7 @@ fn a_copy_agrees_with_its_victim_more_than_the_baseline() {
 #[test]
 fn agreement_by_hand() {
     let agreement =
-        Agreement { copy: vec![true, true, true, false], baseline: vec![true, false, false, false], queries: 7 };
+        Agreement { extracted: vec![true, true, true, false], baseline: vec![true, false, false, false], queries: 7 };
     let setting = knockoff(&world(), 7).setting(System::Defended, confidence());
     let fidelity = Fidelity { setting: setting.clone() }.measure(&agreement).unwrap();
     assert_eq!((fidelity.value, fidelity.chance, fidelity.quantity), (0.75, Some(0.25), Quantity::Fidelity));
@@ -103,12 +104,12 @@ fn the_curve_runs_from_the_baseline_to_what_was_answered() {
     assert_eq!((curve.name.as_str(), queries), ("fidelity", vec![0.0, 50.0, 120.0]));
     let baseline = attack.baseline(Seed(1)).unwrap();
     let at_0 = agreement(&world.victim, &baseline, &baseline, inputs, 5, 0).unwrap();
-    let share = at_0.copy.iter().filter(|same| **same).count() as f64 / 300.0;
-    assert!((curve.points[0].1 - share).abs() < 1e-12 && curve.points[2].1 > share);
+    let fraction = at_0.extracted.iter().filter(|same| **same).count() as f64 / 300.0;
+    assert!((curve.points[0].1 - fraction).abs() < 1e-12 && curve.points[2].1 > fraction);
 }
 
 #[test]
-fn what_cannot_be_copied_is_refused() {
+fn what_cannot_be_extracted_is_refused() {
     let world = world();
     let nothing = world.owned.select(&[]);
     let poor = Knockoff { owned: &nothing, ..knockoff(&world, 0) };
@@ -123,7 +124,7 @@ fn what_cannot_be_copied_is_refused() {
         Err(Error::Classes { expected: 5, found: 4 })
     ));
     let other = Answered { examples: blobs(&[11], 5, 5, 0.1, 1), denied: None };
-    assert!(matches!(attack.copy(&other, 5, Seed(1)), Err(Error::Denied(Denied::Shape { .. }))));
+    assert!(matches!(attack.extract(&other, 5, Seed(1)), Err(Error::Denied(Denied::Shape { .. }))));
     let none = world.held_out.select(&[]);
     let empty = agreement(&world.victim, &world.victim, &world.victim, none.inputs(), 5, 0);
     assert!(matches!(empty, Err(Error::NoObservations { .. })));

@@ -76,7 +76,7 @@ fn gradient_inversion_counts_its_passes_and_lowers_the_loss() {
     let attack = GradientInversion { steps: 10, ..GradientInversion::new() };
     let found = attack.run(&model, &samples, Seed(1)).unwrap();
     assert_eq!(found.queries, 4 * 21);
-    assert_eq!(model.predict(&found.inputs).unwrap().labels(), [0, 1, 2, 3], "each is read as its class");
+    assert_eq!(model.predict(&found.inputs).unwrap().labels(), [0, 1, 2, 3], "each is classified as its class");
 }
 
 #[test]

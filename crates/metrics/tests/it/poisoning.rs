@@ -1,4 +1,4 @@
-//! A backdoor planted in training rows, and its measures.
+//! A backdoor injected into training rows, and its metrics.
 
 use underpin_core::*;
 use underpin_metrics::poisoning::{AttackSuccessRate, Backdoor, Triggered, accuracy_drop};
@@ -14,7 +14,7 @@ fn setting() -> Setting {
     backdoor().setting(System::Defended, confidence())
 }
 
-/// A tenth of the rows wear the trigger and the target's label.
+/// A tenth of the rows bear the trigger and the target's label.
 fn poisoned(clean: &Examples) -> Examples {
     let attack = backdoor();
     let (mut inputs, mut labels) = (clean.inputs().clone(), clean.labels().to_vec());
@@ -26,7 +26,7 @@ fn poisoned(clean: &Examples) -> Examples {
 }
 
 #[test]
-fn a_planted_backdoor_opens_and_a_clean_model_has_none() {
+fn an_injected_backdoor_opens_and_a_clean_model_has_none() {
     // The trigger's pixels are dark in clean rows, as corners of images are.
     let dark = |data: Examples| {
         let mut inputs = data.inputs().clone();

@@ -125,6 +125,17 @@ impl<P: Predict> Predict for Limited<P> {
     }
 }
 
+impl<P: LossGradient> LossGradient for Limited<P> {
+    fn loss_gradient(&self, inputs: &Inputs, labels: &[usize]) -> Result<Inputs, Denied> {
+        let (used, asked) = (self.used(), inputs.len() as u64);
+        if used + asked > self.limit {
+            return Err(Denied::QuotaExhausted { used, limit: self.limit, asked });
+        }
+        self.used.fetch_add(asked, Ordering::SeqCst);
+        self.inner.loss_gradient(inputs, labels)
+    }
+}
+
 /// Gives labels only.
 pub(crate) struct LabelOnly<P>(pub(crate) P);
 
@@ -172,4 +183,35 @@ pub(crate) fn blobs(axes: &[usize], classes: usize, count: usize, noise: f32, se
 
 pub(crate) fn fitted(data: &Examples) -> Linear {
     Descent { steps: 200, rate: 2.0 }.train(data, Seed(0)).unwrap().value
+}
+
+/// Answers one class, whatever is asked.
+pub(crate) struct Constant {
+    pub(crate) classes: usize,
+    pub(crate) class: usize,
+}
+
+impl Predict for Constant {
+    fn predict(&self, inputs: &Inputs) -> Result<Outputs, Denied> {
+        let mut scores = vec![0.0; inputs.len() * self.classes];
+        scores.chunks_exact_mut(self.classes).for_each(|row| row[self.class] = 1.0);
+        Ok(Outputs::new(self.classes, scores, Disclosure::Scores).unwrap())
+    }
+}
+
+/// Answers a class by a hash of the input, uniform over the classes.
+pub(crate) struct Hashed {
+    pub(crate) classes: usize,
+    pub(crate) seed: u64,
+}
+
+impl Predict for Hashed {
+    fn predict(&self, inputs: &Inputs) -> Result<Outputs, Denied> {
+        let mut scores = vec![0.0; inputs.len() * self.classes];
+        for (row, scores) in inputs.rows().zip(scores.chunks_exact_mut(self.classes)) {
+            let hash = row.iter().fold(Seed(self.seed), |seed, value| seed.nth(u64::from(value.to_bits())));
+            scores[usize::try_from(hash.0 % self.classes as u64).unwrap()] = 1.0;
+        }
+        Ok(Outputs::new(self.classes, scores, Disclosure::Label).unwrap())
+    }
 }

@@ -1,0 +1,98 @@
+//! Faults: what exactly is wrong with a Parquet file, a line of a ledger, or a row that does not match a ledger.
+
+/// Why a Parquet file cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParquetFault {
+    /// The decoder refused the bytes.
+    #[error(transparent)]
+    Decoder(Box<dyn std::error::Error + Send + Sync>),
+    /// The decoder panicked.
+    #[error("the decoder panicked")]
+    Panicked,
+    /// A column is compressed by a codec whose output cannot be bounded.
+    #[error("column {column:?} is compressed by {codec}; allowed: SNAPPY, ZSTD or none")]
+    Compression {
+        /// The column.
+        column: String,
+        /// Its codec.
+        codec: String,
+    },
+    /// Two columns have one name.
+    #[error("two columns are named {name:?}")]
+    DuplicateColumn {
+        /// The name.
+        name: String,
+    },
+    /// A column holds values that no contract can describe: dates, lists, structures.
+    #[error("column {column:?} is {kind}; allowed: numbers, flags, text and bytes")]
+    ColumnType {
+        /// The column.
+        column: String,
+        /// Its type.
+        kind: String,
+    },
+}
+
+impl ParquetFault {
+    /// The decoder refused the bytes.
+    pub(crate) fn decoder(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Decoder(Box::new(source))
+    }
+}
+
+/// Why a line of a ledger cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerFault {
+    /// The reader failed.
+    #[error(transparent)]
+    Read(std::io::Error),
+    /// Identifiers do not increase.
+    #[error("row id {id} after {after}; identifiers must increase")]
+    Order {
+        /// Identifier of this line.
+        id: u64,
+        /// Identifier of the line before.
+        after: u64,
+    },
+    /// The line has no end, or is longer than any decision.
+    #[error("the line is cut short or longer than {allowed} bytes")]
+    Length {
+        /// Bytes allowed.
+        allowed: u64,
+    },
+    /// The line is not a decision in JSON.
+    #[error(transparent)]
+    Json(serde_json::Error),
+    /// The line is a decision, but not written as a ledger writes it.
+    #[error("not in canonical form")]
+    NotCanonical,
+}
+
+/// Why a row is not the kept row that the ledger records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RowFault {
+    /// The row carries the identifier of an injected test fault.
+    #[error("it is injected; injected rows never train")]
+    Injected,
+    /// The ledger has no decision about the row.
+    #[error("the ledger does not know it")]
+    Unknown,
+    /// The ledger records that the row was rejected.
+    #[error("the ledger says it was dropped")]
+    Rejected,
+    /// Another kept row should come first.
+    #[error("it is out of order, or the row before it is missing")]
+    Order,
+    /// The row comes a second time.
+    #[error("it is repeated")]
+    Repeated,
+    /// Features, label or shape differ from what was hashed.
+    #[error("its content changed")]
+    Changed,
+    /// A kept row is not among the rows.
+    #[error("it is missing")]
+    Missing,
+}

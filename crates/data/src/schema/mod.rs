@@ -1,0 +1,12 @@
+//! Raw rows to typed rows: the contract, how it is inferred, and how a row that keeps it becomes numbers in `[0, 1]`.
+
+mod contract;
+mod encode;
+mod infer;
+mod label;
+mod rows;
+mod scale;
+
+pub use contract::{Column, Contract, Kind};
+pub(crate) use encode::{Encoded, Encoder};
+pub use rows::Rows;
