@@ -1,94 +1,126 @@
-//! The commands that people type: `cargo xtask help`.
+//! The repository's chores: `cargo xtask help`. The product's commands are forwarded to the crate `underpin-cli`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line; it speaks to people")]
 
-mod account;
 mod check;
-mod clock;
-mod console;
-mod keys;
-mod pipeline;
-mod progress;
+mod circles;
 mod readme;
-mod reassess;
-mod serve;
 mod tidy;
-mod train;
 
+use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use mimalloc::MiMalloc;
 
 /// Keeps the memory of one training step for the next.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// Carries a model through its lifecycle, security first.
+/// The chores of this repository. Every other command, `cargo xtask pipeline` for one, is the product's: it does what
+/// `underpin pipeline` does, with the same options, output and exit codes.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
-    #[command(flatten)]
-    console: console::Options,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// From untrusted rows to a signed verdict: sanitize, train, guard, attack, judge, report.
-    Pipeline(Box<pipeline::Arguments>),
-    /// Check a run folder: signatures, digests, expiry, and that each verdict follows from the evidence.
-    Verify(pipeline::verify::Arguments),
-    /// Serve the model of a cleared run over the Open Inference Protocol v2.
-    Serve(serve::Arguments),
-    /// Add, list or revoke the clients of a served run.
-    Client(serve::client::Arguments),
-    /// Attack the model of a run again under the present policy; renew or revoke its clearance.
-    Reassess(reassess::Arguments),
-    /// What private training costs, or the noise, steps or sampling rate that keep it within a target.
-    Account(account::Arguments),
-    /// Run a recipe: a private training whose result is known.
-    Train(train::Arguments),
     /// Run every test.
     Test(check::TestArguments),
-    /// What CI runs after the tests: format, lints, tidy, documentation, benches.
+    /// What CI runs after the tests: format, lints, tidy, documentation, benches, packages.
     Ci,
-    /// Check the order of the house: imports, features, files, documentation.
+    /// Check the order of the house: imports, circles of files, features, links, documentation.
     Tidy,
-    /// Write what is written from code and runs: JSON schemas and the README's tables.
+    /// Write what is written from code and runs: JSON schemas, the reference pages and the README's tables.
     Readme(readme::Arguments),
 }
 
+/// The first argument that names a command: neither an option nor the value of a global one.
+fn command_of(arguments: &[OsString]) -> Option<&OsStr> {
+    let mut left = arguments.iter();
+    while let Some(argument) = left.next() {
+        if argument == "--log-format" {
+            left.next();
+        } else if !argument.to_string_lossy().starts_with('-') {
+            return Some(argument);
+        }
+    }
+    None
+}
+
+/// Whether the arguments are for the product, not for this program.
+fn is_forwarded(arguments: &[OsString]) -> bool {
+    let own =
+        |name: &OsStr| Arguments::command().get_subcommands().any(|command| OsStr::new(command.get_name()) == name);
+    match command_of(arguments) {
+        Some(name) if name == "help" => {
+            let rest = arguments.iter().skip_while(|argument| *argument != "help").skip(1);
+            command_of(&rest.cloned().collect::<Vec<_>>()).is_some_and(|about| !own(about))
+        }
+        Some(name) => !own(name),
+        None => arguments.iter().any(|argument| argument == "--version" || argument == "-V"),
+    }
+}
+
 fn main() -> ExitCode {
-    let Arguments { console, command } = match Arguments::try_parse() {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if is_forwarded(&arguments) {
+        return underpin_cli::main(arguments);
+    }
+    if command_of(&arguments).is_none_or(|name| name == "help") && arguments.len() < 2 {
+        let product = underpin_cli::command();
+        let mut command = Arguments::command();
+        for known in product.get_subcommands() {
+            command = command.subcommand(known.clone());
+        }
+        let _ = command.print_help();
+        return ExitCode::from(u8::from(arguments.is_empty()));
+    }
+    let Arguments { command } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Exit code 2 is a refusal; a mistyped option is an error like any other.
             let code = u8::from(error.use_stderr());
             let _ = error.print();
             return ExitCode::from(code);
         }
     };
-    let console = console.open();
     let result = match command {
-        Command::Pipeline(arguments) => pipeline::run(&arguments, &console),
-        Command::Verify(arguments) => pipeline::verify::run(&arguments, &console),
-        Command::Serve(arguments) => serve::run(&arguments, &console),
-        Command::Client(arguments) => serve::client::run(arguments, &console),
-        Command::Reassess(arguments) => reassess::run(&arguments, &console),
-        Command::Account(arguments) => account::run(&arguments, &console),
-        Command::Train(arguments) => train::run(&arguments, &console),
         Command::Test(arguments) => check::test(&arguments),
         Command::Ci => check::ci(),
         Command::Tidy => tidy::run(),
         Command::Readme(arguments) => readme::run(&arguments),
     };
-    match result {
-        Ok(code) => code,
-        Err(error) => {
-            console.error(&error);
-            ExitCode::from(1)
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(1)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_products_commands_are_forwarded_and_the_chores_are_not() {
+        for (line, forwarded) in [
+            ("pipeline --undefended", true),
+            ("--json --log-format json verify runs/a", true),
+            ("--version", true),
+            ("help pipeline", true),
+            ("surprise", true),
+            ("tidy", false),
+            ("test -- --nocapture pipeline", false),
+            ("readme --run runs/a", false),
+            ("help ci", false),
+            ("help", false),
+            ("--help", false),
+            ("", false),
+        ] {
+            let arguments: Vec<OsString> = line.split_whitespace().map(Into::into).collect();
+            assert_eq!(is_forwarded(&arguments), forwarded, "{line}");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What is written from code and from runs: JSON schemas and the README's table of results.
 
 mod accountants;
+mod command_line;
+mod configuration;
 mod recipes;
 mod speed;
 
@@ -13,12 +15,11 @@ use underpin::{report, summary};
 use underpin_core::{Evidence, Policy};
 
 use crate::check::root;
-use crate::keys;
 
 /// Options of `readme`.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// A cleared run of the digits, whose results the README shall show; without it only the schemas are written.
+    /// A cleared run of the digits, whose results the README shall show; without it the schemas and the reference pages are written.
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
     /// Time the accountants over the vectors and write the table of the privacy crate's README.
@@ -37,13 +38,13 @@ const RESULTS: &str = "docs/digits.results.json";
 const BEGIN: &str = "<!-- results: written by `cargo xtask readme --run DIR` -->";
 const END: &str = "<!-- end of results -->";
 
-/// Writes the schemas and, from a run, the README's table.
+/// Writes the schemas and the reference pages and, from a run, the README's table.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    for (path, text) in schemas()? {
+    for (path, text) in pages()? {
         write(&root().join(path), &text)?;
     }
     if let Some(folder) = &arguments.run {
-        let run = underpin::seal::inspect(folder, &keys::trusted(&[])?)?;
+        let run = underpin::seal::inspect(folder, &underpin_cli::trusted_keys(&[])?)?;
         let results = serde_json::json!({ "policy": run.policy(), "evidence": run.evidence() });
         write(&root().join(RESULTS), &format!("{results:#}\n"))?;
         let path = root().join("README.md");
@@ -75,9 +76,12 @@ fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, text).with_context(|| path.display().to_string())
 }
 
-fn schemas() -> Result<[(&'static str, String); 2]> {
+/// What is written from code alone, by path.
+fn pages() -> Result<Vec<(&'static str, String)>> {
     let text = |schema| Ok::<_, anyhow::Error>(format!("{}\n", serde_json::to_string_pretty(&schema)?));
-    Ok([
+    Ok(vec![
+        (command_line::PAGE, command_line::page()),
+        (configuration::PAGE, configuration::page()?),
         ("schema/evidence.schema.json", text(schemars::schema_for!(Evidence))?),
         ("schema/policy.schema.json", text(schemars::schema_for!(Policy))?),
     ])
@@ -119,7 +123,7 @@ fn between(readme: &str, [begin, end]: [&str; 2], table: &str) -> Result<String>
 /// What differs from what would be written now.
 pub(crate) fn differences() -> Result<Vec<String>> {
     let mut faults = Vec::new();
-    for (path, text) in schemas()? {
+    for (path, text) in pages()? {
         if std::fs::read_to_string(root().join(path)).ok().as_deref() != Some(text.as_str()) {
             faults.push(format!("{path} is not what the code says: run `cargo xtask readme`"));
         }

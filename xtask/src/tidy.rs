@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::check::{self, root};
-use crate::readme;
+use crate::{circles, readme};
 
 /// Which workspace packages a package may use (ARCHITECTURE.md, "Rooms and the one direction of imports").
 const ARROWS: &[(&str, &[&str])] = &[
@@ -22,7 +22,22 @@ const ARROWS: &[(&str, &[&str])] = &[
         "underpin",
         &["underpin-core", "underpin-privacy", "underpin-data", "underpin-train", "underpin-serve", "underpin-metrics"],
     ),
+    (
+        "underpin-cli",
+        &[
+            "underpin",
+            "underpin-core",
+            "underpin-privacy",
+            "underpin-data",
+            "underpin-train",
+            "underpin-serve",
+            "underpin-metrics",
+        ],
+    ),
 ];
+
+/// Crates whose circles of files are still to be taken apart. It only shrinks: a crate without one must leave it.
+const WITH_CIRCLES: &[&str] = &["core", "data", "metrics", "privacy", "train", "serve", "framework"];
 
 /// No file is longer.
 const MAX_LINES: usize = 500;
@@ -33,6 +48,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     let mut faults = Vec::new();
     faults.extend(wrong_arrows()?);
     faults.extend(second_builds()?);
+    faults.extend(circles_of_files()?);
     let sources = sources(root())?;
     faults.extend(long_files(&sources));
     faults.extend(guarantees_without_test(&sources));
@@ -66,6 +82,32 @@ fn wrong_arrows() -> Result<Vec<String>> {
     Ok(faults)
 }
 
+/// Circles of files in each package of the workspace.
+fn circles_of_files() -> Result<Vec<String>> {
+    let metadata: Value = serde_json::from_str(&listed(&["metadata", "--no-deps", "--format-version", "1"])?)?;
+    let mut faults = Vec::new();
+    for package in metadata["packages"].as_array().context("cargo metadata lists no packages")? {
+        let manifest = Path::new(package["manifest_path"].as_str().unwrap_or_default());
+        let folder = manifest.parent().and_then(|folder| folder.strip_prefix(root()).ok()).unwrap_or(manifest);
+        let mut found = Vec::new();
+        for name in ["src/lib.rs", "src/main.rs"] {
+            let path = root().join(folder).join(name);
+            if path.is_file() {
+                found.extend(circles::of(&path)?);
+            }
+        }
+        let excused = WITH_CIRCLES.iter().any(|name| folder == Path::new("crates").join(name));
+        match (excused, found.is_empty()) {
+            (false, _) => faults.extend(found.iter().map(|circle| format!("{}: {circle}", folder.display()))),
+            (true, false) => {}
+            (true, true) => {
+                faults.push(format!("{} has no circle of files any more: take it off WITH_CIRCLES", folder.display()));
+            }
+        }
+    }
+    Ok(faults)
+}
+
 /// Dependencies that `cargo xtask` would build with other features than `cargo test` does, and so build twice.
 fn second_builds() -> Result<Vec<String>> {
     let tree = |scope: &[&str]| -> Result<BTreeSet<String>> {
@@ -77,7 +119,9 @@ fn second_builds() -> Result<Vec<String>> {
     let together = tree(&["--workspace", "--edges", "normal,build,dev"])?;
     let extra = alone.difference(&together);
     Ok(extra
-        .map(|line| format!("{line} is built with other features by `cargo test`: unify in xtask/Cargo.toml"))
+        .map(|line| {
+            format!("{line} is built with other features by `cargo test`: switch them on in xtask/unify/Cargo.toml")
+        })
         .collect())
 }
 

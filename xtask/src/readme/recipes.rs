@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use underpin::recipes::Plan;
+use underpin_cli::RecipeResult;
 
 use crate::check::root;
-use crate::train::Ran;
 
 /// Where results are kept: each a file as `cargo xtask train --json` prints it.
 const RESULTS: &str = "docs/recipes";
@@ -15,18 +15,18 @@ pub(super) const BEGIN: &str = "<!-- recipes: written by `cargo xtask readme --r
 
 /// The table of the kept results, in Markdown.
 pub(super) fn table() -> Result<String> {
-    let mut runs: BTreeMap<String, Vec<Ran>> = BTreeMap::new();
+    let mut runs: BTreeMap<String, Vec<RecipeResult>> = BTreeMap::new();
     let folder = root().join(RESULTS);
     for entry in folder.read_dir().with_context(|| folder.display().to_string())? {
         let path = entry?.path();
         let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let ran: Ran = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+        let ran: RecipeResult = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
         runs.entry(ran.recipe.clone()).or_default().push(ran);
     }
     rows(&mut runs)
 }
 
-fn rows(runs: &mut BTreeMap<String, Vec<Ran>>) -> Result<String> {
+fn rows(runs: &mut BTreeMap<String, Vec<RecipeResult>>) -> Result<String> {
     let mut table = "| recipe | seeds | accuracy, % | expected, % | without privacy, % | ε at most | ε audited | δ | steps | minutes | processor minutes |\n\
         |---|---|---|---|---|---|---|---|---|---|---|\n"
         .to_owned();
@@ -39,22 +39,22 @@ fn rows(runs: &mut BTreeMap<String, Vec<Ran>>) -> Result<String> {
     Ok(table)
 }
 
-fn row(name: &str, plan: &Plan, runs: &[Ran]) -> Result<String> {
+fn row(name: &str, plan: &Plan, runs: &[RecipeResult]) -> Result<String> {
     let mut seeds: Vec<u64> = runs.iter().map(|ran| ran.seed).collect();
     seeds.sort_unstable();
     seeds.dedup();
     ensure!(seeds.len() == runs.len(), "{RESULTS}: {name} has two results of one seed");
     let other = runs.iter().find(|ran| ran.data != plan.expected.data);
     ensure!(other.is_none(), "{RESULTS}: {name} has a result on other data than the recipe is for");
-    let percent = |value: fn(&Ran) -> Option<f64>| {
+    let percent = |value: fn(&RecipeResult) -> Option<f64>| {
         let values: Option<Vec<f64>> = runs.iter().map(|ran| value(ran).map(|fraction| 100.0 * fraction)).collect();
         values.map_or(String::new(), |values| {
             let (mean, sd) = mean_and_sd(&values);
             if values.len() > 1 { format!("{mean:.2} ± {sd:.2}") } else { format!("{mean:.2}") }
         })
     };
-    let most = |value: fn(&Ran) -> f64| runs.iter().map(value).fold(0.0, f64::max);
-    let minutes = |value: fn(&Ran) -> Option<f64>| {
+    let most = |value: fn(&RecipeResult) -> f64| runs.iter().map(value).fold(0.0, f64::max);
+    let minutes = |value: fn(&RecipeResult) -> Option<f64>| {
         let values: Option<Vec<f64>> = runs.iter().map(value).collect();
         values.map_or(String::new(), |values| format!("{:.1}", mean_and_sd(&values).0 / 60.0))
     };
@@ -89,8 +89,8 @@ fn mean_and_sd(values: &[f64]) -> (f64, f64) {
 mod tests {
     use super::*;
 
-    fn ran(plan: &Plan, seed: u64, accuracy: f64) -> Ran {
-        Ran {
+    fn ran(plan: &Plan, seed: u64, accuracy: f64) -> RecipeResult {
+        RecipeResult {
             recipe: "adult-eps1".into(),
             seed,
             accuracy,
@@ -124,14 +124,14 @@ mod tests {
         assert!(cells[3].starts_with(&expected), "{row}");
         // ε from both sides: the most that any of the runs spent, the least that any of them was shown to.
         assert_eq!(cells[4..], ["85.00 ± 0.00", "0.999", "0.40", "1e-5", "480", "1.0", ""]);
-        let unaudited = [Ran { epsilon_audited: None, ..ran(&plan, 1, 0.84) }, ran(&plan, 2, 0.85)];
+        let unaudited = [RecipeResult { epsilon_audited: None, ..ran(&plan, 1, 0.84) }, ran(&plan, 2, 0.85)];
         assert!(super::row("adult-eps1", &plan, &unaudited).unwrap().contains("| 0.999 | — | 1e-5 |"));
     }
 
     #[test]
     fn one_seed_twice_and_other_data_are_refused() {
         let plan = Plan::named("adult-eps1").unwrap();
-        let refused = |runs: &[Ran]| row("adult-eps1", &plan, runs).unwrap_err().to_string();
+        let refused = |runs: &[RecipeResult]| row("adult-eps1", &plan, runs).unwrap_err().to_string();
         let three = |seeds: [u64; 3]| seeds.map(|seed| ran(&plan, seed, 0.84));
         assert!(refused(&three([1, 2, 1])).contains("two results of one seed"));
         let mut other = three([1, 2, 3]);

@@ -11,6 +11,9 @@ use crate::calendar::moment;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The process is ending; it neither begins nor finishes a run.
+    #[error("the run was abandoned: the process is ending")]
+    Abandoned,
     /// The operating system refused.
     #[error("cannot {action} {}: {source}", .path.display())]
     Io {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use underpin_core::Digest;
 
+use super::abandon::unfinished;
 use super::layout::{check_name, files, names};
 use super::{Action, Error, Log, LogHead, SigningKey, disk, verify};
 
@@ -47,6 +48,7 @@ impl RunFolder {
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             fs::create_dir_all(parent).map_err(Error::io("create the folder", parent))?;
         }
+        let mut unfinished = unfinished()?;
         match fs::create_dir(&partial) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(Error::io("write in", &folder_above(path))(error));
@@ -59,6 +61,9 @@ impl RunFolder {
         }
         let lock = disk::lock(&partial)?;
         let folder = Self { target: path.to_owned(), partial, log: Log::default(), _lock: lock, kept: Kept::No };
+        unfinished.begin(&folder.partial);
+        // Its drop takes the lock again.
+        drop(unfinished);
         folder.clear()?;
         Ok(folder)
     }
@@ -116,9 +121,12 @@ impl RunFolder {
         disk::sync_folder(&self.partial)?;
         verify::read(&self.partial, &[key.public()])?;
         refuse_occupied(&self.target)?;
+        let mut unfinished = unfinished()?;
         // A folder takes the place of an empty folder only; anything else makes this fail.
         fs::rename(&self.partial, &self.target).map_err(Error::io("create", &self.target))?;
         self.kept = Kept::Yes;
+        unfinished.end(&self.partial);
+        drop(unfinished);
         tracing::info!(path = %self.target.display(), "sealed the run");
         disk::sync_folder(&folder_above(&self.target))?;
         Ok(self.log.head())
@@ -137,9 +145,13 @@ impl RunFolder {
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
-        if self.kept == Kept::No
-            && let Err(error) = fs::remove_dir_all(&self.partial)
-        {
+        if self.kept == Kept::Yes {
+            return;
+        }
+        // Abandoned, it is gone already.
+        let Ok(mut unfinished) = unfinished() else { return };
+        unfinished.end(&self.partial);
+        if let Err(error) = fs::remove_dir_all(&self.partial) {
             tracing::warn!(path = %self.partial.display(), %error, "an unfinished run could not be removed");
         }
     }

@@ -23,6 +23,7 @@
 
 #![allow(clippy::missing_panics_doc, reason = "`expect(\"invariant\")` panics on our own bug only")]
 
+mod abandon;
 mod amend;
 mod clearance;
 mod disk;
@@ -38,6 +39,7 @@ mod statement;
 mod verify;
 mod watch;
 
+pub use abandon::abandon;
 pub use amend::{amend, recover, revoke};
 pub use clearance::{ClearanceDocument, PolicyName, Revocation};
 pub use envelope::{Envelope, PAYLOAD_TYPE, pre_authentication_encoding};

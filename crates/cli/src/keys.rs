@@ -9,7 +9,7 @@ use underpin::seal::{PublicKey, SigningKey};
 fn own_path() -> Result<PathBuf> {
     let config = std::env::var_os("XDG_CONFIG_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
     let home = || std::env::var_os("HOME").filter(|home| !home.is_empty()).map(|home| Path::new(&home).join(".config"));
-    let folder = config.or_else(home).context("neither XDG_CONFIG_HOME nor HOME is set; give --key FILE")?;
+    let folder = config.or_else(home).context("neither XDG_CONFIG_HOME nor HOME is set; give the key by its option")?;
     Ok(folder.join("underpin").join("key.pem"))
 }
 
@@ -21,12 +21,16 @@ pub(crate) fn signing(given: Option<&Path>) -> Result<SigningKey> {
     }
 }
 
-/// The keys to trust: those given (public, PEM), else the user's own.
-pub(crate) fn trusted(given: &[PathBuf]) -> Result<Vec<PublicKey>> {
+/// The public keys to trust: those in the PEM files given, else the user's own.
+///
+/// # Errors
+///
+/// When a file is no public key, or the user has no key yet.
+pub fn trusted(given: &[PathBuf]) -> Result<Vec<PublicKey>> {
     if given.is_empty() {
         let path = own_path()?;
         let key = SigningKey::load(&path).with_context(|| {
-            format!("no key to trust: give --key PEM; {} is made by the first `cargo xtask pipeline`", path.display())
+            format!("no key to trust: give --trust PEM; {} is made by the first `underpin pipeline`", path.display())
         })?;
         return Ok(vec![key.public()]);
     }

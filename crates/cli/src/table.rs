@@ -1,4 +1,4 @@
-//! The closing table.
+//! The closing table of a run.
 
 use anyhow::Result;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;

@@ -7,7 +7,9 @@
     reason = "a test that cannot go on must fail, one that skips says so"
 )]
 
+mod help;
 mod interrupt;
 mod outcomes;
 mod recipes;
+mod revoke;
 mod support;

@@ -23,16 +23,16 @@ enum LogFormat {
 /// Options of every command.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Print no progress and no table; the exit code says it all.
+    /// Print neither progress nor tables, only errors; the exit code tells the result.
     #[arg(long, short, global = true)]
     quiet: bool,
-    /// Print the result as JSON.
+    /// Print the result as one JSON value on standard output.
     #[arg(long, global = true)]
     json: bool,
-    /// Log more: once for events, twice for details. RUST_LOG says it finer.
+    /// Log more to standard error: -v what each stage does, -vv its details too. RUST_LOG selects by module.
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// How log lines are written (to stderr).
+    /// Format of log lines, on standard error.
     #[arg(long, global = true, value_enum, default_value = "text")]
     log_format: LogFormat,
 }

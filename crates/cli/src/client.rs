@@ -1,4 +1,4 @@
-//! `cargo xtask client`.
+//! `underpin client`: API keys of a served run.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,6 +12,11 @@ use crate::pipeline::existing;
 
 /// Options of `client`.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  underpin client add alice --run runs/mine\n  underpin client revoke alice --run runs/mine\n  \
+                        underpin client list --run runs/mine --json\n\n\
+                        A running server follows within seconds.\n\nExit codes: 0 done, 1 an error."
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -43,7 +48,7 @@ enum Command {
     },
 }
 
-/// Changes or lists who may ask.
+/// Changes or lists the clients.
 pub(crate) fn run(arguments: Arguments, console: &Console) -> Result<ExitCode> {
     let (Command::Add { run, .. } | Command::Revoke { run, .. } | Command::List { run }) = &arguments.command;
     existing(run)?;

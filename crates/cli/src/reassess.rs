@@ -1,4 +1,4 @@
-//! `cargo xtask reassess`.
+//! `underpin reassess`: the same model attacked again; its clearance renewed or revoked.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,11 +8,18 @@ use clap::Args;
 use underpin::{ReassessmentResult, Request};
 
 use crate::console::Console;
-use crate::pipeline::{existing, policy, revision, table, versions, who};
-use crate::{clock, keys};
+use crate::pipeline::{existing, policy};
+use crate::provenance::{REVISION, versions, who};
+use crate::{clock, keys, table};
 
 /// Options of `reassess`.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  underpin reassess runs/mine\n  underpin reassess runs/mine --policy strict --traffic \
+                        runs/mine.serving/traffic.json\n\n\
+                        The rows are read again from where the run had them; they must be the same.\n\n\
+                        Exit codes: 0 renewed, 2 revoked, 1 an error (then the clearance is as it was)."
+)]
 pub(crate) struct Arguments {
     /// The run folder.
     #[arg(value_name = "DIR")]
@@ -23,7 +30,7 @@ pub(crate) struct Arguments {
     /// Sketch of what the server saw (`DIR.serving/traffic.json`), to test for drift.
     #[arg(long, value_name = "SKETCH")]
     traffic: Option<PathBuf>,
-    /// The key to sign with (PEM). Default: one kept in your configuration folder.
+    /// The private key to sign with (PEM). Default: your own, kept in your configuration folder.
     #[arg(long, value_name = "PEM")]
     key: Option<PathBuf>,
 }
@@ -48,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         policy: bytes.as_deref(),
         traffic: traffic.as_ref(),
         who: &who(),
-        revision: &revision(),
+        revision: REVISION,
         versions: &versions(),
     };
     let reassessed = underpin::reassess(&request, &key, &|| clock::now().unwrap_or(started))?;

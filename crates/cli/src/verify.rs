@@ -1,4 +1,4 @@
-//! `cargo xtask verify`.
+//! `underpin verify`: whether a run folder holds what it claims.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,23 +8,29 @@ use clap::Args;
 use underpin::seal::{self, ClearanceStatus};
 
 use crate::console::Console;
+use crate::pipeline::existing;
 use crate::{clock, keys};
 
 /// Options of `verify`.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  underpin verify runs/mine\n  underpin verify runs/mine --trust colleague.pub.pem --json\n\n\
+                        Exit codes: 0 a clearance in force, 2 a refusal whose evidence holds, 1 anything wrong (a changed byte, \
+                        an unknown signer, an expired or revoked clearance)."
+)]
 pub(crate) struct Arguments {
     /// The run folder.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// Public keys to trust (PEM). Default: your own.
+    /// Public keys whose signatures are trusted (PEM; may be repeated). Default: your own.
     #[arg(long, value_name = "PEM")]
-    key: Vec<PathBuf>,
+    trust: Vec<PathBuf>,
 }
 
 /// Exit codes: 0 a clearance in force, 2 a sound refusal; 1 is anything wrong.
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> {
-    super::existing(&arguments.folder)?;
-    let trusted = keys::trusted(&arguments.key)?;
+    existing(&arguments.folder)?;
+    let trusted = keys::trusted(&arguments.trust)?;
     let now = clock::now()?;
     let run = seal::inspect(&arguments.folder, &trusted)?;
     // In force, or what ended it.

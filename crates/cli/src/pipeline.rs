@@ -1,7 +1,4 @@
-//! `cargo xtask pipeline`.
-
-pub(crate) mod table;
-pub(crate) mod verify;
+//! `underpin pipeline`: one run, from rows to a sealed folder.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,9 +9,9 @@ use underpin::{BudgetFile, DeviceKind, Error, Input, Job, Protection, seal};
 use underpin_core::{Delta, Epsilon, Seed, Shape};
 use underpin_data::{Format, Source};
 
-use crate::clock;
 use crate::console::Console;
-use crate::keys;
+use crate::provenance::{REVISION, versions, who};
+use crate::{clock, keys, signals, table};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum FileFormat {
@@ -28,11 +25,17 @@ enum FileFormat {
 
 /// Options of `pipeline`.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  underpin pipeline\n  underpin pipeline --data rows.csv --label income --policy strict \
+                        --out runs/income\n  underpin --json pipeline --undefended\n\n\
+                        Exit codes: 0 cleared, 2 refused, 1 an error; 130 and 143 when SIGINT (Ctrl-C) or SIGTERM ended it: \
+                        then no folder is left behind."
+)]
 pub(crate) struct Arguments {
     /// Rows to train on (CSV, IDX or Parquet, .gz allowed). Default: the UCI digits that come with the program.
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
-    /// Rows to test on. Default: a stratified share of the data, set aside first.
+    /// Rows to test on. Default: a stratified fraction of the data, set aside first.
     #[arg(long, value_name = "FILE", requires = "data")]
     test_data: Option<PathBuf>,
     /// Format of the data, where the file's name does not tell.
@@ -47,16 +50,16 @@ pub(crate) struct Arguments {
     /// The policy: a TOML file, or `baseline` or `strict`, which come with the program.
     #[arg(long, value_name = "FILE", default_value = "baseline")]
     policy: String,
-    /// Changes to the settings that fit the data: a TOML file.
+    /// Changes to the recommended settings: a TOML file (docs/reference/configuration.md lists all of them).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The folder to leave behind; it must not exist.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Where public randomness starts.
+    /// Number that all public randomness starts from (splits, initial weights, attacks): the same seed gives the same run.
     #[arg(long, default_value_t = 7)]
     seed: u64,
-    /// Where tensors are computed.
+    /// Library that computes tensors on the CPU: `flex` (faster) or `ndarray`.
     #[arg(long, default_value = "flex", value_parser = ["flex", "ndarray"])]
     device: String,
     /// A privacy budget file that the ε and δ of private training and class counts are charged to before the model trains,
@@ -76,7 +79,7 @@ pub(crate) struct Arguments {
     /// No defence at all, for comparison; a policy should refuse it.
     #[arg(long)]
     undefended: bool,
-    /// The key to sign with (PEM). Default: one kept in your configuration folder.
+    /// The private key to sign with (PEM). Default: your own, kept in your configuration folder (made at first use).
     #[arg(long, value_name = "PEM")]
     key: Option<PathBuf>,
 }
@@ -153,10 +156,10 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         budget: budget(arguments.budget.as_deref(), arguments.budget_epsilon, arguments.budget_delta)?,
         resume: arguments.resume.clone(),
         who: who(),
-        revision: revision(),
+        revision: REVISION.to_owned(),
         versions: versions(),
     };
-    // Ctrl-C ends the process at once: a run under way lies in a hidden folder, which the next of that name clears away.
+    signals::remove_unfinished_runs()?;
     let finished = match (underpin::run(&job, &key, &|| clock::now().unwrap_or(started)), &arguments.config) {
         (Err(error @ (Error::Config(_) | Error::OutOfRange(_))), Some(path)) => {
             return Err(error).with_context(|| format!("--config {}", path.display()));
@@ -166,38 +169,6 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     console.clear();
     table::print(&finished, console)?;
     Ok(ExitCode::from(if finished.is_cleared() { 0 } else { 2 }))
-}
-
-/// Who runs this, for the accountability log.
-pub(crate) fn who() -> String {
-    ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "unknown".into())
-}
-
-/// The commit that was built from, and whether the tree had changes.
-pub(crate) fn revision() -> String {
-    let git = |arguments: &[&str]| {
-        let output =
-            std::process::Command::new("git").args(arguments).current_dir(crate::check::root()).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    match (git(&["rev-parse", "HEAD"]), git(&["status", "--porcelain"])) {
-        (Some(head), Some(changes)) if changes.is_empty() => head,
-        (Some(head), _) => format!("{head} with changes"),
-        _ => "unknown".into(),
-    }
-}
-
-/// Versions of what computes.
-pub(crate) fn versions() -> std::collections::BTreeMap<String, String> {
-    [
-        ("underpin", env!("CARGO_PKG_VERSION")),
-        ("burn", "0.22.1"),
-        ("architecture", std::env::consts::ARCH),
-        ("system", std::env::consts::OS),
-    ]
-    .into_iter()
-    .map(|(name, version)| (name.to_owned(), version.to_owned()))
-    .collect()
 }
 
 /// A run folder that exists.

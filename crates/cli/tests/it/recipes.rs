@@ -1,4 +1,4 @@
-//! `cargo xtask train`.
+//! `underpin train`.
 
 use crate::support::Home;
 

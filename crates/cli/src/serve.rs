@@ -1,6 +1,4 @@
-//! `cargo xtask serve` and `cargo xtask client`.
-
-pub(crate) mod client;
+//! `underpin serve`: a cleared model behind an HTTP server.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,10 +10,15 @@ use underpin_privacy::SecretKey;
 
 use crate::console::Console;
 use crate::pipeline::existing;
-use crate::{clock, keys};
+use crate::{clock, keys, signals};
 
 /// Options of `serve`.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Example:\n  underpin client add alice --run runs/mine\n  underpin serve --run runs/mine --listen 127.0.0.1:8080\n\n\
+                        SIGINT (Ctrl-C) or SIGTERM: no new connection is taken, requests under way have ten seconds.\n\n\
+                        Exit codes: 0 ended by a signal, 1 an error."
+)]
 pub(crate) struct Arguments {
     /// The run folder.
     #[arg(long, value_name = "DIR")]
@@ -23,15 +26,15 @@ pub(crate) struct Arguments {
     /// Name of the model in requests. Default: the data set's.
     #[arg(long)]
     name: Option<String>,
-    /// Where to listen.
+    /// Address and port to listen on; no TLS: put a reverse proxy in front for other machines.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Public keys whose clearances are trusted (PEM). Default: your own.
+    /// Public keys whose clearances are trusted (PEM; may be repeated). Default: your own.
     #[arg(long, value_name = "PEM")]
     trust: Vec<PathBuf>,
 }
 
-/// Serves until Ctrl-C.
+/// Serves until SIGINT or SIGTERM.
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> {
     existing(&arguments.run)?;
     let trusted = keys::trusted(&arguments.trust)?;
@@ -41,7 +44,8 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     let now = move || clock::now().unwrap_or(started);
     let ready = underpin::open(&arguments.run, &trusted, arguments.name.as_deref(), &secret, now)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime")?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
+        let mut signal = Box::pin(signals::next()?);
         let listener = tokio::net::TcpListener::bind(arguments.listen)
             .await
             .with_context(|| format!("--listen {}", arguments.listen))?;
@@ -49,12 +53,13 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
             let info = ready.info();
             eprintln!("serving {} (version {}) on http://{}", info.name, info.version, listener.local_addr()?);
         }
-        let shutdown = async {
-            if let Err(error) = tokio::signal::ctrl_c().await {
-                tracing::error!(%error, "no signal handler; shutting down");
-            }
+        let shutdown = async move {
+            signal.as_mut().await;
         };
         ready.serve(listener, shutdown).await?;
         Ok(ExitCode::SUCCESS)
-    })
+    });
+    // Requests that outlast their ten seconds are not waited for.
+    runtime.shutdown_background();
+    served
 }

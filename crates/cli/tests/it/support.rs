@@ -1,10 +1,11 @@
 //! The program, with a home of its own.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// Attacks as weak as they may be: these tests are of the command line, not of strength.
-const QUICK: &str = include_str!("../../../tests/quick.toml");
+const QUICK: &str = include_str!("../../../../tests/quick.toml");
 
 /// A quick run of the pipeline, refused for the weakness of its attacks.
 pub(crate) const PIPELINE: [&str; 6] = ["pipeline", "--quiet", "--config", "quick.toml", "--out", "run"];
@@ -25,7 +26,7 @@ impl Home {
 
     /// The program with `arguments`, to be run in this home.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_underpin"));
         command.args(arguments).current_dir(self.0.path()).env("XDG_CONFIG_HOME", self.path("config"));
         command.env_remove("RUST_LOG").stdin(Stdio::null());
         command
@@ -57,4 +58,25 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
         folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
     names.sort_unstable();
     names
+}
+
+/// Sends SIG`signal` to a process.
+pub(crate) fn kill(signal: &str, process: &Child) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {}", process.id())]).status().unwrap();
+    assert!(sent.success(), "SIG{signal} could not be sent");
+}
+
+/// The status of a process that ends in time; one that does not is killed, and the test fails.
+pub(crate) fn wait(process: &mut Child, limit: Duration) -> ExitStatus {
+    let started = Instant::now();
+    loop {
+        if let Some(status) = process.try_wait().unwrap() {
+            return status;
+        }
+        if started.elapsed() > limit {
+            process.kill().unwrap();
+            panic!("still running after {limit:?}");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask train`: recipes.
+//! `underpin train`: recipes, private training with a known expected result.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,11 +11,16 @@ use underpin_core::{Digest, Seed};
 use underpin_privacy::SecretKey;
 
 use crate::console::Console;
-use crate::pipeline::{budget, revision};
+use crate::pipeline::budget;
+use crate::provenance::REVISION;
 use crate::{clock, keys};
 
 /// Options of `train`.
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  underpin train --recipe adult-eps1 --data shared/data/adult\n  \
+                        underpin --json train --recipe mnist-cnn-eps3 --data shared/data/mnist --seed 2\n\n\
+                        Exit codes: 0 the expected result, or data of which none is stated; 2 the expected result was missed; \
+                        1 an error.")]
 pub(crate) struct Arguments {
     /// The recipe: one that comes with the program (mnist-scatter-eps3, fashion-scatter-eps3, mnist-cnn-eps3,
     /// fashion-cnn-eps3, adult-eps1) or a TOML file.
@@ -24,7 +29,7 @@ pub(crate) struct Arguments {
     /// The folder that holds the rows, in the files that the recipe names.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Where public randomness starts. Default: the recipe's own.
+    /// Number that all public randomness starts from (splits, initial weights, attacks): the same seed gives the same run. Default: the recipe's own.
     #[arg(long)]
     seed: Option<u64>,
     /// A privacy budget file that the ε and δ of private training and class counts are charged to before the model trains,
@@ -37,7 +42,7 @@ pub(crate) struct Arguments {
     /// The whole δ of the budget file. Default: what the file has; of a new one, the δ of this run and a fiftieth more.
     #[arg(long, value_name = "DELTA", requires = "budget", requires = "budget_epsilon")]
     budget_delta: Option<f64>,
-    /// The key that noise and samples are derived from (PEM). Default: one kept in your configuration folder.
+    /// The private key that noise and samples are derived from (PEM). Default: your own, kept in your configuration folder.
     #[arg(long, value_name = "PEM")]
     key: Option<PathBuf>,
 }
@@ -45,42 +50,51 @@ pub(crate) struct Arguments {
 /// What a run of a recipe came to, as `--json` prints it and `readme --recipes` reads it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Ran {
+pub struct RecipeResult {
     /// The recipe, as it was asked for.
-    pub(crate) recipe: String,
-    pub(crate) seed: u64,
+    pub recipe: String,
+    /// The seed.
+    pub seed: u64,
     /// Fraction of the test rows classified correctly.
-    pub(crate) accuracy: f64,
+    pub accuracy: f64,
     /// The same of the baseline without privacy, if the recipe trains one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) baseline_accuracy: Option<f64>,
+    pub baseline_accuracy: Option<f64>,
     /// ε, from both sides, at `delta`; neighbours differ in whether one row contributes.
-    pub(crate) epsilon_upper: f64,
-    pub(crate) epsilon_lower: f64,
+    pub epsilon_upper: f64,
+    /// Lower bound on ε.
+    pub epsilon_lower: f64,
     /// ε that the run's own canaries prove it exceeds, with a probability of `audit_confidence` over their coins, the
     /// samples and the noise; absent without canaries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) epsilon_audited: Option<f64>,
+    pub epsilon_audited: Option<f64>,
+    /// Confidence of `epsilon_audited`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) audit_confidence: Option<f64>,
+    pub audit_confidence: Option<f64>,
+    /// Canaries of the audit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) canaries: Option<u64>,
-    pub(crate) delta: f64,
-    pub(crate) steps: u64,
-    pub(crate) parameters: usize,
-    pub(crate) rows: usize,
-    pub(crate) test_rows: usize,
+    pub canaries: Option<u64>,
+    /// The δ at which ε is stated.
+    pub delta: f64,
+    /// Training steps.
+    pub steps: u64,
+    /// Trained parameters.
+    pub parameters: usize,
+    /// Training rows.
+    pub rows: usize,
+    /// Test rows.
+    pub test_rows: usize,
     /// SHA-256 of the test rows.
-    pub(crate) data: Digest,
+    pub data: Digest,
     /// Time by the clock, reading and preparing the rows included.
-    pub(crate) seconds: f64,
+    pub seconds: f64,
     /// Time of all processors together; absent where the system does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) cpu_seconds: Option<f64>,
+    pub cpu_seconds: Option<f64>,
     /// The commit that was built from.
-    pub(crate) revision: String,
+    pub revision: String,
     /// What of the expected result was missed.
-    pub(crate) missed: Vec<String>,
+    pub missed: Vec<String>,
 }
 
 /// Exit codes: 0 the expected result, or data of which none is stated; 2 the expected result was missed; 1 is an error.
@@ -94,7 +108,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         Some(file) => plan.run_charged(&arguments.data, Seed(seed), secret, &file)?,
         None => plan.run(&arguments.data, Seed(seed), secret)?,
     };
-    let ran = Ran {
+    let ran = RecipeResult {
         recipe: arguments.recipe.clone(),
         seed,
         accuracy: achieved.accuracy,
@@ -112,7 +126,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         data: achieved.data,
         seconds: started.seconds(),
         cpu_seconds: clock::cpu_seconds(),
-        revision: revision(),
+        revision: REVISION.to_owned(),
         missed: plan.missed(&achieved),
     };
     console.clear();
@@ -135,7 +149,7 @@ fn plan(name: &str) -> Result<Plan> {
     Ok(Plan::named(name)?)
 }
 
-fn print(ran: &Ran, known: bool) {
+fn print(ran: &RecipeResult, known: bool) {
     println!("{} on {} rows, seed {}", ran.recipe, ran.rows, ran.seed);
     println!("accuracy  {:.2} % of {} test rows", 100.0 * ran.accuracy, ran.test_rows);
     if let Some(baseline) = ran.baseline_accuracy {

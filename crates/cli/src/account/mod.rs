@@ -1,4 +1,4 @@
-//! `cargo xtask account`: what a private training run costs, or the parameter that keeps it within a target.
+//! `underpin account`: the (ε, δ) of a private training run, or the parameter that keeps it within a target.
 
 mod curve;
 
@@ -15,6 +15,12 @@ use crate::console::Console;
 
 /// Options of `account`.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  underpin account --sampling-rate 0.01 --noise-multiplier 1.1 --steps 10000 --delta 1e-5\n  \
+                        underpin account --sampling-rate 0.01 --steps 10000 --delta 1e-5 --target-epsilon 3 --json\n  \
+                        underpin account --sampler fixed-size --batch-size 600 --rows 60000 --noise-multiplier 2.2 --steps \
+                        10000 --delta 1e-5 --neighbours replace\n\nExit codes: 0 accounted, 1 an error."
+)]
 pub(crate) struct Arguments {
     /// Probability with which a step takes each row; or give --batch-size and --rows.
     #[arg(long, value_name = "Q", allow_negative_numbers = true, conflicts_with_all = ["batch_size", "rows"])]
@@ -31,7 +37,7 @@ pub(crate) struct Arguments {
     /// Number of steps.
     #[arg(long, value_name = "T")]
     steps: Option<u64>,
-    /// Probability that epsilon does not hold.
+    /// The additive slack δ of (ε, δ)-differential privacy; choose it well below 1 / rows (Dwork and Roth 2014, section 2.3).
     #[arg(long, value_name = "DELTA", allow_negative_numbers = true)]
     delta: f64,
     /// How epsilon is bounded.
