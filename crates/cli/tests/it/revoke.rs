@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use underpin::seal::{self, Action, ClearanceDocument, PolicyName, RunFolder, SigningKey, files};
-use underpin_core::{Evidence, Policy};
+use underpin_core::{Digest, Evidence, Policy};
 
 use crate::support::{Home, PIPELINE, Ran, kill, wait};
 
@@ -40,8 +40,8 @@ fn cleared(home: &Home) {
     folder.write(files::EVIDENCE, &envelope).unwrap();
     let clearance = ClearanceDocument {
         policy: PolicyName { name: policy.name().into(), digest: evidence.policy },
-        evidence: seal::sha256(&envelope),
-        model: seal::sha256(own.file(files::MODEL).unwrap()),
+        evidence: Digest::of(&envelope),
+        model: Digest::of(own.file(files::MODEL).unwrap()),
         verdicts: policy.judge(evidence.policy, &evidence),
         issued_at: now - 30,
         expires_at: now + 3_600,
