@@ -9,33 +9,40 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// The backend that computes. Both run on the CPU.
+/// The backend that computes, on the CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceKind {
     /// burn's own pure Rust backend; the faster one.
     Flex,
-    /// The `ndarray` backend.
+    /// The `ndarray` backend, which burn has deprecated: a second implementation to check kernels on. Feature `ndarray`.
+    #[cfg(feature = "ndarray")]
     Ndarray,
 }
 
 impl DeviceKind {
-    /// Every value.
-    pub const ALL: &[Self] = &[Self::Flex, Self::Ndarray];
+    /// Every backend that this build has.
+    pub const ALL: &[Self] = &[
+        Self::Flex,
+        #[cfg(feature = "ndarray")]
+        Self::Ndarray,
+    ];
 
     /// The word by which the command line and evidence name it.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Flex => "flex",
+            #[cfg(feature = "ndarray")]
             Self::Ndarray => "ndarray",
         }
     }
 
     /// burn's device.
-    #[allow(deprecated, reason = "ndarray stays the second CPU backend that every kernel is checked on")]
     pub fn device(self) -> Device {
         match self {
             Self::Flex => Device::flex(),
+            #[cfg(feature = "ndarray")]
+            #[allow(deprecated, reason = "a second implementation that every kernel is checked on")]
             Self::Ndarray => Device::ndarray(),
         }
     }
@@ -52,7 +59,8 @@ impl FromStr for DeviceKind {
 
     fn from_str(word: &str) -> Result<Self, Error> {
         let named = Self::ALL.iter().find(|kind| kind.word() == word);
-        named.copied().ok_or_else(|| Error::Device { word: word.to_owned() })
+        let known = || Self::ALL.iter().map(|kind| kind.word()).collect();
+        named.copied().ok_or_else(|| Error::Device { word: word.to_owned(), known: known() })
     }
 }
 
@@ -92,7 +100,8 @@ mod tests {
             assert_eq!(kind.to_string().parse::<DeviceKind>().unwrap(), *kind);
         }
         let error = "cuda".parse::<DeviceKind>().unwrap_err();
-        assert_eq!(error.to_string(), "unknown device \"cuda\"; allowed: flex, ndarray");
+        let allowed = if cfg!(feature = "ndarray") { "flex, ndarray" } else { "flex" };
+        assert_eq!(error.to_string(), format!("unknown device \"cuda\"; allowed in this build: {allowed}"));
     }
 
     /// Of a device that answers, a panic is a mistake in the program and stays one.

@@ -239,7 +239,9 @@ fn devices_share_one_batch() {
     let one = after(&[DeviceKind::Flex]);
     assert_eq!(one, after(&[DeviceKind::Flex, DeviceKind::Flex]));
     assert_eq!(one, after(&[DeviceKind::Flex; 5]));
+    #[cfg(feature = "ndarray")]
     let of_bits = |bits: Vec<u32>| -> Vec<f32> { bits.into_iter().map(f32::from_bits).collect() };
+    #[cfg(feature = "ndarray")]
     assert!(distance(&of_bits(one.0), &of_bits(after(&[DeviceKind::Flex, DeviceKind::Ndarray]).0)) < 1e-4);
 }
 

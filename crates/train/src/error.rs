@@ -169,10 +169,12 @@ pub enum Error {
     )]
     NoisyOptimiser,
     /// A word names no device.
-    #[error("unknown device {word:?}; allowed: flex, ndarray")]
+    #[error("unknown device {word:?}; allowed in this build: {}", .known.join(", "))]
     Device {
         /// Rejected word.
         word: String,
+        /// The devices that this build has.
+        known: Vec<&'static str>,
     },
     /// A device of an engine no longer answers: its server has ended, or the network has.
     #[error("device {place} of the engine, counted from 0, no longer answers: {fault}")]

@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn settings_survive_a_file() {
         let shape = Shape::new([1, 8, 8]).unwrap();
-        let settings = Settings::recommended(&shape, 1000, Regime::Private, DeviceKind::Ndarray);
+        let settings = Settings::recommended(&shape, 1000, Regime::Private, *DeviceKind::ALL.last().unwrap());
         let text = serde_json::to_string(&settings).unwrap();
         assert_eq!(serde_json::from_str::<Settings>(&text).unwrap(), settings);
         assert!(serde_json::from_str::<Settings>(&text.replace("epochs", "epoch")).is_err());

@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::NoCheckpointing};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-#[allow(deprecated, reason = "ndarray stays the second CPU backend that every kernel is checked on")]
-use burn::backend::{Autodiff, Backend, BackendTypes, DispatchKindConversion, DispatchTensor, Flex, NdArray};
+use burn::backend::{Autodiff, Backend, BackendTypes, DispatchKindConversion, DispatchTensor, Flex};
 use burn::tensor::Tensor;
 
 /// What a layer computes with its weights held constant.
@@ -62,9 +61,10 @@ pub(crate) fn apply<O: Operation<IN, OUT>, const IN: usize, const OUT: usize>(
         };
     }
     try_backend!(Flex);
-    #[allow(deprecated, reason = "ndarray stays the second CPU backend that every kernel is checked on")]
+    #[cfg(feature = "ndarray")]
+    #[allow(deprecated, reason = "a second implementation that every kernel is checked on")]
     {
-        try_backend!(NdArray);
+        try_backend!(burn::backend::NdArray);
     }
     #[cfg(feature = "remote")]
     try_backend!(burn::backend::Remote);

@@ -169,6 +169,7 @@ fn a_silent_tape_gives_the_gradient_at_the_input() {
     }
 }
 
+#[cfg(feature = "ndarray")]
 #[test]
 fn backends_agree() {
     let sum = |kind: DeviceKind| {
