@@ -52,7 +52,8 @@ pub(crate) fn ci() -> Result<ExitCode> {
     run("benches, one pass each", &mut cargo(&["test", "--workspace", "--benches"]))?;
     // Nothing else builds OpenDP: it checks our samplers, maps and class counts.
     run("private statistics", &mut cargo(&["test", "--package", "underpin-privacy", "--features", "statistics"]))?;
-    // A build of its own: with this feature burn has other features, too.
-    run("remote devices", &mut cargo(&["test", "--package", "underpin-train", "--features", "remote"]))?;
+    // A build of its own: with these features burn has other features, too.
+    let features = ["test", "--package", "underpin-train", "--features", "remote,ndarray"];
+    run("remote devices and a second backend", &mut cargo(&features))?;
     Ok(ExitCode::SUCCESS)
 }

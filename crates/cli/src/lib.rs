@@ -5,6 +5,7 @@ mod account;
 mod client;
 mod clock;
 mod console;
+mod dry_run;
 mod generate;
 mod keys;
 mod pipeline;

@@ -11,7 +11,7 @@ use underpin_data::{Format, Source};
 
 use crate::console::Console;
 use crate::provenance::{REVISION, versions, who};
-use crate::{clock, keys, signals, table};
+use crate::{clock, dry_run, keys, signals, table};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum FileFormat {
@@ -27,8 +27,8 @@ enum FileFormat {
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  underpin pipeline\n  underpin pipeline --data rows.csv --label income --policy strict \
-                        --out runs/income\n  underpin --json pipeline --undefended\n\n\
-                        Exit codes: 0 cleared, 2 refused, 1 an error; 130 and 143 when SIGINT (Ctrl-C) or SIGTERM ended it: \
+                        --out runs/income\n  underpin --json pipeline --undefended\n  underpin pipeline --data rows.csv --dry-run\n\n\
+                        Exit codes: 0 cleared (or a dry run), 2 refused, 1 an error; 130 and 143 when SIGINT (Ctrl-C) or SIGTERM ended it: \
                         then no folder is left behind."
 )]
 pub(crate) struct Arguments {
@@ -53,14 +53,17 @@ pub(crate) struct Arguments {
     /// Changes to the recommended settings: a TOML file (docs/reference/configuration.md lists all of them).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Show what a run would read, reject, train and attack, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
     /// The folder to leave behind; it must not exist.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Number that all public randomness starts from (splits, initial weights, attacks): the same seed gives the same run.
     #[arg(long, default_value_t = 7)]
     seed: u64,
-    /// Library that computes tensors on the CPU: `flex` (faster) or `ndarray`.
-    #[arg(long, default_value = "flex", value_parser = ["flex", "ndarray"])]
+    /// Library that computes tensors on the CPU.
+    #[arg(long, value_name = "NAME", default_value = "flex")]
     device: String,
     /// A privacy budget file that the ε and δ of private training and class counts are charged to before the model trains,
     /// so that runs on the same data file add up. Made if it is absent.
@@ -144,7 +147,6 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         Some(path) => Some(std::fs::read_to_string(path).with_context(|| format!("--config {}", path.display()))?),
         None => None,
     };
-    let key = keys::signing(arguments.key.as_deref())?;
     let job = Job {
         input: arguments.input()?,
         policy: policy(&arguments.policy)?,
@@ -159,13 +161,20 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         revision: REVISION.to_owned(),
         versions: versions(),
     };
-    signals::remove_unfinished_runs()?;
-    let finished = match (underpin::run(&job, &key, &|| clock::now().unwrap_or(started)), &arguments.config) {
-        (Err(error @ (Error::Config(_) | Error::OutOfRange(_))), Some(path)) => {
-            return Err(error).with_context(|| format!("--config {}", path.display()));
+    let in_config = |error: Error| match (&error, &arguments.config) {
+        (Error::Config(_) | Error::OutOfRange(_), Some(path)) => {
+            anyhow::Error::new(error).context(format!("--config {}", path.display()))
         }
-        (finished, _) => finished?,
+        _ => error.into(),
     };
+    if arguments.dry_run {
+        let plan = underpin::dry_run(&job).map_err(in_config)?;
+        dry_run::print(&plan, console)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let key = keys::signing(arguments.key.as_deref())?;
+    signals::remove_unfinished_runs()?;
+    let finished = underpin::run(&job, &key, &|| clock::now().unwrap_or(started)).map_err(in_config)?;
     console.clear();
     table::print(&finished, console)?;
     Ok(ExitCode::from(if finished.is_cleared() { 0 } else { 2 }))

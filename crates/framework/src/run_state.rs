@@ -339,6 +339,7 @@ mod tests {
             ("policy", Job { policy: b"another".to_vec(), ..own.clone() }),
             ("seed", Job { seed: Seed(2), ..own.clone() }),
             ("configuration", Job { config: Some("x = 1".into()), ..own.clone() }),
+            #[cfg(feature = "ndarray")]
             ("device", Job { device: DeviceKind::Ndarray, ..own.clone() }),
             ("protection", Job { protection: Protection::Undefended, ..own.clone() }),
             ("code revision", Job { revision: "newer".into(), ..own.clone() }),
