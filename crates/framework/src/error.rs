@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::path::PathBuf;
-use underpin_core::{Delta, Epsilon, OutOfRange};
+use underpin_core::{Delta, Epsilon, ErrorOrigin, OutOfRange};
 
 use crate::state_fault::StateFault;
 
@@ -223,6 +223,40 @@ pub enum Error {
 }
 
 impl Error {
+    /// Where the cause lies: with the caller, with an input, or with the system.
+    pub fn origin(&self) -> ErrorOrigin {
+        match self {
+            Self::Core(error) => error.origin(),
+            Self::Data(error) => error.origin(),
+            Self::Metrics(error) => error.origin(),
+            Self::Privacy(error) => error.origin(),
+            Self::Serve(error) => error.origin(),
+            Self::Train(error) => error.origin(),
+            Self::Seal(error) => error.origin(),
+            Self::Config(_)
+            | Self::UnknownRecipe { .. }
+            | Self::OutOfRange(_)
+            | Self::TooFewHeldOut { .. }
+            | Self::OtherColumns { .. }
+            | Self::UntrainedClass { .. }
+            | Self::Sketch { .. }
+            | Self::UnknownClass { .. }
+            | Self::MissingData { .. }
+            | Self::OtherRows { .. }
+            | Self::OtherBudget { .. }
+            | Self::OverBudget { .. }
+            | Self::NotPrivate { .. }
+            | Self::OtherJob { .. }
+            | Self::NotCleared { .. } => ErrorOrigin::Caller,
+            Self::Fault(_)
+            | Self::Json { .. }
+            | Self::MissingFile { .. }
+            | Self::OtherData { .. }
+            | Self::State { .. } => ErrorOrigin::Input,
+            Self::Denied(_) | Self::Training { .. } | Self::Scratch(_) | Self::Io { .. } => ErrorOrigin::System,
+        }
+    }
+
     /// `name` is `value`, which lies outside `range`.
     pub(crate) fn out_of_range(
         name: impl Into<Cow<'static, str>>,
@@ -234,5 +268,19 @@ impl Error {
 
     pub(crate) fn training(model: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Training { model, source: Box::new(source) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_whose_fault_it_is() {
+        assert_eq!(Error::out_of_range("a", 2.0, "[0, 1]").origin(), ErrorOrigin::Caller);
+        assert_eq!(Error::MissingFile { file: "a".into() }.origin(), ErrorOrigin::Input);
+        assert_eq!(Error::Scratch(std::io::Error::other("full")).origin(), ErrorOrigin::System);
+        let within = Error::Seal(crate::seal::Error::Name { name: "../a".into() });
+        assert_eq!(within.origin(), ErrorOrigin::Caller);
     }
 }

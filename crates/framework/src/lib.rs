@@ -43,3 +43,8 @@ pub use redteam::Poisoned;
 pub use serving::{Ready, State, open};
 pub use state_fault::StateFault;
 pub use underpin_train::DeviceKind;
+
+/// The Rust blocks of the guides, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/contribute.md")]
+mod guides {}

@@ -156,6 +156,9 @@ mod tests {
         let page = page();
         check(&underpin_cli::command(), &page);
         assert!(page.contains("## underpin account\n") && page.contains("### underpin client add\n"), "{page}");
-        assert!(page.contains("`--target-epsilon EPSILON`") && page.contains("Exit codes: 0 cleared, 2 refused"));
+        assert!(
+            page.contains("`--target-epsilon EPSILON`")
+                && page.contains("Exit codes: 0 cleared (or a dry run), 2 refused")
+        );
     }
 }

@@ -100,7 +100,8 @@ impl Page<'_> {
             return format!("list of {length} {}", self.word(holder, inner));
         }
         match text {
-            "f64" | "f32" => "number".to_owned(),
+            // Core's quantities are declared by a macro, so their sources name no struct.
+            "f64" | "f32" | "Epsilon" | "Delta" | "Radius" | "Confidence" => "number".to_owned(),
             "bool" => "boolean".to_owned(),
             "String" => "string".to_owned(),
             "usize" | "u64" | "u32" | "u16" | "u8" => "integer ≥ 0".to_owned(),

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on must fail, one that skips says so"
 )]
 
+mod guides;
 mod help;
 mod interrupt;
 mod outcomes;

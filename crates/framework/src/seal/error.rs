@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use underpin_core::Digest;
+use underpin_core::{Digest, ErrorOrigin};
 
 use crate::calendar::moment;
 
@@ -106,6 +106,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// Where the cause lies: with the caller, with an input, or with the system.
+    pub fn origin(&self) -> ErrorOrigin {
+        match self {
+            Self::Occupied { .. } | Self::Name { .. } | Self::Missing { .. } | Self::NotReadable { .. } => {
+                ErrorOrigin::Caller
+            }
+            Self::Untrusted { .. } | Self::Policy { .. } | Self::Exposed { .. } => ErrorOrigin::Caller,
+            Self::Key { .. } | Self::KeyFile { .. } | Self::Fault(_) => ErrorOrigin::Input,
+            Self::Abandoned | Self::Io { .. } | Self::Busy { .. } | Self::Randomness(_) => ErrorOrigin::System,
+        }
+    }
+
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }
     }

@@ -108,7 +108,8 @@ fn every_attack_reveals_a_model_of_its_classes_and_no_other() {
         let nothing = run(&constant, &held_out, Seed(7)).unwrap();
         assert!(score(&nothing, &held_out).value.abs() < 1e-9, "{name}: a constant model has nothing to reveal");
         let found = score(&run(&leaky, &held_out, Seed(7)).unwrap(), &held_out);
-        assert!(found.interval.lower > 0.5, "{name}: {found}");
+        // 0 is what unrelated directions score, 1 a class's own mean; smoothing costs a part of it.
+        assert!(found.interval.lower > 0.3, "{name}: {found}");
         // Weights drawn without a look at the data. The score of a direction that is unrelated to the classes has mean 0;
         // 20 such models have a mean beyond 0.35 once in a thousand at a deviation of 0.5 each.
         let mean = (0..20).map(|seed| score(&run(&noise(&leaky, seed), &held_out, Seed(7)).unwrap(), &held_out).value);
