@@ -64,7 +64,9 @@ fn checked_out(folder: &Path) -> Option<String> {
     }
     let files = git(&root, &["ls-files", "--cached", "--others", "--exclude-standard"])?;
     let top: BTreeSet<&str> = files.lines().map(|file| file.split('/').next().unwrap_or(file)).collect();
-    top.into_iter().for_each(|name| watch(&root.join(name)));
+    for name in top {
+        watch(&root.join(name));
+    }
     let head = git(&root, &["rev-parse", "HEAD"])?;
     Some(marked(head, !git(&root, &["status", "--porcelain"])?.is_empty()))
 }

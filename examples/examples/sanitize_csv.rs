@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::error::Error;
+use std::fmt::Write as _;
 
 use underpin_core::{Audited, Seed};
 use underpin_data::{
@@ -14,7 +15,8 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let mut csv = String::from("width,height,label\n");
     for i in 0..400 {
         let (x, y) = (f64::from(i * 37 % 101) / 100.0, f64::from(i * 53 % 97) / 96.0);
-        csv += &if i % 2 == 0 { format!("{x},{y},small\n") } else { format!("{},{y},large\n", x + 3.0) };
+        let (shift, label) = if i % 2 == 0 { (0.0, "small") } else { (3.0, "large") };
+        writeln!(csv, "{},{y},{label}", x + shift)?;
     }
     csv += "wide,0.5,small\n0.0,0.0,small\n";
 

@@ -57,7 +57,7 @@ fn describe(edges: &Edges, component: &BTreeSet<String>) -> String {
     let mut text = format!("circle of files: {}", steps.join(", "));
     if component.len() > shortest.len().saturating_sub(1) {
         let all: Vec<&str> = component.iter().map(String::as_str).collect();
-        text += &format!("; {} files hang together: {}", component.len(), all.join(", "));
+        text = format!("{text}; {} files hang together: {}", component.len(), all.join(", "));
     }
     text
 }

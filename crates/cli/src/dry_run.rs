@@ -32,9 +32,9 @@ fn table(headings: [&str; 3], rows: Vec<[String; 3]>) -> String {
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(headings);
-    rows.into_iter().for_each(|row| {
+    for row in rows {
         table.add_row(row);
-    });
+    }
     table.to_string()
 }
 

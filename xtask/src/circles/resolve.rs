@@ -52,6 +52,7 @@ impl Crate {
         self.insert(module, (&name, path, folder, base), place)
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "callers have just made what is passed")]
     fn insert(&mut self, module: Module, from: (&str, &Path, &Path, &Path), place: Place) -> Result<()> {
         let (name, path, folder, base) = from;
         let Module { files, inline, imports, items, paths, words, has_code } = module;

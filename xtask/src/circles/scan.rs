@@ -60,6 +60,7 @@ fn ident(token: Option<&TokenTree>) -> Option<String> {
 
 impl Scanner<'_> {
     /// Items of a module: attributes, then an item up to its `;` or braces.
+    #[allow(clippy::needless_pass_by_value, reason = "callers have just made what is passed")]
     fn items(&mut self, tokens: Vec<TokenTree>) {
         let mut at = 0;
         while at < tokens.len() {
@@ -83,7 +84,7 @@ impl Scanner<'_> {
     fn item(&mut self, tokens: &[TokenTree], path: Option<String>) {
         let keyword =
             |token: &TokenTree| ident(Some(token)).is_some_and(|word| !["pub", "unsafe", "async"].contains(&&*word));
-        let Some(start) = tokens.iter().position(|token| keyword(token)) else { return };
+        let Some(start) = tokens.iter().position(keyword) else { return };
         let word = ident(tokens.get(start)).unwrap_or_default();
         match word.as_str() {
             "mod" => {
@@ -103,7 +104,7 @@ impl Scanner<'_> {
                 // `const fn`, `unsafe trait`, `macro_rules! name`: the name follows the last of these words.
                 let words = tokens.iter().enumerate().skip(start).take(6);
                 let last =
-                    words.filter(|(_, token)| ident(Some(token)).is_some_and(|word| ITEMS.contains(&&*word))).last();
+                    words.rev().find(|(_, token)| ident(Some(token)).is_some_and(|word| ITEMS.contains(&&*word)));
                 if let (Some((at, _)), false) = (last, word == "impl") {
                     let name = at + 1 + usize::from(is_punct(tokens.get(at + 1), '!'));
                     self.module.items.extend(ident(tokens.get(name)));
@@ -114,6 +115,7 @@ impl Scanner<'_> {
     }
 
     /// Paths in anything but items; `use` inside of functions too.
+    #[allow(clippy::needless_pass_by_value, reason = "callers have just made what is passed")]
     fn code(&mut self, tokens: Vec<TokenTree>) {
         let mut at = 0;
         while at < tokens.len() {

@@ -44,7 +44,7 @@ fn under_way(home: &Home, command: &mut Command) -> Child {
     let mut running = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let started = Instant::now();
     while !home.path(".run.partial").exists() {
-        assert!(running.try_wait().unwrap().is_none() && started.elapsed() < Duration::from_secs(60), "it never began");
+        assert!(running.try_wait().unwrap().is_none() && started.elapsed() < Duration::from_mins(1), "it never began");
         std::thread::sleep(Duration::from_millis(5));
     }
     running
