@@ -28,6 +28,18 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
+/// The crates that are published.
+const PUBLISHED: &[&str] = &[
+    "underpin-core",
+    "underpin-privacy",
+    "underpin-data",
+    "underpin-train",
+    "underpin-serve",
+    "underpin-metrics",
+    "underpin",
+    "underpin-cli",
+];
+
 fn run(name: &str, command: &mut Command) -> Result<()> {
     eprintln!("── {name}");
     let status = command.status().with_context(|| format!("{name} could not be started"))?;
@@ -47,6 +59,12 @@ pub(crate) fn ci() -> Result<ExitCode> {
     tidy::run()?;
     run("lints", &mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     run("documentation", cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    // What crates.io would get; compiled above, so not verified by building it again.
+    let mut package = cargo(&["package", "--no-verify", "--allow-dirty", "--quiet"]);
+    for name in PUBLISHED {
+        package.args(["--package", name]);
+    }
+    run("packages", &mut package)?;
     run("documentation tests", &mut cargo(&["test", "--workspace", "--doc"]))?;
     // As tests, not by `cargo bench`: the same build serves, and each bench runs once.
     run("benches, one pass each", &mut cargo(&["test", "--workspace", "--benches"]))?;

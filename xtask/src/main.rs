@@ -4,6 +4,7 @@
 
 mod check;
 mod circles;
+mod links;
 mod readme;
 mod tidy;
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::check::{self, root};
-use crate::{circles, readme};
+use crate::{circles, links, readme};
 
 /// Which workspace packages a package may use (ARCHITECTURE.md, "Rooms and the one direction of imports").
 const ARROWS: &[(&str, &[&str])] = &[
@@ -46,6 +46,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     faults.extend(wrong_arrows()?);
     faults.extend(second_builds()?);
     faults.extend(circles_of_files()?);
+    faults.extend(links::dead(root())?);
     let sources = sources(root())?;
     faults.extend(long_files(&sources));
     faults.extend(guarantees_without_test(&sources));
