@@ -16,7 +16,7 @@ pub enum Error {
     /// Collection refused.
     #[error(transparent)]
     Data(#[from] underpin_data::Error),
-    /// An attack could not be played, or nothing could be measured.
+    /// An attack could not be run, or nothing could be measured.
     #[error(transparent)]
     Metrics(#[from] underpin_metrics::Error),
     /// A mechanism refused.

@@ -72,7 +72,7 @@ pub struct Request<'a> {
 /// # Errors
 ///
 /// When the run does not hold what it claims, was never cleared or is revoked already, its rows are gone or others,
-/// or an attack cannot be played. Then the clearance is as it was.
+/// or an attack cannot be run. Then the clearance is as it was.
 pub fn reassess(request: &Request<'_>, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Reassessed, Error> {
     let run = seal::inspect(request.folder, request.trusted)?;
     match run.status() {

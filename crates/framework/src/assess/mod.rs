@@ -1,4 +1,4 @@
-//! The attacks, played against the undefended and the defended system alike.
+//! The attacks, run against the undefended and the defended system alike.
 
 mod evasion;
 mod extraction;
@@ -136,20 +136,20 @@ where
 {
     let _span = tracing::info_span!("assessment", phase = "deployment", system = %side.system).entered();
     let task = format!("attacks, {}", side.system);
-    let played = |step: u64, last: &'static str| {
+    let done = |step: u64, last: &'static str| {
         tracing::info!(target: "progress", task, step, of = 5_u64, last);
     };
     let mut record = evasion::measure(scene, side, seed.derive("evasion"))?;
-    played(1, "evasion");
+    done(1, "evasion");
     record.merge(membership::measure(scene, side, seed.derive("membership"))?);
-    played(2, "membership inference");
+    done(2, "membership inference");
     let (inverted, reconstructions) = inversion::measure(scene, side, seed.derive("inversion"))?;
     record.merge(inverted);
-    played(3, "inversion");
+    done(3, "inversion");
     record.merge(extraction::measure(scene, side, attacker, seed.derive("extraction"))?);
-    played(4, "extraction");
+    done(4, "extraction");
     record.merge(poisoning::measure(scene, side, seed.derive("poisoning"))?);
-    played(5, "poisoning");
+    done(5, "poisoning");
     for measurement in &record.measurements {
         tracing::info!(
             threat = %measurement.about,

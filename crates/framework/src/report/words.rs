@@ -139,7 +139,7 @@ pub(super) fn meaning(quantity: Quantity) -> &'static str {
         Quantity::InversionScore => {
             "Likeness of a reconstruction to unseen members of its class: 0 as an arbitrary input, 1 as the class mean."
         }
-        Quantity::Fidelity => "Fraction of inputs on which a stolen copy agrees with its victim.",
+        Quantity::Fidelity => "Fraction of inputs on which an extracted model agrees with its victim.",
         Quantity::FidelityGain => "Fidelity beyond that of the same copy trained without the victim's answers.",
         Quantity::DetectionRate => "Fraction of injected faults that are caught.",
         Quantity::FalsePositiveRate => "Fraction of clean rows that are flagged.",

@@ -1,4 +1,4 @@
-//! What cannot be done, and what is wrong with what was found.
+//! Errors of sealing, and flaws found in a run folder.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use underpin_core::{Digest, ErrorOrigin};
 
 use crate::calendar::moment;
 
-/// What sealing refuses or cannot do.
+/// Errors of sealing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -45,7 +45,7 @@ impl<M: Model> Guarded<M> {
     ///
     /// # Errors
     ///
-    /// When an attack cannot be played. A broken bar is no error; it is a refusal.
+    /// When an attack cannot be run. A broken bar is no error; it is a refusal.
     pub fn assess<D, U>(self, recipe: &Recipe<D, U>, provenance: Provenance) -> Result<Assessed<M>, Error>
     where
         D: Trainer<Model = M> + Sync,

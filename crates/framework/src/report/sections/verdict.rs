@@ -102,7 +102,7 @@ fn unmet(rows: &[Row<'_>]) -> Markup {
         vec![
             html! { (about) },
             html! { (quantity) },
-            html! { (played(&attack, &access, row.defended.is_some())) },
+            html! { (attack_line(&attack, &access, row.defended.is_some())) },
             html! { span.number { (measured(row, unmet)) } },
             html! { span.number { (row.bar.map_or_else(String::new, |bar| words::limit(bar.limit))) } },
             crate::report::widgets::status(&row.status),
@@ -121,7 +121,7 @@ fn unmet(rows: &[Row<'_>]) -> Markup {
 }
 
 /// The attack and the access; of a bar that found nothing, those it asks for.
-fn played(attack: &str, access: &str, measured: bool) -> String {
+fn attack_line(attack: &str, access: &str, measured: bool) -> String {
     match (attack, access) {
         ("-", access) => format!("any attack, {access} access"),
         (attack, "none") => attack.to_owned(),
