@@ -127,16 +127,19 @@ fn a_killed_pipeline_ends_as_if_it_had_not_been() {
             .spawn()
             .unwrap()
     };
-    // Random moments, from the random key; the failure names them.
+    // Random moments, from the random key, the earliest first: else a run may be done before the first of them. The
+    // failure names them.
     let mut random = u64::from_le_bytes(*key.secret("moments").first_chunk().unwrap());
-    let mut moments: Vec<Duration> = Vec::new();
-    let mut killed = 0;
-    while moments.len() < 8 {
+    let mut moment = || {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let moment = time.mul_f64((random >> 11) as f64 / (1_u64 << 53) as f64);
-        moments.push(moment);
+        time.mul_f64((random >> 11) as f64 / (1_u64 << 53) as f64)
+    };
+    let mut moments: Vec<Duration> = (0..8).map(|_| moment()).collect();
+    moments.sort_unstable();
+    let mut killed = 0;
+    for moment in &moments {
         let mut running = child();
-        std::thread::sleep(moment);
+        std::thread::sleep(*moment);
         // SIGKILL.
         running.kill().unwrap();
         killed += usize::from(running.wait().unwrap().code().is_none());
