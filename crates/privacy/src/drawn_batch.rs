@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The rows of one step, drawn by Poisson sampling.
 ///
-/// Comes only from [`PrivateSteps::draw`], is not `Clone`, and is consumed by [`PrivateSteps::release`]: one draw, one
+/// Comes only from [`PrivateSteps::draw`](crate::PrivateSteps::draw), is not `Clone`, and is consumed by [`PrivateSteps::release`](crate::PrivateSteps::release): one draw, one
 /// release. May be empty: an empty batch is a step like any other, and its sum is zero.
 ///
 /// # Examples

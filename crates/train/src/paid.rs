@@ -31,8 +31,8 @@ impl Engine {
     /// # Limits
     ///
     /// A list restored from after the last mark is not found out: with `every` = 1 there is none. Who restores budget,
-    /// checkpoint and list of one moment together is found out by a [`ChainHead`] kept elsewhere alone
-    /// ([`Budget::open`]). A run that ends early stays charged whole.
+    /// checkpoint and list of one moment together is found out by a [`underpin_privacy::ChainHead`] kept elsewhere alone
+    /// ([`underpin_privacy::Budget::open`]). A run that ends early stays charged whole.
     ///
     /// # Errors
     ///

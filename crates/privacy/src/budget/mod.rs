@@ -64,7 +64,7 @@ use writer::{BudgetJob, BudgetWriter};
 /// 3. Threads never spend more together than the whole (`threads_share_one_budget`,
 ///    `every_interleaving_spends_at_most_the_whole`).
 ///
-/// Whole runs of training are paid for by [`PrivateSteps::pay`](crate::PrivateSteps::pay): see [`PaidRun`].
+/// Whole runs of training are paid for by [`PrivateSteps::pay`](crate::PrivateSteps::pay): see [`PaidRun`](crate::PaidRun).
 ///
 /// Of a budget in a file:
 ///
