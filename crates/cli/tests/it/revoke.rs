@@ -130,7 +130,8 @@ fn a_revocation_stops_a_running_server_and_is_for_good() {
     assert_eq!(revoked.code, Some(0), "{revoked:?}");
     let told: serde_json::Value = serde_json::from_str(&revoked.out).unwrap();
     assert_eq!((&told["outcome"], &told["reason"]), (&"revoked".into(), &"rows were withdrawn".into()));
-    while server.ask(&key).0 == 200 {
+    // Asking uses up the quota, too.
+    while [200, 429].contains(&server.ask(&key).0) {
         assert!(started.elapsed() < Duration::from_secs(10), "it still answers");
         std::thread::sleep(Duration::from_millis(50));
     }
