@@ -22,7 +22,7 @@ use crate::{Adjacency, Budget, Cost, DiscreteLaplace, Error, SecretStream};
 /// 2. The cost is reserved before a row is counted; one that does not fit spends nothing and draws nothing
 ///    (`what_does_not_fit_is_not_counted`).
 /// 3. Noise is added to integers and drawn exactly ([`DiscreteLaplace`]): no low bits of floating-point numbers tell of
-///    the count.
+///    the count (`class_counts_are_those_of_opendp`).
 ///
 /// # Limits
 ///

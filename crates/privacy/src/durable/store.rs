@@ -22,7 +22,7 @@ const CACHE_BYTES: usize = 8 << 20;
 /// 1. What [`write`](Self::write) has committed is in the file after a kill; after a power loss, as far as the disk keeps
 ///    what it said it had written.
 /// 2. Every page is checked when the file is opened: bytes that were changed or cut are an error, or never mattered; not
-///    a panic.
+///    a panic (`changed_bytes_refill_nothing`).
 /// 3. [`create`](Self::create) replaces nothing, and its file appears whole or not at all.
 ///
 /// # Examples
