@@ -1,12 +1,12 @@
 //! Every test, and what CI checks beside them.
 
-use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use crate::tidy;
+use crate::workspace::cargo;
 
 /// Options of `test`.
 #[derive(Args, Debug)]
@@ -14,18 +14,6 @@ pub(crate) struct TestArguments {
     /// Passed on to `cargo test` (a filter, `-- --nocapture`).
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
-}
-
-/// The folder of the workspace.
-pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
-}
-
-/// The cargo that runs us.
-pub(crate) fn cargo(arguments: &[&str]) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).current_dir(root());
-    command
 }
 
 /// The crates that are published.

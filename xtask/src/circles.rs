@@ -12,10 +12,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use resolve::Crate;
-
-/// Which file imports which, and for each edge a path that causes it.
-pub(crate) type Edges = BTreeMap<String, BTreeMap<String, String>>;
+use resolve::{Crate, Edges};
 
 /// Every circle of files in the crate whose root file (`src/lib.rs`, `src/main.rs`) this is, described file by file.
 pub(crate) fn of(root: &Path) -> Result<Vec<String>> {
@@ -67,7 +64,7 @@ fn circle(edges: &Edges, from: &String) -> Option<Vec<String>> {
     let mut before: BTreeMap<&String, &String> = BTreeMap::new();
     let mut open = VecDeque::from([from]);
     while let Some(at) = open.pop_front() {
-        for to in edges.get(at)?.keys() {
+        for to in edges.get(at).into_iter().flat_map(BTreeMap::keys) {
             if to == from {
                 let mut way = vec![from.clone(), at.clone()];
                 while let Some(previous) = before.get(way.last()?) {

@@ -7,6 +7,7 @@ mod circles;
 mod links;
 mod readme;
 mod tidy;
+mod workspace;
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;

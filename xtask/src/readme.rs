@@ -14,7 +14,7 @@ use clap::Args;
 use underpin::{report, summary};
 use underpin_core::{Evidence, Policy};
 
-use crate::check::root;
+use crate::workspace::root;
 
 /// Options of `readme`.
 #[derive(Args, Debug)]

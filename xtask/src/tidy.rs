@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::check::{self, root};
+use crate::workspace::{cargo, root};
 use crate::{circles, links, readme};
 
 /// Which workspace packages a package may use (ARCHITECTURE.md, "Rooms and the one direction of imports").
@@ -36,9 +36,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Packages whose circles of files, all through a module file and its children, are still to be taken apart.
-const WITH_CIRCLES: &[&str] = &["crates/cli", "crates/framework", "crates/serve", "xtask"];
-
 /// No file is longer.
 const MAX_LINES: usize = 500;
 
@@ -59,7 +56,7 @@ pub(crate) fn run() -> Result<ExitCode> {
 }
 
 fn listed(arguments: &[&str]) -> Result<String> {
-    let output = check::cargo(arguments).output().context("cargo")?;
+    let output = cargo(arguments).output().context("cargo")?;
     if !output.status.success() {
         bail!("cargo {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
     }
@@ -97,10 +94,7 @@ fn circles_of_files() -> Result<Vec<String>> {
                 found.extend(circles::of(&path)?);
             }
         }
-        // A crate is taken off the list when its circles are gone; it never grows.
-        if !WITH_CIRCLES.iter().any(|excused| folder == Path::new(excused)) {
-            faults.extend(found.iter().map(|circle| format!("{}: {circle}", folder.display())));
-        }
+        faults.extend(found.iter().map(|circle| format!("{}: {circle}", folder.display())));
     }
     Ok(faults)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, Command};
 use clap_complete::Shell;
 
 use crate::console::Console;
@@ -31,17 +31,21 @@ pub(crate) struct ManArguments {
     folder: Option<PathBuf>,
 }
 
-/// Prints the completion script.
-pub(crate) fn completions(arguments: &CompletionArguments, console: &Console) -> Result<ExitCode> {
+/// Prints the completion script of `command`.
+pub(crate) fn completions(
+    arguments: &CompletionArguments,
+    mut command: Command,
+    console: &Console,
+) -> Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut crate::command(), "underpin", &mut script);
+    clap_complete::generate(arguments.shell, &mut command, "underpin", &mut script);
     console.print(&String::from_utf8(script)?.trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the main page, or writes all of them.
-pub(crate) fn man(arguments: &ManArguments, console: &Console) -> Result<ExitCode> {
-    let command = crate::command().version(env!("CARGO_PKG_VERSION"));
+/// Prints the main page of `command`, or writes all of them.
+pub(crate) fn man(arguments: &ManArguments, command: Command, console: &Console) -> Result<ExitCode> {
+    let command = command.version(env!("CARGO_PKG_VERSION"));
     if let Some(folder) = &arguments.folder {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         clap_mangen::generate_to(command, folder).with_context(|| folder.display().to_string())?;

@@ -97,8 +97,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Reassess(arguments) => reassess::run(&arguments, &console),
         Command::Account(arguments) => account::run(&arguments, &console),
         Command::Train(arguments) => train::run(&arguments, &console),
-        Command::Completions(arguments) => generate::completions(&arguments, &console),
-        Command::Man(arguments) => generate::man(&arguments, &console),
+        Command::Completions(arguments) => generate::completions(&arguments, self::command(), &console),
+        Command::Man(arguments) => generate::man(&arguments, self::command(), &console),
     };
     match result {
         Ok(code) => code,

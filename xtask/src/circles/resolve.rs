@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::Edges;
 use super::scan::{Import, Module, scan};
+
+/// Which file imports which, and for each edge a path that causes it.
+pub(super) type Edges = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Imports that lead to imports: no path of a real crate is longer, and a circle of re-exports ends here.
 const DEPTH: usize = 32;

@@ -41,6 +41,17 @@ fn a_longer_circle_is_named_file_by_file_and_its_other_files_are_listed() {
 }
 
 #[test]
+fn a_file_that_imports_nothing_does_not_hide_the_circle_beside_it() {
+    let found = circles(&[
+        ("lib.rs", "mod a;\nmod aa;\nmod b;"),
+        ("a.rs", "use crate::aa::Leaf;\nuse crate::b::B;\npub struct A(B, Leaf);"),
+        ("aa.rs", "pub struct Leaf;"),
+        ("b.rs", "use crate::a::A;\nuse crate::aa::Leaf;\npub struct B(Option<Box<A>>, Leaf);"),
+    ]);
+    assert_eq!(found, ["circle of files: a.rs imports crate::b::B from b.rs, b.rs imports crate::a::A from a.rs"]);
+}
+
+#[test]
 fn imports_are_followed_through_re_exports() {
     // Neither file names the other: both go by way of the modules above them.
     let files = [

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use underpin_core::{Delta, Epsilon};
 use underpin_privacy::{Adjacency, Event, Target};
 
-use crate::check::root;
+use crate::workspace::root;
 
 pub(super) const README: &str = "crates/privacy/README.md";
 pub(super) const BEGIN: &str = "<!-- speed: written by `cargo xtask readme --privacy` -->";

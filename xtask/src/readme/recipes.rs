@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use underpin::recipes::Plan;
 use underpin_cli::RecipeResult;
 
-use crate::check::root;
+use crate::workspace::root;
 
 /// Where results are kept: each a file as `cargo xtask train --json` prints it.
 const RESULTS: &str = "docs/recipes";

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::check::root;
+use crate::workspace::root;
 
 pub(super) const README: &str = "crates/train/README.md";
 pub(super) const BEGIN: &str = "<!-- speed: written by `cargo xtask readme --speed` -->";

@@ -4,7 +4,8 @@ use underpin_core::{Attack, LossGradient, Metric, Perturbed, Radius, Record, See
 use underpin_metrics::evasion::{Evaded, Pgd, RobustAccuracy, Square, Transfer, accuracy_curve, judge};
 use underpin_metrics::{Setting, controls};
 
-use super::{Scene, Side};
+use super::scene::Scene;
+use super::side::Side;
 use crate::Error;
 use crate::model::{WithoutProgress, without_progress};
 

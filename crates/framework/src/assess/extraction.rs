@@ -6,7 +6,8 @@ use underpin_metrics::extraction::{Agreement, Knockoff, agreement, fidelity_curv
 use underpin_metrics::interval::{Bootstrap, bootstrap};
 use underpin_metrics::{Setting, controls};
 
-use super::{Scene, Side};
+use super::scene::Scene;
+use super::side::Side;
 use crate::Error;
 use crate::model::{Model, WithoutProgress, without_progress};
 

@@ -5,7 +5,8 @@ use underpin_metrics::interval::Bootstrap;
 use underpin_metrics::inversion::{GradientInversion, InversionScore, QueryInversion, Reconstructions};
 use underpin_metrics::{Setting, controls};
 
-use super::{Scene, Side};
+use super::scene::Scene;
+use super::side::Side;
 use crate::Error;
 use crate::model::{Model, without_progress};
 

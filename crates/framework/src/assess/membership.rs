@@ -6,7 +6,8 @@ use underpin_metrics::membership::{
 };
 use underpin_metrics::{Setting, controls, roc_series};
 
-use super::{Endpoint, Scene, Side, thin};
+use super::scene::{Scene, thin};
+use super::side::{Endpoint, Side};
 use crate::Error;
 use crate::model::{Model, WithoutProgress, without_progress};
 

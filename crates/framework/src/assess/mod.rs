@@ -5,19 +5,19 @@ mod extraction;
 mod inversion;
 mod membership;
 mod poisoning;
+mod scene;
 mod side;
 mod utility;
 
-use rand::SeedableRng;
-use rand::seq::index::sample;
-use rand_chacha::ChaCha12Rng;
-use underpin_core::{Confidence, Control, Examples, Record, Seed, System, Trainer};
+use underpin_core::{Confidence, Control, Record, Seed, System, Trainer};
 use underpin_privacy::SecretKey;
 
 use crate::Error;
 use crate::collected::CollectedData;
 use crate::config::{Attacks, Serving};
 use crate::model::{Model, Recipe};
+
+use scene::Scene;
 
 pub(crate) use side::{Answers, Endpoint, Guard, Side, perturbed};
 
@@ -34,32 +34,7 @@ pub(crate) struct Systems<'a, M, D, U> {
     pub(crate) key: &'a SecretKey,
 }
 
-/// What every attack is given.
-struct Scene<'a> {
-    collected: &'a CollectedData,
-    plan: &'a Attacks,
-    confidence: Confidence,
-}
-
-impl Scene<'_> {
-    /// Held-out examples, at most `most`, drawn without replacement.
-    fn sample(&self, most: usize, seed: Seed) -> Examples {
-        thin(self.collected.holdout.examples(), most, seed)
-    }
-}
-
-/// At most `most` of `examples`, drawn without replacement, in their order.
-fn thin(examples: &Examples, most: usize, seed: Seed) -> Examples {
-    if examples.len() <= most {
-        return examples.clone();
-    }
-    let mut rng = ChaCha12Rng::seed_from_u64(seed.0);
-    let mut indices = sample(&mut rng, examples.len(), most).into_vec();
-    indices.sort_unstable();
-    examples.select(&indices)
-}
-
-/// Plays every attack against both systems.
+/// Runs every attack against both systems.
 pub(crate) fn measure<M, D, U>(
     systems: &Systems<'_, M, D, U>,
     plan: &Attacks,
@@ -122,7 +97,7 @@ fn weigh(record: &mut Record, weaker: &[&str]) {
     }
 }
 
-/// Plays every attack against one system; copies are trained by `attacker`, an adversary who cares for fidelity alone.
+/// Runs every attack against one system; copies are trained by `attacker`, an adversary who cares for fidelity alone.
 fn attack<M, R, S>(
     scene: &Scene<'_>,
     side: &Side<'_, M, R>,

@@ -4,7 +4,8 @@ use underpin_core::{Attack, Metric, Record, Seed};
 use underpin_metrics::controls;
 use underpin_metrics::poisoning::{AttackSuccessRate, Backdoor, accuracy_drop};
 
-use super::{Scene, Side};
+use super::scene::Scene;
+use super::side::Side;
 use crate::Error;
 use crate::model::{Model, without_progress};
 

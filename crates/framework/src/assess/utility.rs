@@ -3,7 +3,7 @@
 use underpin_core::{Phase, Predict, Record, System};
 use underpin_metrics::{Setting, correct, utility};
 
-use super::Scene;
+use super::scene::Scene;
 use crate::Error;
 
 /// Clean accuracy of both systems as clients meet them, and what the defences cost.

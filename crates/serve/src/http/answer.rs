@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use underpin_core::Outputs;
 
-use super::ModelInfo;
 use super::request::{Encoding, HEADER_LENGTH, INPUT, Output, Query};
+use super::service::ModelInfo;
 
 #[derive(Serialize)]
 struct Wire<'a> {

@@ -18,10 +18,11 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 use underpin_core::{Denied, Inputs, Outputs, Predict};
 
+use super::answer;
 use super::metrics::RequestOutcome;
 use super::refusal::Refusal;
 use super::request::{self, HEADER_LENGTH};
-use super::{Shared, answer};
+use super::service::Shared;
 use crate::Revocable;
 
 /// The model that a path names.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-use crate::check::root;
+use crate::workspace::root;
 
 /// A field, as the file has it.
 #[derive(Debug)]
