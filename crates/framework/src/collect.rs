@@ -28,19 +28,11 @@ const SHOWN: usize = 12;
 pub(crate) fn collect(job: &Job, policy: &Policy) -> Result<(CollectedData, Config), Error> {
     let prepared = prepare(job, policy)?;
     let judge = prepared.judge(job);
-    let Prepared { train, split, contract, set_aside, least, .. } = &prepared;
-    let held_out = set_aside.rows();
-    underpin_data::admit(train.clone(), contract)?.value.check(least)?;
-    let Audited { value: collection, mut record } = judge.judge(train.clone(), held_out.clone())?;
-    collection.check(least)?;
+    let Audited { value: collection, mut record } = prepared.sanitize(&judge)?;
+    let Prepared { train, split, contract, set_aside, .. } = &prepared;
     record.set("collection.held_out.read", set_aside.ledger().read());
     record.set("collection.held_out.kept", set_aside.ledger().kept());
-    let counts = collection.rows().examples().counts();
-    if let Some(class) = counts.iter().position(|count| *count == 0) {
-        let file = set_aside.raw_table().name().to_owned();
-        return Err(Error::UntrainedClass { file, class: contract.classes()[class].clone() });
-    }
-    let (poisoned, detected) = redteam::poison(&judge, train, split.as_ref(), held_out.clone())?;
+    let (poisoned, detected) = redteam::poison(&judge, train, split.as_ref(), set_aside.rows().clone())?;
     record.merge(detected);
     let manifest = Manifest::new(&collection, split.as_ref().map(|(split, _)| split.clone()))?;
     let summary = summary(&collection, set_aside, contract);

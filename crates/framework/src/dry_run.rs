@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use underpin_core::{Audited, Digest, Seed};
+use underpin_core::{Digest, Seed};
 use underpin_data::{Column, Reason, Split};
 use underpin_train::{DeviceKind, Settings};
 
@@ -104,13 +104,8 @@ pub struct RunPlan {
 /// ```
 pub fn dry_run(job: &Job) -> Result<DryRun, Error> {
     let declared = Declared::read(&job.policy)?;
-    let policy = declared.policy();
-    let prepared = prepare(job, policy)?;
-    let judge = prepared.judge(job);
-    let held_out = prepared.set_aside.rows().clone();
-    underpin_data::admit(prepared.train.clone(), &prepared.contract)?.value.check(&prepared.least)?;
-    let Audited { value: collection, .. } = judge.judge(prepared.train.clone(), held_out)?;
-    collection.check(&prepared.least)?;
+    let prepared = prepare(job, declared.policy())?;
+    let collection = prepared.sanitize(&prepared.judge(job))?.value;
     let Prepared { split, contract, set_aside, holdout, auxiliary, config, .. } = &prepared;
     let (ledger, aside) = (collection.ledger(), set_aside.ledger());
     let mut rejected = ledger.dropped();

@@ -69,7 +69,9 @@ impl Finished {
 pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finished, Error> {
     let declared = Declared::read(&job.policy)?;
     let state = job.resume.as_ref().map(|folder| RunState::open(folder, job, key)).transpose()?;
-    if let Some(finished) = state.as_ref().and_then(|_| sealed_before(job, &declared, key)) {
+    if let Some(kept) = &state
+        && let Some(finished) = sealed_before(job, &declared, kept, key)?
+    {
         state.map_or(Ok(()), RunState::clear)?;
         return Ok(finished);
     }
@@ -112,8 +114,8 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
     let recorded = RecordedJob { input: job.input.clone(), protection: job.protection, seed: job.seed, config };
     folder.write(job::FILE, &to_json(&recorded, job::FILE)?)?;
     let finished = match assessed {
-        Assessed::Cleared(cleared) => seal_cleared(job, &cleared, folder, key, clock),
-        Assessed::Refused(refused) => seal_refused(job, &refused, folder, key, clock),
+        Assessed::Cleared(cleared) => seal_cleared(job, &cleared, folder, state.as_ref(), key, clock),
+        Assessed::Refused(refused) => seal_refused(job, &refused, folder, state.as_ref(), key, clock),
     }?;
     state.map_or(Ok(()), RunState::clear)?;
     Ok(finished)
@@ -162,14 +164,17 @@ fn train(
     })
 }
 
-/// The run that a job with a kept state has sealed already.
-fn sealed_before(job: &Job, declared: &Declared, key: &SigningKey) -> Option<Finished> {
-    let run = seal::inspect(&job.out, &[key.public()]).ok()?;
-    let Evidence { policy, seed, revision, versions, .. } = run.evidence();
-    let same =
-        *policy == declared.digest() && *seed == job.seed && *revision == job.revision && *versions == job.versions;
-    if !same {
-        return None;
+/// The run that this state has sealed already; the data are not read again.
+fn sealed_before(
+    job: &Job,
+    declared: &Declared,
+    state: &RunState,
+    key: &SigningKey,
+) -> Result<Option<Finished>, Error> {
+    let Some(sealed) = state.sealed()? else { return Ok(None) };
+    let Ok(run) = seal::inspect(&job.out, &[key.public()]) else { return Ok(None) };
+    if run.file(files::EVIDENCE).map(Digest::of) != Some(sealed) {
+        return Ok(None);
     }
     let verdicts = run.policy().judge(declared.digest(), run.evidence());
     let expires_at = run.clearance().map(|clearance| clearance.expires_at);
@@ -186,14 +191,14 @@ fn sealed_before(job: &Job, declared: &Declared, key: &SigningKey) -> Option<Fin
         reconstructions: &[],
     };
     let table = report::table(&report).iter().map(report::Row::cells).collect();
-    Some(Finished {
+    Ok(Some(Finished {
         policy: run.policy().clone(),
         evidence: run.evidence().clone(),
         verdicts: verdicts.clone(),
         expires_at,
         table,
         folder: job.out.clone(),
-    })
+    }))
 }
 
 /// Tells which of the run's stages has begun.
@@ -206,6 +211,7 @@ fn write_common(
     collected: &CollectedData,
     artifact: &[u8],
     evidence: &Evidence,
+    state: Option<&RunState>,
     key: &SigningKey,
 ) -> Result<Vec<u8>, Error> {
     folder.write(files::MODEL, artifact)?;
@@ -214,6 +220,9 @@ fn write_common(
     }
     let envelope = seal::sign(evidence, &evidence.subjects, key)?;
     folder.write(files::EVIDENCE, &envelope)?;
+    if let Some(state) = state {
+        state.seals(Digest::of(&envelope))?;
+    }
     Ok(envelope)
 }
 
@@ -221,12 +230,13 @@ fn seal_cleared(
     job: &Job,
     cleared: &Cleared<Classifier>,
     folder: RunFolder,
+    state: Option<&RunState>,
     key: &SigningKey,
     clock: &dyn Fn() -> u64,
 ) -> Result<Finished, Error> {
     let guarded = cleared.guarded();
     let evidence = cleared.judged().evidence();
-    let envelope = write_common(&folder, guarded.collected(), guarded.artifact(), evidence, key)?;
+    let envelope = write_common(&folder, guarded.collected(), guarded.artifact(), evidence, state, key)?;
     let clearance = cleared.clearance(&envelope, clock());
     folder.write(files::CLEARANCE, &clearance.sign(key)?)?;
     let safety: Record = cleared.evaluate_safety(job.seed.derive("safety"))?;
@@ -242,11 +252,12 @@ fn seal_refused(
     job: &Job,
     refused: &Refused<Classifier>,
     folder: RunFolder,
+    state: Option<&RunState>,
     key: &SigningKey,
     clock: &dyn Fn() -> u64,
 ) -> Result<Finished, Error> {
     let guarded = refused.guarded();
-    write_common(&folder, guarded.collected(), guarded.artifact(), refused.judged().evidence(), key)?;
+    write_common(&folder, guarded.collected(), guarded.artifact(), refused.judged().evidence(), state, key)?;
     let report = view(guarded, refused.judged(), report::GateResult::Refused);
     finish(job, &report, None, folder, key, clock)
 }

@@ -1,6 +1,6 @@
 //! Preparation of collection: the file is read and split, the contract inferred, and the settings that fit are chosen.
 
-use underpin_core::Policy;
+use underpin_core::{Audited, Policy};
 use underpin_data::{Collection, Contract, Floor, Limits, NamedBytes, RawTable, Rows, Source, Split};
 
 use crate::Error;
@@ -40,6 +40,25 @@ impl Prepared {
     pub(crate) fn judge(&self, job: &Job) -> Judge<'_> {
         let seed = job.seed.derive("collection");
         Judge { config: &self.config, protection: job.protection, contract: &self.contract, seed }
+    }
+
+    /// Sanitizes the rows of the training side.
+    ///
+    /// # Errors
+    ///
+    /// When more rows are rejected than the policy allows, too few are left, or none of a class.
+    pub(crate) fn sanitize(&self, judge: &Judge<'_>) -> Result<Audited<Collection>, Error> {
+        underpin_data::admit(self.train.clone(), &self.contract)?.value.check(&self.least)?;
+        let sanitized = judge.judge(self.train.clone(), self.set_aside.rows().clone())?;
+        sanitized.value.check(&self.least)?;
+        let counts = sanitized.value.rows().examples().counts();
+        match counts.iter().position(|count| *count == 0) {
+            Some(class) => Err(Error::UntrainedClass {
+                file: self.set_aside.raw_table().name().to_owned(),
+                class: self.contract.classes()[class].clone(),
+            }),
+            None => Ok(sanitized),
+        }
     }
 }
 

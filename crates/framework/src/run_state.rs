@@ -11,6 +11,7 @@ use underpin_privacy::SecretKey;
 use underpin_train::{Checkpoints, Classifier, Sgd};
 
 use crate::Error;
+use crate::data_budget::BudgetFile;
 use crate::job::Job;
 use crate::seal::SigningKey;
 use crate::state_fault::StateFault;
@@ -20,6 +21,9 @@ const JOB: &str = "job.json";
 
 /// File of a state that identifies its rows.
 const ROWS: &str = "rows.json";
+
+/// File of a state that names the evidence that was sealed last.
+const SEALED: &str = "sealed.json";
 
 /// Checkpoints of one training run.
 const CHECKPOINTS: u64 = 20;
@@ -68,7 +72,10 @@ impl Identity {
             protection: serde_json::to_string(protection).map_err(json)?,
             revision: revision.clone(),
             versions: serde_json::to_string(versions).map_err(json)?,
-            budget: budget.as_ref().map(|budget| budget.path.display().to_string()),
+            budget: budget.as_ref().map(|BudgetFile { path, whole }| match whole {
+                Some((epsilon, delta)) => format!("{} of epsilon {epsilon} and delta {delta}", path.display()),
+                None => path.display().to_string(),
+            }),
             key: key.public().id().to_string(),
         })
     }
@@ -113,6 +120,7 @@ struct Authenticated {
 ///    (`a_state_of_another_job_is_refused`).
 /// 3. Files that were changed are refused: those of the state carry a code under a secret of the signing key, those of
 ///    training their digest (`a_changed_state_is_refused`).
+/// 4. A run folder that this state did not seal is never taken for its run: `a_new_state_takes_over_no_sealed_run`.
 #[derive(Debug)]
 pub(crate) struct RunState {
     folder: PathBuf,
@@ -171,24 +179,56 @@ impl RunState {
         own: &T,
         differs: impl Fn(&T, &T) -> Option<(&'static str, String, String)>,
     ) -> Result<(), Error> {
-        let path = self.folder.join(name);
-        let json = |source| Error::Json { file: path.display().to_string(), source };
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let content = serde_json::to_string(own).map_err(json)?;
-                let code = self.code(name, &content);
-                return self.put(name, &serde_json::to_vec(&Authenticated { content, code }).map_err(json)?);
-            }
-            Err(source) => return Err(io("read", &path)(source)),
-        };
-        let Authenticated { content, code } = serde_json::from_slice(&bytes).map_err(json)?;
-        let kept: T = serde_json::from_str(&content).map_err(json)?;
+        let Some((kept, sound)) = self.kept::<T>(name)? else { return self.keep(name, own) };
         // Before the code, which another key's file cannot have: the message then says that it is the key.
         if let Some((what, kept, given)) = differs(&kept, own) {
             return Err(Error::OtherJob { folder: self.folder.clone(), what, kept, given });
         }
-        if code == self.code(name, &content) { Ok(()) } else { Err(state(&path, StateFault::Changed)) }
+        if sound { Ok(()) } else { Err(state(&self.folder.join(name), StateFault::Changed)) }
+    }
+
+    /// Keeps the digest of the evidence that is about to be sealed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub(crate) fn seals(&self, evidence: Digest) -> Result<(), Error> {
+        self.keep(SEALED, &evidence)
+    }
+
+    /// The digest of the evidence that this state's run sealed, or was about to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::State`] when it was changed, [`Error::Io`].
+    pub(crate) fn sealed(&self) -> Result<Option<Digest>, Error> {
+        match self.kept(SEALED)? {
+            Some((evidence, true)) => Ok(Some(evidence)),
+            Some((_, false)) => Err(state(&self.folder.join(SEALED), StateFault::Changed)),
+            None => Ok(None),
+        }
+    }
+
+    /// Writes a value with its code.
+    fn keep<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
+        let json = |source| Error::Json { file: self.folder.join(name).display().to_string(), source };
+        let content = serde_json::to_string(value).map_err(json)?;
+        let code = self.code(name, &content);
+        self.put(name, &serde_json::to_vec(&Authenticated { content, code }).map_err(json)?)
+    }
+
+    /// What a file holds, and whether its code is right; nothing when there is no such file.
+    fn kept<T: DeserializeOwned>(&self, name: &str) -> Result<Option<(T, bool)>, Error> {
+        let path = self.folder.join(name);
+        let json = |source| Error::Json { file: path.display().to_string(), source };
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(io("read", &path)(source)),
+        };
+        let Authenticated { content, code } = serde_json::from_slice(&bytes).map_err(json)?;
+        let sound = code == self.code(name, &content);
+        Ok(Some((serde_json::from_str(&content).map_err(json)?, sound)))
     }
 
     fn code(&self, name: &str, content: &str) -> Digest {
@@ -217,8 +257,8 @@ impl RunState {
         Checkpoints { path: self.folder.join(name), every }
     }
 
-    /// Removes the secrets of a run that is sealed. The identity of the job stays: run once more, the job
-    /// finds that it has come to its end.
+    /// Removes the secrets of a run that is sealed. The identity of the job and the digest of its evidence stay: run once
+    /// more, the job finds that it has come to its end.
     ///
     /// # Errors
     ///
@@ -226,7 +266,7 @@ impl RunState {
     pub(crate) fn clear(self) -> Result<(), Error> {
         for entry in fs::read_dir(&self.folder).map_err(io("read", &self.folder))? {
             let path = entry.map_err(io("read", &self.folder))?.path();
-            if path.file_name().is_some_and(|name| name != JOB) {
+            if path.file_name().is_some_and(|name| name != JOB && name != SEALED) {
                 fs::remove_file(&path).map_err(io("remove", &path))?;
             }
         }
@@ -328,6 +368,36 @@ mod tests {
     }
 
     #[test]
+    fn every_part_of_an_identity_is_compared() {
+        let home = tempfile::tempdir().unwrap();
+        let key = SigningKey::generate().unwrap();
+        let own = Identity::of(&job(home.path()), &key).unwrap();
+        assert_eq!(own.differs(&own), None);
+        let parts: [(&str, fn(&mut Identity)); 10] = [
+            ("key", |id| id.key.push('x')),
+            ("policy", |id| id.policy = Digest::of(b"another")),
+            ("seed", |id| id.seed += 1),
+            ("data", |id| id.input.push('x')),
+            ("configuration", |id| id.config = Some("x = 1".into())),
+            ("device", |id| id.device.push('x')),
+            ("protection", |id| id.protection.push('x')),
+            ("code revision", |id| id.revision.push('x')),
+            ("versions", |id| id.versions.push('x')),
+            ("budget", |id| id.budget = Some("a.budget".into())),
+        ];
+        for (what, change) in parts {
+            let mut other = own.clone();
+            change(&mut other);
+            assert_eq!(own.differs(&other).map(|(what, ..)| what), Some(what));
+        }
+        // The whole of a budget counts as its path does.
+        let whole = Some((underpin_core::Epsilon::new(1.0).unwrap(), underpin_core::Delta::new(1e-5).unwrap()));
+        let with = |whole| Job { budget: Some(BudgetFile { path: "b".into(), whole }), ..job(home.path()) };
+        let (one, other) = (Identity::of(&with(None), &key).unwrap(), Identity::of(&with(whole), &key).unwrap());
+        assert_eq!(one.differs(&other).map(|(what, ..)| what), Some("budget"));
+    }
+
+    #[test]
     fn a_state_of_another_job_is_refused() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("state");
@@ -344,7 +414,7 @@ mod tests {
             ("protection", Job { protection: Protection::Undefended, ..own.clone() }),
             ("code revision", Job { revision: "newer".into(), ..own.clone() }),
             ("versions", Job { versions: [("burn".into(), "1".into())].into(), ..own.clone() }),
-            ("budget", Job { budget: Some(crate::BudgetFile::new("a.budget")), ..own.clone() }),
+            ("budget", Job { budget: Some(BudgetFile::new("a.budget")), ..own.clone() }),
         ];
         for (what, other) in others {
             let refused = RunState::open(&folder, &other, &key).unwrap_err();

@@ -155,11 +155,31 @@ fn a_killed_pipeline_ends_as_if_it_had_not_been() {
     assert!(killed > 0, "every run was done before it was killed: {moments:?} of {time:?}");
     // Sealed: no secret is left, and once more gives the same.
     let left: Vec<String> = files(&home.path().join("state")).into_keys().collect();
-    assert_eq!(left, ["job.json"]);
+    assert_eq!(left, ["job.json", "sealed.json"]);
     let again = run(&job, &key).unwrap();
     let verified = seal::inspect(&job.out, &[key.public()]).unwrap();
     assert_eq!(
         (&again.evidence, again.expires_at),
         (verified.evidence(), verified.clearance().map(|it| it.expires_at))
     );
+}
+
+#[test]
+fn a_new_state_takes_over_no_sealed_run() {
+    let home = tempfile::tempdir().unwrap();
+    let key = key();
+    let first = job(&home.path().join("run"));
+    run(&first, &key).unwrap();
+    let before = files(&first.out);
+    // Same policy, seed, revision and versions; but other settings, and a state that has sealed nothing.
+    let other = Job {
+        config: Some(format!("{QUICK}\n[serving.quota]\nqueries = 17")),
+        resume: Some(home.path().join("state")),
+        ..first.clone()
+    };
+    for _ in 0..2 {
+        let refused = run(&other, &key).unwrap_err();
+        assert!(matches!(&refused, Error::Seal(seal::Error::Occupied { .. })), "{refused}");
+    }
+    assert_eq!(files(&first.out), before);
 }
