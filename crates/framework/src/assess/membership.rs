@@ -1,10 +1,10 @@
 //! Membership inference: LiRA with shadow models, and the label-only gap.
 
-use underpin_core::{Attack, Examples, Measurement, Metric, Predict, Record, Seed, Trainer};
+use underpin_core::{Attack, Examples, Predict, Record, Seed, Trainer};
 use underpin_metrics::membership::{
-    LabelOnlyGap, Lira, MembershipAdvantage, MembershipAuc, MembershipScores, Threshold, TprAtFpr, Variance,
+    LabelOnlyGap, Lira, MembershipAdvantage, MembershipAuc, Threshold, TprAtFpr, Variance,
 };
-use underpin_metrics::{Setting, controls, roc_series};
+use underpin_metrics::{controls, measure_all, roc_series};
 
 use super::scene::{Scene, thin};
 use super::side::{Endpoint, Side};
@@ -34,26 +34,18 @@ where
     let mut record = Record::default();
     let setting = lira.setting(side.system, scene.confidence);
     let checked = without_progress(|| controls::lira(plan.shadows, variance, seed.derive("controls")))?;
-    let mut add = |measurement: Measurement, controls: &[underpin_core::Control]| {
-        record.measurements.push(Measurement { controls: controls.to_vec(), ..measurement });
-    };
-    add(advantage(setting.clone(), Threshold::CrossFitted, &scores)?, &checked);
-    add(TprAtFpr { setting: setting.clone(), fpr: plan.false_positive_rate }.measure(&scores)?, &checked);
-    add(MembershipAuc { setting }.measure(&scores)?, &checked);
+    let advantage = MembershipAdvantage { setting: setting.clone(), threshold: Threshold::CrossFitted };
+    let tpr = TprAtFpr { setting: setting.clone(), fpr: plan.false_positive_rate };
+    record.measurements.extend(measure_all(&[&advantage, &tpr, &MembershipAuc { setting }], &scores, &checked)?);
 
     let gap = LabelOnlyGap { members };
-    let told = gap.run(&side.endpoint, &pool, seed)?;
+    let labels = gap.run(&side.endpoint, &pool, seed)?;
     let setting = gap.setting(side.system, scene.confidence);
-    add(
-        advantage(setting, Threshold::Fixed(0.5), &told)?,
-        &without_progress(|| controls::label_only_gap(seed.derive("gap controls")))?,
-    );
+    let checked = without_progress(|| controls::label_only_gap(seed.derive("gap controls")))?;
+    let advantage = MembershipAdvantage { setting, threshold: Threshold::Fixed(0.5) };
+    record.measurements.extend(measure_all(&[&advantage], &labels, &checked)?);
     record.series.push(roc_series(&scores.members, &scores.others, side.system.to_string())?);
     Ok(record)
-}
-
-fn advantage(setting: Setting, threshold: Threshold, scores: &MembershipScores) -> Result<Measurement, Error> {
-    Ok(MembershipAdvantage { setting, threshold }.measure(scores)?)
 }
 
 /// As many rows that trained as rows that did not, the former first; at most `candidates`.
