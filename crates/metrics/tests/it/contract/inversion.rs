@@ -18,6 +18,9 @@ struct Row {
     budget: u64,
     /// Whether the outcome depends on the seed.
     randomised: bool,
+    /// What the lower end of its score on a model of templates exceeds: 0 is what unrelated directions score, 1 a class's
+    /// own mean. Smoothing blurs templates that are noise from pixel to pixel.
+    least: f64,
 }
 
 /// Every inversion attack.
@@ -31,18 +34,21 @@ fn table() -> Vec<Row> {
             run: Box::new(move |model, samples, seed| gradient.run(model, samples, seed)),
             budget: 2 * 60 + 1,
             randomised: false,
+            least: 0.5,
         },
         Row {
             name: "gradient_inversion, smoothed",
             run: Box::new(move |model, samples, seed| smoothed.run(model, samples, seed)),
             budget: 2 * 60 + 1,
             randomised: false,
+            least: 0.3,
         },
         Row {
             name: "query_inversion",
             run: Box::new(move |model, samples, seed| query.run(model, samples, seed)),
             budget: 2000,
             randomised: true,
+            least: 0.5,
         },
     ]
 }
@@ -104,12 +110,11 @@ fn every_attack_reveals_a_model_of_its_classes_and_no_other() {
     let (train, held_out) = (blobs(&axes, 3, 90, 0.1, 2), blobs(&axes, 3, 60, 0.1, 9));
     let leaky = fitted(&train);
     let constant = Linear { weights: vec![vec![0.0; 37]; 3], ..leaky.clone() };
-    for Row { name, run, .. } in table() {
+    for Row { name, run, least, .. } in table() {
         let nothing = run(&constant, &held_out, Seed(7)).unwrap();
         assert!(score(&nothing, &held_out).value.abs() < 1e-9, "{name}: a constant model has nothing to reveal");
         let found = score(&run(&leaky, &held_out, Seed(7)).unwrap(), &held_out);
-        // 0 is what unrelated directions score, 1 a class's own mean; smoothing costs a part of it.
-        assert!(found.interval.lower > 0.3, "{name}: {found}");
+        assert!(found.interval.lower > least, "{name}: {found}");
         // Weights drawn without a look at the data. The score of a direction that is unrelated to the classes has mean 0;
         // 20 such models have a mean beyond 0.35 once in a thousand at a deviation of 0.5 each.
         let mean = (0..20).map(|seed| score(&run(&noise(&leaky, seed), &held_out, Seed(7)).unwrap(), &held_out).value);
