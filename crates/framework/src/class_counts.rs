@@ -32,7 +32,8 @@ pub(crate) fn split(privacy: &Privacy) -> Result<(Epsilon, Option<Epsilon>), Err
 pub(crate) fn noise(data: &Examples, epsilon: Epsilon, key: &SecretKey, seed: Seed) -> SecretKey {
     let labels: Vec<u8> = data.labels().iter().flat_map(|label| (*label as u64).to_le_bytes()).collect();
     let counts: Vec<u8> = [data.classes() as u64, seed.0, epsilon.value().to_bits()].map(u64::to_le_bytes).concat();
-    key.derive("class_counts", &[&counts, &labels])
+    // The label of a random stream: another word would change the numbers of every seed.
+    key.derive("census", &[&counts, &labels])
 }
 
 /// Counts the rows of each class with noise, and adds what that cost to the ε on record.

@@ -5,13 +5,13 @@ use std::process::{Command, Stdio};
 
 use crate::support::Home;
 
-/// The `sh` blocks of a page, joined.
-fn script(page: &str) -> String {
+/// The blocks of a page that are written in `language`, joined.
+fn blocks(page: &str, language: &str) -> String {
     let mut script = String::new();
     let mut within = false;
     for line in page.lines() {
-        if line.starts_with("```") {
-            within = line == "```sh";
+        if let Some(opened) = line.strip_prefix("```") {
+            within = opened == language;
         } else if within {
             script.push_str(line);
             script.push('\n');
@@ -20,9 +20,12 @@ fn script(page: &str) -> String {
     script
 }
 
+fn page(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide").join(name)).unwrap()
+}
+
 fn run(name: &str) {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide").join(name);
-    let script = script(&std::fs::read_to_string(&page).unwrap());
+    let script = blocks(&page(name), "sh");
     assert!(!script.is_empty(), "{name} has no block to run");
     let home = Home::new();
     let program = Path::new(env!("CARGO_BIN_EXE_underpin"));
@@ -66,4 +69,14 @@ fn the_tutorial_runs() {
         return;
     }
     run("tutorial.md");
+}
+
+#[test]
+fn the_bar_of_the_guide_to_policies_is_one() {
+    #[derive(serde::Deserialize)]
+    struct Bars {
+        bar: Vec<underpin_core::Bar>,
+    }
+    let bars: Bars = toml::from_str(&blocks(&page("policy.md"), "toml")).unwrap();
+    assert_eq!(bars.bar.len(), 1);
 }

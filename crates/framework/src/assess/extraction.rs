@@ -32,6 +32,7 @@ where
     let knockoff = Knockoff { surrogate: &surrogate, budget, owned: &owned };
     let test = scene.collected.test();
     let steal = |attacker: u64| {
+        // The label of a random stream: another word would change the numbers of every seed.
         let seed = seed.derive("thief").nth(attacker);
         let answered = side.as_client(|endpoint| knockoff.ask(endpoint, &pool, seed.derive("queries")))??;
         let queries = answered.examples.len();

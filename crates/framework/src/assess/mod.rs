@@ -48,6 +48,7 @@ where
 {
     let Systems { collected, model, baseline, recipe, serving, key } = *systems;
     let scene = Scene { collected, plan, confidence };
+    // The label of a random stream: another word would change the numbers of every seed.
     let fit = recipe.undefended.train(&collected.poisoned.raw, seed.derive("poisoned twin"));
     let poisoned_baseline = fit.map_err(|error| Error::training("poisoned baseline", error))?.value;
     let fit = recipe.defended.train(&collected.poisoned.sanitized, seed.derive("poisoned model"));

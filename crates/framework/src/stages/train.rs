@@ -8,6 +8,9 @@ use crate::config::Privacy;
 use crate::model::{Model, Recipe};
 use crate::{Error, class_counts};
 
+/// Label of the random stream of the undefended baseline: another word would change the numbers of every seed.
+const BASELINE: &str = "twin";
+
 impl Sanitized {
     /// Fits the model and its undefended baseline to the rows that were kept.
     ///
@@ -28,7 +31,7 @@ impl Sanitized {
         let span = tracing::info_span!("training", phase = "training").entered();
         let fit = recipe.defended.train(data, seed.derive("model"));
         let Audited { value: model, record } = fit.map_err(|error| Error::training("model", error))?;
-        let fit = recipe.undefended.train(data, seed.derive("twin"));
+        let fit = recipe.undefended.train(data, seed.derive(BASELINE));
         let baseline = fit.map_err(|error| Error::training("undefended baseline", error))?.value;
         drop(span);
         Ok(Trained { sanitized: self, model, baseline, record })
@@ -48,7 +51,7 @@ impl Sanitized {
         U: Trainer<Model = D::Model>,
     {
         self.collected.ledger.verify(&self.collected.train)?;
-        let fit = recipe.undefended.train(self.collected.train.examples(), seed.derive("twin"));
+        let fit = recipe.undefended.train(self.collected.train.examples(), seed.derive(BASELINE));
         let baseline = fit.map_err(|error| Error::training("undefended baseline", error))?.value;
         Ok(Trained { sanitized: self, model, baseline, record })
     }
