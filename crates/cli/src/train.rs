@@ -129,11 +129,10 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         revision: REVISION.to_owned(),
         missed: plan.missed(&achieved),
     };
-    console.clear();
     if console.json {
-        println!("{:#}", serde_json::to_value(&ran)?);
+        console.print(&format_args!("{:#}", serde_json::to_value(&ran)?))?;
     } else if !console.quiet {
-        print(&ran, achieved.data == plan.expected.data);
+        console.print(&lines(&ran, achieved.data == plan.expected.data).join("\n"))?;
     }
     if !console.quiet {
         ran.missed.iter().for_each(|missed| eprintln!("missed: {missed}"));
@@ -149,21 +148,26 @@ fn plan(name: &str) -> Result<Plan> {
     Ok(Plan::named(name)?)
 }
 
-fn print(ran: &RecipeResult, known: bool) {
-    println!("{} on {} rows, seed {}", ran.recipe, ran.rows, ran.seed);
-    println!("accuracy  {:.2} % of {} test rows", 100.0 * ran.accuracy, ran.test_rows);
+fn lines(ran: &RecipeResult, known: bool) -> Vec<String> {
+    let mut lines = vec![
+        format!("{} on {} rows, seed {}", ran.recipe, ran.rows, ran.seed),
+        format!("accuracy  {:.2} % of {} test rows", 100.0 * ran.accuracy, ran.test_rows),
+    ];
     if let Some(baseline) = ran.baseline_accuracy {
-        println!("baseline  {:.2} % without privacy", 100.0 * baseline);
+        lines.push(format!("baseline  {:.2} % without privacy", 100.0 * baseline));
     }
-    println!(
+    lines.push(format!(
         "epsilon   at most {:.4}, at least {:.4} by the accountant, at delta {:e}",
         ran.epsilon_upper, ran.epsilon_lower, ran.delta
-    );
+    ));
     if let (Some(lower), Some(confidence), Some(canaries)) = (ran.epsilon_audited, ran.audit_confidence, ran.canaries) {
-        println!("audit     above {lower:.2} by the run's own {canaries} canaries, with {confidence} confidence");
+        lines.push(format!(
+            "audit     above {lower:.2} by the run's own {canaries} canaries, with {confidence} confidence"
+        ));
     }
-    println!("training  {} steps on {} parameters, {:.0} s in all", ran.steps, ran.parameters, ran.seconds);
+    lines.push(format!("training  {} steps on {} parameters, {:.0} s in all", ran.steps, ran.parameters, ran.seconds));
     if !known {
-        println!("no result is stated for these data");
+        lines.push("no result is stated for these data".to_owned());
     }
+    lines
 }

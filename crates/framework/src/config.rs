@@ -1,6 +1,7 @@
 //! How a run is made: every setting, with defaults that fit the data, changed by a TOML file.
 
 mod error;
+mod merge;
 mod private;
 mod range;
 
@@ -256,28 +257,8 @@ impl Config {
     /// ```
     pub fn changed(&self, text: &str) -> Result<Self, Error> {
         let changes: toml::Table = text.parse().map_err(ConfigError::Toml)?;
-        let mut table = toml::Table::try_from(self).map_err(ConfigError::NotWritten)?;
-        merge(&mut table, changes);
-        Ok(table.try_into().map_err(ConfigError::Toml)?)
-    }
-}
-
-/// Puts `changes` over `table`, table by table. `false` takes a whole table away (`privacy = false`).
-fn merge(table: &mut toml::Table, changes: toml::Table) {
-    for (key, change) in changes {
-        match (table.get_mut(&key), change) {
-            (Some(toml::Value::Table(_)), toml::Value::Boolean(false)) => {
-                table.remove(&key);
-            }
-            (Some(toml::Value::Table(inner)), toml::Value::Table(change))
-                if inner.keys().any(|key| change.contains_key(key)) =>
-            {
-                merge(inner, change);
-            }
-            (_, change) => {
-                table.insert(key, change);
-            }
-        }
+        let table = toml::Table::try_from(self).map_err(ConfigError::NotWritten)?;
+        Ok(merge::changed(&table, &changes).map_err(ConfigError::Toml)?)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::job::{self, Job, RecordedJob};
 use crate::json::to_json;
 use crate::model::Recipe;
 use crate::report::{self, Report};
-use crate::run_state::{Resumable, RunState};
+use crate::run_state::{Resumable, RunState, TRAINING};
 use crate::seal::{self, Action, RunFolder, SigningKey, files};
 use crate::stages::{Assessed, Cleared, Declared, Guarded, Judged, Provenance, Refused, Sanitized, Trained};
 use crate::summary::DataSummary;
@@ -152,9 +152,9 @@ fn train(
         }
         charged = Some((budget, privacy));
     }
-    let undefended = |sgd| Resumable { sgd, state, name: "baseline.run" };
+    let undefended = |sgd| Resumable { sgd, state, name: TRAINING[1] };
     let resumable = Recipe {
-        defended: Resumable { sgd: &defended, state, name: "model.run" },
+        defended: Resumable { sgd: &defended, state, name: TRAINING[0] },
         undefended: undefended(&recipe.undefended),
         adversary: undefended(&recipe.adversary),
     };

@@ -25,6 +25,9 @@ const ROWS: &str = "rows.json";
 /// File of a state that names the evidence that was sealed last.
 const SEALED: &str = "sealed.json";
 
+/// Files of a state that keep a training run, the model's and its baseline's; what belongs to one begins with its name.
+pub(crate) const TRAINING: [&str; 2] = ["model.run", "baseline.run"];
+
 /// Checkpoints of one training run.
 const CHECKPOINTS: u64 = 20;
 
@@ -257,7 +260,7 @@ impl RunState {
         Checkpoints { path: self.folder.join(name), every }
     }
 
-    /// Removes the secrets of a run that is sealed. The identity of the job and the digest of its evidence stay: run once
+    /// Removes the secrets of a run that is sealed, and nothing that is not the state's own. The identity of the job and the digest of its evidence stay: run once
     /// more, the job finds that it has come to its end.
     ///
     /// # Errors
@@ -266,7 +269,10 @@ impl RunState {
     pub(crate) fn clear(self) -> Result<(), Error> {
         for entry in fs::read_dir(&self.folder).map_err(io("read", &self.folder))? {
             let path = entry.map_err(io("read", &self.folder))?.path();
-            if path.file_name().is_some_and(|name| name != JOB && name != SEALED) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let drafts = [JOB, ROWS, SEALED].map(|file| format!("{file}.new"));
+            let own = name == ROWS || drafts.contains(&name) || TRAINING.iter().any(|run| name.starts_with(run));
+            if own {
                 fs::remove_file(&path).map_err(io("remove", &path))?;
             }
         }

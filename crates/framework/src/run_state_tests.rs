@@ -126,3 +126,21 @@ fn the_state_is_its_owners_alone() {
     let refused = RunState::open(&full, &own, &key).unwrap_err();
     assert!(matches!(refused, Error::State { fault: StateFault::Foreign, .. }), "{refused}");
 }
+
+#[test]
+fn what_is_not_the_states_own_is_left_where_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("state");
+    let key = SigningKey::generate().unwrap();
+    let state = RunState::open(&folder, &job(&folder), &key).unwrap();
+    state.bind_rows(Digest::of(b"rows")).unwrap();
+    state.seals(Digest::of(b"evidence")).unwrap();
+    for name in ["model.run", "model.run.steps", "baseline.run.new", "rows.json.new", "patients.budget", "notes.new"] {
+        fs::write(folder.join(name), "x").unwrap();
+    }
+    state.clear().unwrap();
+    let mut left: Vec<String> =
+        folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    left.sort();
+    assert_eq!(left, ["job.json", "notes.new", "patients.budget", "sealed.json"]);
+}

@@ -45,7 +45,7 @@ impl Page<'_> {
     fn table(&mut self, kind: &Type, path: &str, defaults: Option<&toml::Value>) -> Result<()> {
         let Body::Struct(fields) = &kind.body else { return Ok(()) };
         if !path.is_empty() {
-            let _ = write!(self.text, "\n## `[{path}]`\n\n{}\n", kind.docs);
+            let _ = write!(self.text, "\n## `[{path}]`\n\n{}\n", sentence(&kind.docs));
         }
         self.text += "\n| key | type | digits | meaning |\n|---|---|---|---|\n";
         let mut inner = Vec::new();
@@ -107,7 +107,7 @@ impl Page<'_> {
             "usize" | "u64" | "u32" | "u16" | "u8" => "integer ≥ 0".to_owned(),
             text if text.starts_with("NonZero") => "integer ≥ 1".to_owned(),
             _ => match self.sources.named(holder, text).map(|named| (named, &named.body)) {
-                Some((_, Body::Enum(_))) => "choice".to_owned(),
+                Some((_, Body::Enum { .. })) => "choice".to_owned(),
                 Some((_, Body::Struct(_))) => "table".to_owned(),
                 Some((named, Body::Wrapper(inner))) => self.word(named, inner),
                 None => text.to_owned(),
@@ -120,10 +120,10 @@ impl Page<'_> {
         match &kind.body {
             Body::Struct(_) => String::new(),
             Body::Wrapper(_) => format!(" {}", kind.docs.lines().next().unwrap_or_default()),
-            Body::Enum(variants) => {
+            Body::Enum { tag, variants } => {
                 let one = |variant: &types::Variant| {
                     let name = &variant.name;
-                    if variant.fields.is_empty() {
+                    if let (true, None) = (variant.fields.is_empty(), tag) {
                         return format!("`\"{name}\"`: {}", sentence(&variant.docs));
                     }
                     let fields = variant.fields.iter();
@@ -136,7 +136,14 @@ impl Page<'_> {
                         })
                         .collect();
                     let parts = parts.join(" ");
-                    format!("`{{ {name} = {{ {} }} }}`: {} {parts}", shape.join(", "), sentence(&variant.docs))
+                    let written = match tag {
+                        Some(tag) => {
+                            let tag = format!("{tag} = \"{name}\"");
+                            format!("{{ {} }}", [vec![tag], shape].concat().join(", "))
+                        }
+                        None => format!("{{ {name} = {{ {} }} }}", shape.join(", ")),
+                    };
+                    format!("`{written}`: {} {parts}", sentence(&variant.docs))
                 };
                 format!("<br>One of:<br>{}", variants.iter().map(one).collect::<Vec<_>>().join("<br>"))
             }
@@ -151,7 +158,13 @@ fn anchor(path: &str) -> String {
 /// The first paragraph of a documentation, ended by a full stop; links to items become their names.
 fn sentence(docs: &str) -> String {
     let paragraph = docs.split("\n\n").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
-    let plain = paragraph.replace("[`", "`").replace("`]", "`");
+    // `[`name`](path)` and `[`name`]` become the name.
+    let mut parts = paragraph.split("`](");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain = format!("{plain}`{}", part.split_once(')').map_or("", |(_, rest)| rest));
+    }
+    let plain = plain.replace("[`", "`").replace("`]", "`");
     if plain.is_empty() || plain.ends_with('.') { plain } else { plain + "." }
 }
 
@@ -191,6 +204,11 @@ mod tests {
         let defaults = Config::recommended(&shape, DIGITS, 10, DeviceKind::Flex, &policy);
         check(&page, "", &toml::Table::try_from(&defaults).unwrap());
         assert!(page.contains("| `steps` | integer ≥ 0 | `40` |") && page.contains("In [1, inf)."), "{page}");
+        assert!(
+            page.contains("`{ mode = \"round\", decimals = … }`") && page.contains("`{ mode = \"none\" }`"),
+            "{page}"
+        );
+        assert!(!page.contains("crate::") && !page.contains("ndarray"), "{page}");
         assert!(page.contains("`\"per_layer\"`") && page.contains("`{ banded = { bands = … } }`"), "{page}");
     }
 }

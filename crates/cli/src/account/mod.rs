@@ -249,9 +249,9 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         std::fs::write(path, drawing).with_context(|| format!("--curve {}", path.display()))?;
     }
     if console.json {
-        println!("{:#}", json(arguments, run, found, bounds, elapsed));
+        console.print(&format_args!("{:#}", json(arguments, run, found, bounds, elapsed)))?;
     } else if !console.quiet {
-        print(arguments, run, found, bounds, elapsed);
+        console.print(&lines(arguments, run, found, bounds, elapsed).join("\n"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -283,27 +283,31 @@ fn json(arguments: &Arguments, run: Run, found: Option<&str>, bounds: Bounds, el
     })
 }
 
-fn print(arguments: &Arguments, run: Run, found: Option<&str>, bounds: Bounds, elapsed: f64) {
+fn lines(arguments: &Arguments, run: Run, found: Option<&str>, bounds: Bounds, elapsed: f64) -> Vec<String> {
     let epsilon = match arguments.accountant {
         Accountant::Pld => format!("between {} and {}", short(bounds.lower), short_up(bounds.upper)),
         Accountant::Rdp => format!("at most {}", short_up(bounds.upper)),
     };
-    println!("epsilon           {epsilon} at delta {:e}", arguments.delta);
-    println!("neighbours        {}", Adjacency::from(arguments.neighbours));
     let mark = |what: &str| if found == Some(what) { " (found)" } else { "" };
-    match run.batches {
-        Batches::FixedSize { batch_size, rows } => {
-            println!("batch size        {batch_size} of {rows}{}", mark("batch_size"));
-        }
-        _ => println!("sampling rate     {}{}", short(run.rate()), mark("sampling_rate")),
-    }
-    println!("sampler           {}", name(&arguments.sampler));
-    println!("noise multiplier  {}{}", short_up(run.noise_multiplier), mark("noise_multiplier"));
-    println!("steps             {}{}", run.steps, mark("steps"));
-    println!("accountant        {} ({elapsed:.1} ms)", name(&arguments.accountant));
+    let mut lines = vec![
+        format!("epsilon           {epsilon} at delta {:e}", arguments.delta),
+        format!("neighbours        {}", Adjacency::from(arguments.neighbours)),
+        match run.batches {
+            Batches::FixedSize { batch_size, rows } => {
+                format!("batch size        {batch_size} of {rows}{}", mark("batch_size"))
+            }
+            _ => format!("sampling rate     {}{}", short(run.rate()), mark("sampling_rate")),
+        },
+        format!("sampler           {}", name(&arguments.sampler)),
+        format!("noise multiplier  {}{}", short_up(run.noise_multiplier), mark("noise_multiplier")),
+        format!("steps             {}{}", run.steps, mark("steps")),
+        format!("accountant        {} ({elapsed:.1} ms)", name(&arguments.accountant)),
+    ];
     if arguments.accountant == Accountant::Pld && bounds.gap() > arguments.gap {
-        println!("note              the bounds are {:.1} % apart: no closer ones are known", 100.0 * bounds.gap());
+        let gap = 100.0 * bounds.gap();
+        lines.push(format!("note              the bounds are {gap:.1} % apart: no closer ones are known"));
     }
+    lines
 }
 
 /// Five digits, rounded down.

@@ -28,7 +28,11 @@ pub(super) struct Variant {
 #[derive(Debug)]
 pub(super) enum Body {
     Struct(Vec<Field>),
-    Enum(Vec<Variant>),
+    /// Variants; by which key of a table one is named, if it is written inside of its table.
+    Enum {
+        tag: Option<String>,
+        variants: Vec<Variant>,
+    },
     /// One value without a name, of this type.
     Wrapper(String),
 }
@@ -123,7 +127,10 @@ impl Sources {
                     if let Some(TokenTree::Group(body)) = tokens.get(at + 2) {
                         let case = serde(&attributes, "rename_all");
                         let body = match (*word == "enum", body.delimiter()) {
-                            (true, _) => Body::Enum(variants(body.stream(), case.as_deref())),
+                            (true, _) => Body::Enum {
+                                tag: serde(&attributes, "tag"),
+                                variants: variants(body.stream(), case.as_deref()),
+                            },
                             (false, Delimiter::Brace) => Body::Struct(fields(body.stream())),
                             _ => Body::Wrapper(wrapped(body.stream())),
                         };
@@ -229,6 +236,10 @@ fn variants(stream: TokenStream, case: Option<&str>) -> Vec<Variant> {
     let tokens: Vec<TokenTree> = stream.into_iter().collect();
     let variant = |part: &Vec<TokenTree>| {
         let (attributes, rest) = stripped(part);
+        // Only a build with that feature has it.
+        if attributes.iter().any(|attribute| attribute.to_string().replace(' ', "").starts_with("cfg(feature")) {
+            return None;
+        }
         let declared = rest.first()?.to_string();
         let name = serde(&attributes, "rename").unwrap_or_else(|| cased(&declared, case));
         let inner = match rest.get(1) {
