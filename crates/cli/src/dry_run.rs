@@ -23,7 +23,10 @@ pub(crate) fn print(plan: &DryRun, console: &Console) -> Result<()> {
     if plan.columns.len() > SHOWN {
         lines.push(format!("and {} more columns", plan.columns.len() - SHOWN));
     }
-    lines.push(table(["What", "Plan", ""], facts(plan)));
+    lines.push(table(["What", "Plan", ""], facts(plan)?));
+    if let Some(stops) = &plan.stops {
+        lines.push(format!("The run would stop here: {stops}"));
+    }
     lines.push("A dry run: nothing was written.".to_owned());
     console.print(&lines.join("\n"))
 }
@@ -51,7 +54,7 @@ fn columns(plan: &DryRun) -> Vec<[String; 3]> {
     plan.columns.iter().take(SHOWN).map(row).collect()
 }
 
-fn facts(plan: &DryRun) -> Vec<[String; 3]> {
+fn facts(plan: &DryRun) -> Result<Vec<[String; 3]>> {
     let run = &plan.plan;
     let rejected: Vec<String> = plan.rejected.iter().map(|(reason, rows)| format!("{reason}: {rows}")).collect();
     let method = plan.split.method.as_ref().map_or_else(
@@ -79,7 +82,7 @@ fn facts(plan: &DryRun) -> Vec<[String; 3]> {
         fact("policy", run.policy.clone(), &format!("{} bars, sha256 {}", run.bars, run.policy_digest)),
         fact(
             "model",
-            format!("{:?}", run.training.architecture),
+            serde_json::to_value(&run.training.architecture)?.to_string(),
             &format!("{} epochs of batches of {}", run.training.epochs, run.training.batch_size),
         ),
     ];
@@ -101,7 +104,7 @@ fn facts(plan: &DryRun) -> Vec<[String; 3]> {
     facts.push(fact(
         "serving",
         format!("{} queries for each client", run.serving.quota.queries),
-        &format!("{:?}", run.serving.perturb),
+        &serde_json::to_value(&run.serving.perturb)?.to_string(),
     ));
     facts.push(fact(
         "attacks",
@@ -117,5 +120,5 @@ fn facts(plan: &DryRun) -> Vec<[String; 3]> {
         ),
         &format!("{} keys for each adversary", attacks.keys),
     ));
-    facts
+    Ok(facts)
 }

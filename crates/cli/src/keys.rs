@@ -21,6 +21,21 @@ pub(crate) fn signing(given: Option<&Path>) -> Result<SigningKey> {
     }
 }
 
+/// The key to sign with, which has to exist: the one given, else the user's own.
+///
+/// # Errors
+///
+/// When the file is no key, or the user has no key yet.
+pub(crate) fn existing(given: Option<&Path>) -> Result<SigningKey> {
+    if let Some(path) = given {
+        return Ok(SigningKey::load(path)?);
+    }
+    let path = own_path()?;
+    let absent =
+        || format!("no key to sign with: give --key PEM; {} is made by the first `underpin pipeline`", path.display());
+    SigningKey::load(&path).with_context(absent)
+}
+
 /// The public keys to trust: those in the PEM files given, else the user's own.
 ///
 /// # Errors

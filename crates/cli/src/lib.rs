@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line; it speaks to people")]
 
 mod account;
+mod budget;
 mod client;
 mod clock;
 mod console;

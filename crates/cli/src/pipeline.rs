@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
-use underpin::{BudgetFile, DeviceKind, Error, Input, Job, Protection, seal};
-use underpin_core::{Delta, Epsilon, Seed, Shape};
+use underpin::{DeviceKind, Error, Input, Job, Protection, seal};
+use underpin_core::{Seed, Shape};
 use underpin_data::{Format, Source};
 
 use crate::console::Console;
 use crate::provenance::{REVISION, versions, who};
-use crate::{clock, dry_run, keys, signals, table};
+use crate::{budget, clock, dry_run, keys, signals, table};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum FileFormat {
@@ -65,19 +65,11 @@ pub(crate) struct Arguments {
     /// Library that computes tensors on the CPU.
     #[arg(long, value_name = "NAME", default_value = "flex")]
     device: String,
-    /// A privacy budget file that the ε and δ of private training and class counts are charged to before the model trains,
-    /// so that runs on the same data file add up. Made if it is absent.
-    #[arg(long, value_name = "FILE")]
-    budget: Option<PathBuf>,
-    /// The whole ε of the budget file. Default: what the file has; of a new one, the ε of this run.
-    #[arg(long, value_name = "EPSILON", requires = "budget", requires = "budget_delta")]
-    budget_epsilon: Option<f64>,
-    /// The whole δ of the budget file. Default: what the file has; of a new one, the δ of this run and a fiftieth more.
-    #[arg(long, value_name = "DELTA", requires = "budget", requires = "budget_epsilon")]
-    budget_delta: Option<f64>,
+    #[command(flatten)]
+    budget: budget::Options,
     /// The folder in which the run keeps its state: killed at any moment and called again with the same options, it ends as
-    /// if it had not been. Made if it is absent; secret.
-    #[arg(long, value_name = "DIR")]
+    /// if it had not been. Made if it is absent; secret. Needs `--out`, so that both calls speak of one run folder.
+    #[arg(long, value_name = "DIR", requires = "out")]
     resume: Option<PathBuf>,
     /// No defence at all, for comparison; a policy should refuse it.
     #[arg(long)]
@@ -127,18 +119,6 @@ pub(crate) fn policy(name: &str) -> Result<Vec<u8>> {
     }
 }
 
-/// The budget file that options name.
-pub(crate) fn budget(file: Option<&Path>, epsilon: Option<f64>, delta: Option<f64>) -> Result<Option<BudgetFile>> {
-    let Some(path) = file else { return Ok(None) };
-    let whole = match (epsilon, delta) {
-        (Some(epsilon), Some(delta)) => {
-            Some((Epsilon::new(epsilon).context("--budget-epsilon")?, Delta::new(delta).context("--budget-delta")?))
-        }
-        _ => None,
-    };
-    Ok(Some(BudgetFile { whole, ..BudgetFile::new(path) }))
-}
-
 /// Exit codes: 0 cleared, 2 refused; 1 is an error.
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> {
     let started = clock::now()?;
@@ -155,7 +135,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         device: arguments.device.parse::<DeviceKind>()?,
         protection: if arguments.undefended { Protection::Undefended } else { Protection::Defended },
         out,
-        budget: budget(arguments.budget.as_deref(), arguments.budget_epsilon, arguments.budget_delta)?,
+        budget: arguments.budget.file()?,
         resume: arguments.resume.clone(),
         who: who(),
         revision: REVISION.to_owned(),
@@ -168,6 +148,8 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         _ => error.into(),
     };
     if arguments.dry_run {
+        // A key that is given is looked at; none is made.
+        arguments.key.as_deref().map(|path| keys::signing(Some(path))).transpose()?;
         let plan = underpin::dry_run(&job).map_err(in_config)?;
         dry_run::print(&plan, console)?;
         return Ok(ExitCode::SUCCESS);

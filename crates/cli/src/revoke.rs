@@ -12,6 +12,9 @@ use crate::pipeline::existing;
 use crate::provenance::who;
 use crate::{clock, keys};
 
+/// Characters of a reason.
+const LONGEST: usize = 500;
+
 /// Options of `revoke`.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  underpin revoke --run runs/mine --reason \"rows were withdrawn\"\n  \
@@ -38,10 +41,14 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     existing(&arguments.run)?;
     let reason = arguments.reason.trim();
     ensure!(!reason.is_empty(), "--reason \"\": give the reason in a few words");
+    ensure!(
+        reason.chars().count() <= LONGEST && !reason.chars().any(char::is_control),
+        "--reason: at most {LONGEST} characters in one line, without control characters"
+    );
     let cleared = arguments.run.join(files::CLEARANCE).is_file();
     ensure!(cleared, "{} is not cleared: it has no {}", arguments.run.display(), files::CLEARANCE);
     ensure!(!arguments.run.join(files::REVOCATION).exists(), "{} is revoked already", arguments.run.display());
-    let key = keys::signing(arguments.key.as_deref())?;
+    let key = keys::existing(arguments.key.as_deref())?;
     let mut trusted = vec![key.public()];
     if !arguments.trust.is_empty() {
         trusted.extend(keys::trusted(&arguments.trust)?);

@@ -11,9 +11,8 @@ use underpin_core::{Digest, Seed};
 use underpin_privacy::SecretKey;
 
 use crate::console::Console;
-use crate::pipeline::budget;
 use crate::provenance::REVISION;
-use crate::{clock, keys};
+use crate::{budget, clock, keys};
 
 /// Options of `train`.
 #[derive(Args, Debug)]
@@ -32,16 +31,8 @@ pub(crate) struct Arguments {
     /// Number that all public randomness starts from (splits, initial weights, attacks): the same seed gives the same run. Default: the recipe's own.
     #[arg(long)]
     seed: Option<u64>,
-    /// A privacy budget file that the ε and δ of private training and class counts are charged to before the model trains,
-    /// so that runs on the same data file add up. Made if it is absent.
-    #[arg(long, value_name = "FILE")]
-    budget: Option<PathBuf>,
-    /// The whole ε of the budget file. Default: what the file has; of a new one, the ε of this run.
-    #[arg(long, value_name = "EPSILON", requires = "budget", requires = "budget_delta")]
-    budget_epsilon: Option<f64>,
-    /// The whole δ of the budget file. Default: what the file has; of a new one, the δ of this run and a fiftieth more.
-    #[arg(long, value_name = "DELTA", requires = "budget", requires = "budget_epsilon")]
-    budget_delta: Option<f64>,
+    #[command(flatten)]
+    budget: budget::Options,
     /// The private key that noise and samples are derived from (PEM). Default: your own, kept in your configuration folder.
     #[arg(long, value_name = "PEM")]
     key: Option<PathBuf>,
@@ -104,7 +95,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     let key = keys::signing(arguments.key.as_deref())?;
     let started = clock::Stopwatch::start();
     let secret = SecretKey::new(key.secret("underpin recipes"));
-    let achieved = match budget(arguments.budget.as_deref(), arguments.budget_epsilon, arguments.budget_delta)? {
+    let achieved = match arguments.budget.file()? {
         Some(file) => plan.run_charged(&arguments.data, Seed(seed), secret, &file)?,
         None => plan.run(&arguments.data, Seed(seed), secret)?,
     };

@@ -12,6 +12,9 @@ pub(crate) const ROWS: &str = "training.rows.";
 /// The standard deviation of the noise in each count, in a record.
 pub(crate) const DEVIATION: &str = "training.rows_deviation";
 
+/// Least ε of the counts, if any: with less, their noise would leave the range of what is drawn.
+const LEAST: f64 = 1e-9;
+
 /// Splits the ε of a run: what training may spend, and what the counts of the classes may.
 ///
 /// # Errors
@@ -19,8 +22,8 @@ pub(crate) const DEVIATION: &str = "training.rows_deviation";
 /// [`Error::OutOfRange`] when the counts would leave nothing to train with.
 pub(crate) fn split(privacy: &Privacy) -> Result<(Epsilon, Option<Epsilon>), Error> {
     let (whole, counts) = (privacy.epsilon.value(), privacy.statistics);
-    if !(counts >= 0.0 && counts < whole) {
-        let range = format!("[0, {whole}): part of privacy.epsilon");
+    if !(counts == 0.0 || counts >= LEAST && counts < whole) {
+        let range = format!("0 and [{LEAST:e}, {whole}): part of privacy.epsilon");
         return Err(Error::out_of_range("privacy.statistics", counts, range));
     }
     // Rounded down, so that both together are no more than the whole.

@@ -26,7 +26,7 @@ const SHOWN: usize = 12;
 /// When the file as a whole is of no use, too many rows are rejected, or too few are left; and on a configuration that
 /// does not fit.
 pub(crate) fn collect(job: &Job, policy: &Policy) -> Result<(CollectedData, Config), Error> {
-    let prepared = prepare(job, policy)?;
+    let prepared = prepare(job, policy, policy.max_rejected())?;
     let judge = prepared.judge(job);
     let Audited { value: collection, mut record } = prepared.sanitize(&judge)?;
     let Prepared { train, split, contract, set_aside, .. } = &prepared;

@@ -121,7 +121,7 @@ pub struct Membership {
     pub shadows: usize,
     /// Most candidates, half of them members.
     pub candidates: usize,
-    /// The low false-positive rate at which the true-positive rate is told.
+    /// The low false-positive rate at which the true-positive rate is reported.
     pub false_positive_rate: f64,
 }
 
@@ -141,11 +141,11 @@ pub struct Inversion {
 pub struct Extraction {
     /// Labelled rows that the adversary owns beforehand.
     pub owned: usize,
-    /// Independent attacks; what is told is their mean.
+    /// Independent attacks; their mean is reported.
     pub attackers: usize,
-    /// Rows of a batch when a copy or a surrogate is trained; at most `owned`.
+    /// Rows of a batch when an extracted model or a surrogate is trained; at most `owned`.
     pub batch_size: usize,
-    /// Queries of each copy on the curve; the last is the attack that is judged.
+    /// Queries for each extracted model on the curve; the last is the attack that is judged.
     pub budgets: Vec<usize>,
 }
 

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use underpin_core::{Digest, Seed};
-use underpin_data::{Column, Reason, Split};
+use underpin_data::{Column, Floor, Reason, Split};
 use underpin_train::{DeviceKind, Settings};
 
 use crate::Error;
 use crate::config::{Adversary, Attacks, Collection, Config, Privacy, Serving};
 use crate::job::{Job, Protection};
 use crate::prepare::{Prepared, prepare};
+use crate::seal;
 use crate::stages::Declared;
+
+/// No limit on rejections: a dry run shows them all.
+const ALL: f64 = 1.0;
 
 /// What a run of a job would do.
 #[derive(Clone, Debug, Serialize)]
@@ -33,6 +37,9 @@ pub struct DryRun {
     pub split: SplitPlan,
     /// Rows that would be rejected, training and held out together, by reason.
     pub rejected: BTreeMap<Reason, usize>,
+    /// Why the run would stop at collection: more rows are rejected, on one side, than the policy allows. None if it would
+    /// go on.
+    pub stops: Option<String>,
     /// Policy, model, settings and attacks.
     pub plan: RunPlan,
 }
@@ -88,9 +95,12 @@ pub struct RunPlan {
 /// Reads and judges the rows of `job` and chooses settings, as [`run`](fn@crate::run) would, and stops there: nothing
 /// is trained but the small model that detectors look through, nothing is attacked, nothing is written.
 ///
+/// Rows beyond the policy's limit on rejections are shown and not refused: [`DryRun::stops`] says so.
+///
 /// # Errors
 ///
-/// As for the collection of a run: see [`Declared::collect`].
+/// As for the collection of a run otherwise: see [`Declared::collect`]; [`Error::Seal`] when the job's folder is
+/// occupied; [`Error::NotPrivate`] for a budget without private training.
 ///
 /// # Examples
 ///
@@ -104,8 +114,17 @@ pub struct RunPlan {
 /// ```
 pub fn dry_run(job: &Job) -> Result<DryRun, Error> {
     let declared = Declared::read(&job.policy)?;
-    let prepared = prepare(job, declared.policy())?;
+    seal::check_free(&job.out)?;
+    let allowed = declared.policy().max_rejected();
+    let prepared = prepare(job, declared.policy(), ALL)?;
+    if let (Some(budget), None) = (&job.budget, &prepared.config.privacy) {
+        return Err(Error::NotPrivate { path: budget.path.clone() });
+    }
     let collection = prepared.sanitize(&prepared.judge(job))?.value;
+    let stops = [&collection, &prepared.set_aside].into_iter().find_map(|side| {
+        let floor = Floor { max_rejected: allowed, min_rows: 0 };
+        side.check(&floor).err().map(|error| error.to_string())
+    });
     let Prepared { split, contract, set_aside, holdout, auxiliary, config, .. } = &prepared;
     let (ledger, aside) = (collection.ledger(), set_aside.ledger());
     let mut rejected = ledger.dropped();
@@ -127,6 +146,7 @@ pub fn dry_run(job: &Job) -> Result<DryRun, Error> {
             adversary: auxiliary.len(),
         },
         rejected,
+        stops,
         plan: plan(job, &declared, config),
     })
 }

@@ -62,13 +62,14 @@ impl Prepared {
     }
 }
 
-/// Reads the rows of `job`, sets some aside, and chooses settings.
+/// Reads the rows of `job`, sets some aside, and chooses settings; of either side the fraction `max_rejected` of the rows
+/// may be rejected.
 ///
 /// # Errors
 ///
-/// When the file as a whole is of no use, more of the rows set aside are rejected than `policy` allows, too few are
+/// When the file as a whole is of no use, more of the rows set aside are rejected than that, too few are
 /// left, or the job's configuration does not fit.
-pub(crate) fn prepare(job: &Job, policy: &Policy) -> Result<Prepared, Error> {
+pub(crate) fn prepare(job: &Job, policy: &Policy, max_rejected: f64) -> Result<Prepared, Error> {
     let RawTables { train, test, split } = raw_tables(job)?;
     let contract = Contract::infer(&test)?;
     let rows = train.rows().len();
@@ -77,13 +78,13 @@ pub(crate) fn prepare(job: &Job, policy: &Policy) -> Result<Prepared, Error> {
         same_columns(&train, &test)?;
     }
     let set_aside = underpin_data::admit(test, &contract)?.value;
-    set_aside.check(&Floor { max_rejected: policy.max_rejected(), min_rows: 2 })?;
+    set_aside.check(&Floor { max_rejected, min_rows: 2 })?;
     check_held_out(&name, set_aside.rows(), &contract)?;
     let (holdout, auxiliary) = halves(set_aside.rows());
     let sizes = [rows, auxiliary.len()];
     let defaults = Config::recommended(contract.shape(), sizes, contract.classes().len(), job.device, policy);
     let mut config = job.config.as_deref().map_or(Ok(defaults.clone()), |text| defaults.changed(text))?;
-    config.check(contract.classes().len(), auxiliary.len())?;
+    config.check(contract.shape(), contract.classes().len(), auxiliary.len())?;
     if job.protection == Protection::Undefended {
         config.undefend();
     }
@@ -96,7 +97,7 @@ pub(crate) fn prepare(job: &Job, policy: &Policy) -> Result<Prepared, Error> {
             return Err(Error::out_of_range(name, settings.batch_size as f64, range));
         }
     }
-    let least = Floor { max_rejected: policy.max_rejected(), min_rows: config.training.batch_size.max(2) };
+    let least = Floor { max_rejected, min_rows: config.training.batch_size.max(2) };
     Ok(Prepared { train, split, contract, set_aside, holdout, auxiliary, config, floor: defaults.attacks, least })
 }
 

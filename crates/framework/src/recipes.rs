@@ -25,25 +25,25 @@ const NAMED: &[(&str, &str)] = &[
     ("adult-eps1", include_str!("../recipes/adult-eps1.toml")),
 ];
 
-/// The greatest share of rows that may break the contract.
+/// The greatest fraction of rows that may break the contract.
 const MAX_REJECTED: f64 = 0.1;
 
 /// One recipe.
 ///
 /// # Guarantees
 ///
-/// 1. The ε that is told is the upper bound, by the accountant of `underpin-privacy`, of the sampler, clipping and noise
+/// 1. The ε that is reported is the upper bound, by the accountant of `underpin-privacy`, of the sampler, clipping and noise
 ///    that ran, and at most that of the recipe (`the_epsilon_told_is_that_of_the_run`).
-/// 2. With canaries, the run tells a lower bound on its own ε that holds with the stated confidence (Steinke, Nasr and
+/// 2. With canaries, the run reports a lower bound on its own ε that holds with the stated confidence (Steinke, Nasr and
 ///    Jagielski, NeurIPS 2023); a run that they refute fails (`the_audited_epsilon_is_below_the_accountants`).
 /// 3. Contract and preprocessing come from the file alone: no training row has a say in how another one is encoded
 ///    (`rows_have_no_say_in_each_others_encoding`).
 ///
 /// # Limits
 ///
-/// What was chosen by looking at data of the same kind is told in `tuned`; no ε counts it. Neither the baseline nor the loss
+/// What was chosen by looking at data of the same kind is stated in `tuned`; no ε counts it. Neither the baseline nor the loss
 /// that progress events tell meanwhile is private. Accuracy, then and at the end, is that of private weights: it costs
-/// the training rows nothing more, and tells of the test rows without privacy.
+/// the training rows nothing more, and reports the test rows without privacy.
 ///
 /// # Examples
 ///
@@ -123,7 +123,7 @@ pub struct Achieved {
     pub epsilon: Bounds,
     /// What the run's own canaries prove of its ε; none without canaries.
     pub audit: Option<Audit>,
-    /// The δ at which ε is told.
+    /// The δ at which ε is stated.
     pub delta: Delta,
     /// Steps taken.
     pub steps: u64,
@@ -319,7 +319,7 @@ fn file(folder: &Path, name: &str) -> Result<PathBuf, Error> {
 /// ε of a private training, from both sides.
 fn spent(record: &Record) -> Interval {
     let spent = record.measurements.iter().find(|measurement| measurement.quantity == Quantity::Epsilon);
-    spent.expect("invariant: a private training tells its ε").interval
+    spent.expect("invariant: a private training reports its ε").interval
 }
 
 /// What the canaries of a private training prove.

@@ -26,7 +26,8 @@ fn every_part_of_an_identity_is_compared() {
     let key = SigningKey::generate().unwrap();
     let own = Identity::of(&job(home.path()), &key).unwrap();
     assert_eq!(own.differs(&own), None);
-    let parts: [(&str, fn(&mut Identity)); 10] = [
+    type Change = fn(&mut Identity);
+    let parts: [(&str, Change); 10] = [
         ("key", |id| id.key.push('x')),
         ("policy", |id| id.policy = Digest::of(b"another")),
         ("seed", |id| id.seed += 1),

@@ -215,7 +215,10 @@ pub enum PaymentFault {
         begun: u64,
     },
     /// The run was begun before, and no list of steps was kept.
-    #[error("it was begun before, and no list of steps says what was released: keep it on disk")]
+    #[error(
+        "this very run (rows, settings, seed and key) was charged before, and no list of steps says how far it came: go on \
+         with the state or checkpoint that it was begun with, or take another seed"
+    )]
     NotKept,
 }
 

@@ -101,6 +101,16 @@ impl Settings {
         u64::from(self.epochs) * rows.div_ceil(self.batch_size.max(1)) as u64
     }
 
+    /// Checks the settings for rows of `shape` in `classes` classes, however many rows there are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`] naming the setting, and those of an architecture that does not fit `shape`.
+    pub fn check_for(&self, shape: &Shape, classes: usize) -> Result<(), Error> {
+        self.check(usize::MAX)?;
+        self.architecture.layers(shape, classes).map(drop)
+    }
+
     /// Refuses settings out of range, and too few rows.
     pub(crate) fn check(&self, rows: usize) -> Result<(), Error> {
         let refuse = |name, value, allowed| Err(Error::out_of_range(name, value, allowed));

@@ -164,7 +164,7 @@ fn sentence(docs: &str) -> String {
     for part in parts {
         plain = format!("{plain}`{}", part.split_once(')').map_or("", |(_, rest)| rest));
     }
-    let plain = plain.replace("[`", "`").replace("`]", "`");
+    let plain = plain.replace("[`", "`").replace("`]", "`").replace("`crate::", "`");
     if plain.is_empty() || plain.ends_with('.') { plain } else { plain + "." }
 }
 

@@ -7,6 +7,8 @@
     reason = "a test that cannot go on must fail, one that skips says so"
 )]
 
+mod budget;
+mod dry_run;
 mod guides;
 mod help;
 mod interrupt;

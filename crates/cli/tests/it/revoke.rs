@@ -184,3 +184,19 @@ fn private(path: &Path) {
 
 #[cfg(not(unix))]
 fn private(_: &Path) {}
+
+#[test]
+fn a_revocation_makes_no_key_and_takes_no_hostile_reason() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("run")).unwrap();
+    for name in ["evidence.dsse.json", "clearance.dsse.json"] {
+        std::fs::write(home.path("run").join(name), "{}").unwrap();
+    }
+    let keyless = home.run(&["revoke", "--run", "run", "--reason", "x"]);
+    assert!(keyless.code == Some(1) && keyless.err.contains("no key to sign with"), "{keyless:?}");
+    assert!(!home.path("config").exists(), "no key is made");
+    for reason in ["a\u{1b}[2Jb", "two\nlines", &"x".repeat(501)] {
+        let hostile = home.run(&["revoke", "--run", "run", "--reason", reason]);
+        assert!(hostile.code == Some(1) && hostile.err.contains("--reason"), "{hostile:?}");
+    }
+}

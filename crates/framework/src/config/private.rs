@@ -146,7 +146,7 @@ mod tests {
         let (policy, _) = policy::read(policy::BASELINE.as_bytes())?;
         let defaults = Config::recommended(&Shape::new([30])?, [500, 100], 3, DeviceKind::Flex, &policy);
         let config = defaults.changed(text)?;
-        config.check(3, 100)?;
+        config.check(&Shape::new([30])?, 3, 100)?;
         Ok(config)
     }
 

@@ -72,7 +72,7 @@ pub(super) fn count(value: u64) -> String {
     text
 }
 
-/// A share of a whole, in percent; nothing of nothing is 0 %.
+/// A fraction of a whole, in percent; nothing of nothing is 0 %.
 pub(super) fn percent(part: u64, whole: u64) -> String {
     format!("{:.1} %", 100.0 * part as f64 / whole.max(1) as f64)
 }
@@ -140,7 +140,7 @@ pub(super) fn meaning(quantity: Quantity) -> &'static str {
             "Likeness of a reconstruction to unseen members of its class: 0 as an arbitrary input, 1 as the class mean."
         }
         Quantity::Fidelity => "Fraction of inputs on which an extracted model agrees with its victim.",
-        Quantity::FidelityGain => "Fidelity beyond that of the same copy trained without the victim's answers.",
+        Quantity::FidelityGain => "Fidelity beyond that of the same surrogate trained without the victim's answers.",
         Quantity::DetectionRate => "Fraction of injected faults that are caught.",
         Quantity::FalsePositiveRate => "Fraction of clean rows that are flagged.",
         Quantity::CalibrationError => "Mean gap between stated confidence and observed accuracy.",

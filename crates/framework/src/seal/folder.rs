@@ -43,7 +43,7 @@ impl RunFolder {
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
             return Err(Error::Name { name: path.display().to_string() });
         };
-        refuse_occupied(path)?;
+        check_free(path)?;
         let partial = path.with_file_name(format!(".{name}.partial"));
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             fs::create_dir_all(parent).map_err(Error::io("create the folder", parent))?;
@@ -120,7 +120,7 @@ impl RunFolder {
         self.write(files::LOG, self.log.bytes())?;
         disk::sync_folder(&self.partial)?;
         verify::read(&self.partial, &[key.public()])?;
-        refuse_occupied(&self.target)?;
+        check_free(&self.target)?;
         let mut unfinished = unfinished()?;
         // A folder takes the place of an empty folder only; anything else makes this fail.
         fs::rename(&self.partial, &self.target).map_err(Error::io("create", &self.target))?;
@@ -157,7 +157,12 @@ impl Drop for RunFolder {
     }
 }
 
-fn refuse_occupied(path: &Path) -> Result<(), Error> {
+/// Checks that a run folder can appear at `path`: nothing is there, or an empty folder.
+///
+/// # Errors
+///
+/// [`Error::Occupied`], [`Error::Io`].
+pub fn check_free(path: &Path) -> Result<(), Error> {
     let occupied = || Error::Occupied { path: path.to_owned() };
     match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -44,7 +44,7 @@ pub use amend::{amend, recover, revoke};
 pub use clearance::{ClearanceDocument, PolicyName, Revocation};
 pub use envelope::{Envelope, PAYLOAD_TYPE, pre_authentication_encoding};
 pub use error::{Error, Fault, Flaw};
-pub use folder::RunFolder;
+pub use folder::{RunFolder, check_free};
 pub use keys::{PublicKey, SigningKey};
 pub use layout::files;
 pub use log::{Action, Entry, Log, LogHead};
