@@ -20,13 +20,14 @@ fn job(resume: &Path) -> Job {
     }
 }
 
+type Change = fn(&mut Identity);
+
 #[test]
 fn every_part_of_an_identity_is_compared() {
     let home = tempfile::tempdir().unwrap();
     let key = SigningKey::generate().unwrap();
     let own = Identity::of(&job(home.path()), &key).unwrap();
     assert_eq!(own.differs(&own), None);
-    type Change = fn(&mut Identity);
     let parts: [(&str, Change); 10] = [
         ("key", |id| id.key.push('x')),
         ("policy", |id| id.policy = Digest::of(b"another")),
