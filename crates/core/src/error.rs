@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
+use crate::access::Access;
 use crate::evidence::{About, Quantity};
+use crate::taxonomy::Threat;
 
 /// A number outside the interval that is allowed. Every crate's error has one variant that holds it.
 ///
@@ -84,6 +86,16 @@ pub enum Error {
         /// What has no bar.
         missing: Vec<String>,
     },
+    /// A waiver of a policy cannot stand.
+    #[error("the waiver of {threat} at {access} {fault}")]
+    Waiver {
+        /// The threat that is waived.
+        threat: Threat,
+        /// At what level of access.
+        access: Access,
+        /// What is wrong with it.
+        fault: WaiverFault,
+    },
     /// A bar of a policy cannot be judged.
     #[error("{about} {quantity}: {fault}")]
     Bar {
@@ -124,9 +136,66 @@ pub enum BarFault {
     /// It has a radius without a norm, or a norm without a radius.
     #[error("give `radius` and `norm` together")]
     Perturbation,
+    /// The quantity means nothing without a parameter that the bar does not bound.
+    #[error("the number means nothing without `{parameter}`: bound it by `require.{parameter}`, {by}")]
+    Unbounded {
+        /// The parameter.
+        parameter: &'static str,
+        /// How it must be bounded.
+        by: &'static str,
+    },
+    /// What it asks for excludes nothing, or is out of reach by definition.
+    #[error("{name} = {value} excludes nothing; allowed: {range}")]
+    ExcludesNothing {
+        /// What is asked for: the limit, the confidence.
+        name: &'static str,
+        /// The value.
+        value: f64,
+        /// What is allowed.
+        range: &'static str,
+    },
+    /// It is relative to chance, and a constant answer has no value of this quantity.
+    #[error("`above_chance` needs a quantity that a constant answer has: clean, balanced, robust or shift accuracy")]
+    NoChance,
     /// Its radius or confidence is outside the allowed range.
     #[error(transparent)]
     OutOfRange(#[from] OutOfRange),
+}
+
+/// Why a requirement on a parameter cannot be judged.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequirementFault {
+    /// It has no limit, or several.
+    #[error("give exactly one of `at_least`, `at_most` and `equals`")]
+    Limits,
+    /// Its number is negative, NaN or infinite.
+    #[error("{value} is no limit: a finite number of at least 0 is")]
+    Amount {
+        /// The number.
+        value: f64,
+    },
+    /// It is a multiple of two parameters.
+    #[error("give either `of` or `per`")]
+    TwoUnits,
+    /// It asks for a value that is a multiple of something.
+    #[error("`equals` takes neither `of` nor `per`")]
+    UnitOfEquals,
+}
+
+/// Why a waiver of a policy cannot stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaiverFault {
+    /// It gives no reason.
+    #[error("gives no reason; say why no bar is needed")]
+    NoReason,
+    /// The policy has a bar for what it waives.
+    #[error("contradicts a bar of the same policy")]
+    Barred,
+    /// No adversary with that aim has that access.
+    #[error("waives nothing: no adversary with that aim has that access")]
+    NotApplicable,
 }
 
 impl Error {
@@ -137,6 +206,7 @@ impl Error {
             | Self::Length { .. }
             | Self::Label { .. }
             | Self::IncompletePolicy { .. }
+            | Self::Waiver { .. }
             | Self::Bar { .. } => ErrorOrigin::Caller,
             Self::Digest { .. } => ErrorOrigin::Input,
         }

@@ -20,14 +20,17 @@ pub use access::{Access, Denied, LossGradient, Predict};
 pub use attack::{Attack, Perturbed, Trigger};
 pub use defence::{Audited, Sanitizer, Trainer};
 pub use digest::Digest;
-pub use error::{BarFault, Error, ErrorOrigin, OutOfRange};
+pub use error::{BarFault, Error, ErrorOrigin, OutOfRange, RequirementFault, WaiverFault};
 pub use evidence::{
-    About, Control, Direction, Evidence, Interval, Measurement, Metric, Point, Quantity, Record, Series, Subject,
-    System, Unit, Value,
+    About, Control, Direction, Evidence, Interval, Measurement, Metric, Point, Quantity, Record, Series, Shortfall,
+    Subject, System, Unit, Value,
 };
 pub use examples::{Disclosure, Examples, Inputs, Outputs, Shape};
 pub use number::{Confidence, Delta, Epsilon, Norm, Radius};
-pub use policy::{Bar, Confusion, Intent, Limit, Perturbation, Policy, Unmet, Verdict};
+pub use policy::{
+    Amount, AmountUnit, Bar, Confusion, Intent, Limit, Perturbation, Policy, Requirement, Requirements, Unmet, Verdict,
+    Waiver,
+};
 pub use score::{resilience, vulnerability, weakest_link};
 pub use seed::Seed;
 pub use sketch::{FeatureSketch, Sketch};

@@ -82,11 +82,13 @@ mod tests {
             interval: Interval { lower: bound, upper: bound, confidence: Confidence::new(0.95).unwrap() },
             n: 10,
             chance: Some(chance),
+            constant: None,
             queries: None,
             radius: None,
             norm: None,
             parameters: [].into(),
             controls: vec![Control { target: "weak".into(), value: 1.0, at_least: Some(0.5), at_most: None }],
+            weakened: vec![],
         }
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::Access;
 use crate::words::words;
 
 /// Security, or one of the concerns that rest on it.
@@ -89,6 +90,18 @@ pub struct Identifiers {
 }
 
 impl Threat {
+    /// The levels of access at which an adversary with this aim exists, most first: a complete policy decides each.
+    ///
+    /// Who holds the weights has nothing to extract; rows are poisoned before there are weights to hold.
+    pub const fn access_levels(self) -> &'static [Access] {
+        match self {
+            Self::Evasion | Self::Inversion | Self::MembershipInference => {
+                &[Access::WhiteBox, Access::GrayBox, Access::BlackBox]
+            }
+            Self::Extraction | Self::Poisoning => &[Access::GrayBox, Access::BlackBox],
+        }
+    }
+
     /// Identifiers of this threat in MITRE ATLAS 5.6.1, OWASP ML Top 10 2023 and NIST AI 100-2 e2025.
     ///
     /// # Examples

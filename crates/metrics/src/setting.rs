@@ -65,11 +65,13 @@ impl Setting {
             interval,
             n,
             chance: None,
+            constant: None,
             queries: None,
             radius: None,
             norm: None,
             parameters: self.parameters.clone(),
             controls: Vec::new(),
+            weakened: Vec::new(),
         }
     }
 

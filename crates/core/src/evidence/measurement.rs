@@ -9,6 +9,7 @@ use super::about::{About, System};
 use super::control::Control;
 use super::interval::Interval;
 use super::quantity::{Direction, Quantity, Unit};
+use super::shortfall::Shortfall;
 use super::value::Value;
 use crate::access::Access;
 use crate::float;
@@ -44,6 +45,11 @@ pub struct Measurement {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "float::option")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<float::Number>"))]
     pub chance: Option<f64>,
+    /// The value that the best constant answer reaches on the same inputs: what a model without skill has; none where a
+    /// constant answer has no value.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "float::option")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<float::Number>"))]
+    pub constant: Option<f64>,
     /// Queries the adversary made of the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queries: Option<u64>,
@@ -59,6 +65,10 @@ pub struct Measurement {
     /// Runs on targets whose answer is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub controls: Vec<Control>,
+    /// Settings in which the attack that was run is weaker than the plan that the policy asks for: such a measurement meets
+    /// no bar.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weakened: Vec<Shortfall>,
 }
 
 impl Measurement {
@@ -75,6 +85,16 @@ impl Measurement {
     /// The end of the interval that is worse for the defender.
     pub const fn unfavourable(&self) -> f64 {
         self.interval.unfavourable(self.direction())
+    }
+
+    /// The value of a parameter: `queries`, `radius` and `norm` are fields, others are in [`Self::parameters`].
+    pub fn parameter(&self, name: &str) -> Option<Value> {
+        match name {
+            "queries" => self.queries.map(Value::from),
+            "radius" => self.radius.map(|radius| radius.value().into()),
+            "norm" => self.norm.map(|norm| norm.word().into()),
+            _ => self.parameters.get(name).cloned(),
+        }
     }
 
     /// Whether the attack is known to work: it has controls and did on each what it must.

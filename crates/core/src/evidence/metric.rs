@@ -39,11 +39,13 @@ use super::measurement::Measurement;
 ///             interval,
 ///             n: correct.len() as u64,
 ///             chance: None,
+///             constant: None,
 ///             queries: None,
 ///             radius: None,
 ///             norm: None,
 ///             parameters: [].into(),
 ///             controls: vec![],
+///             weakened: vec![],
 ///         })
 ///     }
 /// }

@@ -8,6 +8,7 @@ mod measurement;
 mod metric;
 mod quantity;
 mod record;
+mod shortfall;
 mod value;
 
 pub use about::{About, System};
@@ -18,4 +19,5 @@ pub use measurement::Measurement;
 pub use metric::Metric;
 pub use quantity::{Direction, Quantity, Unit};
 pub use record::{Point, Record, Series};
+pub use shortfall::Shortfall;
 pub use value::Value;

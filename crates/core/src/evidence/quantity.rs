@@ -39,6 +39,8 @@ pub enum Direction {
 pub enum Quantity {
     /// Fraction of unperturbed inputs classified correctly.
     CleanAccuracy,
+    /// Mean over the classes of the fraction of their unperturbed inputs that are classified correctly.
+    BalancedAccuracy,
     /// Clean accuracy of the undefended model less that of the defended one.
     AccuracyLoss,
     /// Fraction of inputs classified correctly before and after the attack.
@@ -85,6 +87,7 @@ pub enum Quantity {
 
 words!(Quantity {
     CleanAccuracy => "clean_accuracy",
+    BalancedAccuracy => "balanced_accuracy",
     AccuracyLoss => "accuracy_loss",
     RobustAccuracy => "robust_accuracy",
     AttackSuccessRate => "attack_success_rate",
@@ -125,6 +128,7 @@ impl Quantity {
     pub const fn direction(self) -> Direction {
         match self {
             Self::CleanAccuracy
+            | Self::BalancedAccuracy
             | Self::RobustAccuracy
             | Self::DetectionRate
             | Self::ShiftAccuracy

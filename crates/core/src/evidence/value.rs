@@ -1,5 +1,7 @@
 //! A parameter's value in evidence: flag, count, number or text.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// A parameter as it stands in evidence.
@@ -15,6 +17,29 @@ pub enum Value {
     Number(f64),
     /// A word.
     Text(String),
+}
+
+impl Value {
+    /// The number that this is; none for a flag or a word.
+    #[allow(clippy::cast_precision_loss, reason = "counts above 2^53 are compared as the nearest float")]
+    pub const fn number(&self) -> Option<f64> {
+        match self {
+            Self::Count(count) => Some(*count as f64),
+            Self::Number(number) => Some(*number),
+            Self::Flag(_) | Self::Text(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => flag.fmt(f),
+            Self::Count(count) => count.fmt(f),
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => text.fmt(f),
+        }
+    }
 }
 
 impl From<bool> for Value {

@@ -1,56 +1,23 @@
 //! Bars: what evidence must show, and the limits that decide it.
 
-use std::fmt;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::limit::{Limit, Perturbation};
+use super::meaning::{self, Asked};
+use super::requirement::{Amount, AmountUnit, Requirement, Requirements};
 use crate::access::Access;
 use crate::error::{BarFault, Error};
-use crate::evidence::{About, Direction, Measurement, Quantity, System};
+use crate::evidence::{About, Direction, Measurement, Quantity, Shortfall, System};
 use crate::number::{Confidence, Norm, Radius};
-
-/// Which side of the limit is allowed; the limit itself is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Limit {
-    /// The value must reach it.
-    AtLeast(f64),
-    /// The value must not exceed it.
-    AtMost(f64),
-}
-
-impl Limit {
-    /// Whether `bound` keeps to the limit. NaN never does.
-    pub fn admits(self, bound: f64) -> bool {
-        match self {
-            Self::AtLeast(limit) => bound >= limit,
-            Self::AtMost(limit) => bound <= limit,
-        }
-    }
-}
-
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AtLeast(limit) => write!(f, ">= {limit}"),
-            Self::AtMost(limit) => write!(f, "<= {limit}"),
-        }
-    }
-}
-
-/// The least perturbation that an attack must have been allowed for its result to count.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Perturbation {
-    /// Its size.
-    pub radius: Radius,
-    /// How that is measured.
-    pub norm: Norm,
-}
 
 /// One thing that evidence must show.
 ///
-/// It is met when at least one measurement of the defended system matches it, and every one that matches has a
-/// finite value and interval, at least the bar's confidence and sample size, controls that passed (for threats),
-/// and the unfavourable end of its interval within the limit.
+/// It is met when at least one measurement of the defended system matches it and is as strong as it asks
+/// ([`Bar::shortfalls`]), and every such one has a finite value and interval, at least the bar's confidence and sample
+/// size, controls that passed (for threats), and the unfavourable end of its interval within the limit and, where
+/// asked, above chance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "BarText", into = "BarText")]
 pub struct Bar {
@@ -64,8 +31,13 @@ pub struct Bar {
     pub attack: Option<String>,
     /// The perturbation that the attack must at least have been allowed.
     pub perturbation: Option<Perturbation>,
+    /// What the measurement's parameters must be: how strong the attack must at least have been.
+    pub require: Requirements,
     /// What the bound must keep to.
     pub limit: Limit,
+    /// How far above chance the bound must be besides, as a fraction of the way from what the best constant answer reaches
+    /// to 1; in `(0, 1)`. None asks for nothing beyond `limit`, which must then itself be above chance.
+    pub above_chance: Option<f64>,
     /// The least confidence of the interval.
     pub confidence: Confidence,
     /// The least number of independent observations.
@@ -94,9 +66,13 @@ struct BarText {
     at_least: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at_most: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    above_chance: Option<f64>,
     confidence: f64,
     min_samples: u64,
     reason: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    require: Requirements,
 }
 
 #[cfg(feature = "schema")]
@@ -146,17 +122,20 @@ impl TryFrom<BarText> for Bar {
             (None, None) => None,
             _ => return Err(refused(BarFault::Perturbation)),
         };
-        Ok(Self {
+        let bar = Self {
             about,
             access: text.access,
             quantity,
             attack: text.attack,
             perturbation,
+            require: text.require,
             limit,
+            above_chance: text.above_chance,
             confidence: Confidence::checked(confidence).map_err(|error| refused(error.into()))?,
             min_samples,
             reason: text.reason,
-        })
+        };
+        bar.checked()
     }
 }
 
@@ -175,6 +154,8 @@ impl From<Bar> for BarText {
             norm: bar.perturbation.map(|perturbation| perturbation.norm),
             at_least,
             at_most,
+            above_chance: bar.above_chance,
+            require: bar.require,
             confidence: bar.confidence.value(),
             min_samples: bar.min_samples,
             reason: bar.reason,
@@ -183,6 +164,26 @@ impl From<Bar> for BarText {
 }
 
 impl Bar {
+    /// This bar, unless its number means nothing or its limit excludes nothing.
+    pub(super) fn checked(self) -> Result<Self, Error> {
+        let Self {
+            about,
+            access,
+            quantity,
+            attack: _,
+            perturbation,
+            ref require,
+            limit,
+            above_chance,
+            confidence,
+            min_samples,
+            reason: _,
+        } = self;
+        let asked = Asked { access, quantity, perturbation, require, limit, above_chance, confidence, min_samples };
+        meaning::check(&asked).map_err(|fault| Error::Bar { about, quantity, fault })?;
+        Ok(self)
+    }
+
     /// Whether `measurement` is one that this bar judges.
     pub fn matches(&self, measurement: &Measurement) -> bool {
         measurement.system == System::Defended
@@ -190,8 +191,16 @@ impl Bar {
             && measurement.quantity == self.quantity
             && self.access.is_none_or(|access| measurement.access == Some(access))
             && self.attack.as_ref().is_none_or(|attack| *attack == measurement.attack)
-            && self.perturbation.is_none_or(|least| {
-                measurement.norm == Some(least.norm) && measurement.radius.is_some_and(|radius| radius >= least.radius)
-            })
+            && self.perturbation.is_none_or(|least| measurement.norm == Some(least.norm))
+    }
+
+    /// Where `measurement` is weaker than this bar asks: its radius, the parameters required, and what weakened it.
+    pub fn shortfalls(&self, measurement: &Measurement) -> Vec<Shortfall> {
+        let radius = self.perturbation.and_then(|least| {
+            let amount = Amount { value: least.radius.value(), unit: AmountUnit::One };
+            Requirement::AtLeast(amount).shortfall("radius", measurement)
+        });
+        let required = self.require.iter().filter_map(|(name, required)| required.shortfall(name, measurement));
+        radius.into_iter().chain(required).chain(measurement.weakened.iter().cloned()).collect()
     }
 }

@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::bar::{Bar, Limit};
-use crate::evidence::{Evidence, Measurement, Quantity};
+use super::bar::Bar;
+use super::limit::Limit;
+use crate::evidence::{Measurement, Quantity, Shortfall};
 
 /// Why a bar is not met.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +21,12 @@ pub enum Unmet {
     NotFinite,
     /// The interval's confidence is below the bar's.
     Confidence,
+    /// The attack was weaker than the policy asks, or does not state how strong it was.
+    Weaker(Vec<Shortfall>),
+    /// The limit is not above what a constant answer reaches on these rows.
+    ExcludesNothing,
+    /// The unfavourable end is not as far above chance as the bar asks, or the measurement states no chance.
+    NotAboveChance,
     /// Fewer observations than the bar asks for.
     TooFewSamples,
     /// The attack has no control, or did not do on one what it must.
@@ -30,7 +37,14 @@ pub enum Unmet {
 
 impl fmt::Display for Unmet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Weaker(shortfalls) = self {
+            let list: Vec<String> = shortfalls.iter().map(ToString::to_string).collect();
+            return f.pad(&format!("weaker than the policy asks: {}", list.join("; ")));
+        }
         f.pad(match self {
+            Self::Weaker(_) => "weaker than the policy asks",
+            Self::ExcludesNothing => "the limit is not above what a constant answer reaches",
+            Self::NotAboveChance => "not far enough above chance",
             Self::Absent => "not measured",
             Self::OtherPolicy => "measured under another policy",
             Self::NotFinite => "not a finite number",
@@ -77,7 +91,7 @@ impl Bar {
         } else if !self.limit.admits(bound) || !self.limit.admits(measurement.value) {
             Some(Unmet::Limit)
         } else {
-            None
+            self.unmet_chance(measurement)
         }
     }
 
@@ -87,9 +101,34 @@ impl Bar {
             && !matches!(self.quantity, Quantity::Epsilon | Quantity::DetectionRate | Quantity::FalsePositiveRate)
     }
 
-    /// Judges the measurements that match this bar, the `bar`-th of its policy.
-    pub(super) fn judge(&self, bar: usize, evidence: &Evidence) -> Verdict {
-        let matching = || evidence.record.measurements.iter().enumerate().filter(|(_, m)| self.matches(m));
+    /// Why the bound is not as far above a constant answer as it must be; none if it is, or need not be.
+    fn unmet_chance(&self, measurement: &Measurement) -> Option<Unmet> {
+        match (self.above_chance, measurement.constant) {
+            (Some(_), None) => Some(Unmet::NotAboveChance),
+            (Some(above), Some(constant)) => {
+                let least = constant + above * (1.0 - constant);
+                let reached = measurement.unfavourable() >= least && measurement.value >= least;
+                (!reached).then_some(Unmet::NotAboveChance)
+            }
+            (None, Some(constant)) => match self.limit {
+                Limit::AtLeast(limit) if !(limit > constant) => Some(Unmet::ExcludesNothing),
+                Limit::AtLeast(_) | Limit::AtMost(_) => None,
+            },
+            (None, None) => None,
+        }
+    }
+
+    /// Judges the measurements that match this bar, the `bar`-th of its policy: those that are as strong as it asks, and
+    /// when none is, it is not met.
+    pub(super) fn judge(&self, bar: usize, measurements: &[Measurement]) -> Verdict {
+        let all = || measurements.iter().enumerate().filter(|(_, m)| self.matches(m));
+        let matching = || all().filter(|(_, m)| self.shortfalls(m).is_empty());
+        if matching().next().is_none()
+            && let Some((at, weaker)) = all().next()
+        {
+            let unmet = Some(Unmet::Weaker(self.shortfalls(weaker)));
+            return Verdict { bar, measurement: Some(at), unmet };
+        }
         let failing = matching().find_map(|(at, m)| self.unmet(m).map(|unmet| (at, unmet)));
         if let Some((at, unmet)) = failing {
             return Verdict { bar, measurement: Some(at), unmet: Some(unmet) };
