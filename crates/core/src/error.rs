@@ -178,6 +178,9 @@ pub enum RequirementFault {
     /// It is a multiple of two parameters.
     #[error("give either `of` or `per`")]
     TwoUnits,
+    /// It limits what is no multiple, or no least number.
+    #[error("`up_to` limits an `at_least` with `of` or `per`")]
+    UpTo,
     /// It asks for a value that is a multiple of something.
     #[error("`equals` takes neither `of` nor `per`")]
     UnitOfEquals,

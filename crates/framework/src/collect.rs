@@ -37,7 +37,7 @@ pub(crate) fn collect(job: &Job, policy: &Policy) -> Result<(CollectedData, Conf
     let manifest = Manifest::new(&collection, split.as_ref().map(|(split, _)| split.clone()))?;
     let summary = summary(&collection, set_aside, contract);
     let files = written(&collection, set_aside, &manifest)?;
-    let Prepared { contract, holdout, auxiliary, config, floor, .. } = prepared;
+    let Prepared { contract, holdout, auxiliary, config, recommended, .. } = prepared;
     let collected = CollectedData {
         ledger: collection.ledger().clone(),
         train: collection.into_rows(),
@@ -48,7 +48,7 @@ pub(crate) fn collect(job: &Job, policy: &Policy) -> Result<(CollectedData, Conf
         files,
         summary,
         contract,
-        floor,
+        recommended,
     };
     Ok((collected, config))
 }

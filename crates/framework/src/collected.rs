@@ -6,7 +6,7 @@ use underpin_core::{Examples, Inputs, Record};
 use underpin_data::{Contract, RowLedger, Rows};
 
 use crate::Error;
-use crate::config::Attacks;
+use crate::config::Config;
 use crate::redteam::Poisoned;
 use crate::summary::DataSummary;
 
@@ -30,8 +30,8 @@ pub struct CollectedData {
     /// For the report.
     pub(crate) summary: DataSummary,
     pub(crate) contract: Contract,
-    /// The strength that attacks must have to vouch for anything.
-    pub(crate) floor: Attacks,
+    /// The settings that follow from the policy and the data: attacks weaker than these meet no bar.
+    pub(crate) recommended: Config,
 }
 
 impl CollectedData {

@@ -4,6 +4,7 @@ mod error;
 mod merge;
 mod private;
 mod range;
+mod strength;
 
 use serde::{Deserialize, Serialize};
 use underpin_core::{Norm, Policy, Shape};
@@ -15,6 +16,7 @@ pub use error::ConfigError;
 pub use private::{Clipping, Privacy};
 
 use crate::Error;
+use strength::Asked;
 
 /// How a run is made.
 ///
@@ -77,7 +79,7 @@ pub struct Serving {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attacks {
-    /// Keys that the adversary holds for evasion and inversion by queries, each with a quota of its own.
+    /// Keys that the adversary holds for every attack by queries, each with a quota of its own.
     pub keys: u64,
     /// Evasion.
     pub evasion: Evasion,
@@ -145,7 +147,8 @@ pub struct Extraction {
     pub attackers: usize,
     /// Rows of a batch when an extracted model or a surrogate is trained; at most `owned`.
     pub batch_size: usize,
-    /// Queries for each extracted model on the curve; the last is the attack that is judged.
+    /// Queries for each extracted model on the curve; the largest is what is asked of a system without a quota. Of the
+    /// defended one all is asked that the adversary's keys allow.
     pub budgets: Vec<usize>,
 }
 
@@ -155,7 +158,8 @@ pub struct Extraction {
 pub struct Poisoning {
     /// Fraction of the training rows that wear the trigger and the target's label.
     pub fraction: f64,
-    /// The class that triggered inputs shall be read as.
+    /// The class that triggered inputs shall be read as; by default one that is drawn among all but the most frequent,
+    /// which a model may answer without a trigger.
     pub target: usize,
 }
 
@@ -183,6 +187,8 @@ impl Config {
         let training =
             Settings { architecture: plain.architecture.clone(), batch_size: batch_size(&private), ..private };
         let owned = (5 * classes).min(fewest / 2).max(1);
+        let asked = Asked::by(policy);
+        let keys = asked.keys(2);
         Self {
             collection: Collection { sanitizers: Sanitizers::default(), injected_fraction: 0.05 },
             undefended: Some(plain),
@@ -190,35 +196,39 @@ impl Config {
             privacy: Some(Privacy::recommended(rows)),
             adversary: Some(Adversary { norm, radius, steps: 7 }),
             serving: Serving {
-                // A client that may ask a 64th of what the model was trained on learns little more than it owns.
-                quota: Quota { queries: (rows as u64 / 64).max(16), per_second: None },
+                // An adversary whose keys may together ask a 64th of what the model was trained on learns little more than
+                // it owns.
+                quota: Quota { queries: (rows as u64 / 64 / keys).max(8), per_second: None },
                 perturb: vec![Perturb::Round { decimals: 1 }],
             },
             attacks: Attacks {
-                keys: 10,
+                keys,
                 evasion: Evasion {
                     norm,
                     radius,
                     radii: radii(radius),
-                    steps: 40,
-                    restarts: 2,
-                    samples: 1000,
-                    square_samples: 200,
-                    queries: 1000,
+                    steps: asked.count(&["pgd", "transfer"], "steps", 40),
+                    restarts: asked.count(&["pgd", "transfer"], "restarts", 2),
+                    samples: asked.samples(&["pgd", "transfer"], 1000),
+                    square_samples: asked.samples(&["square"], 200),
+                    queries: asked.count(&["square"], "queries_per_sample", 1000),
                 },
                 membership: Membership {
-                    shadows: if small { 64 } else { 8 },
-                    candidates: 4000,
-                    false_positive_rate: 0.01,
+                    shadows: asked.count(&["lira"], "shadows", if small { 64 } else { 8 }),
+                    candidates: asked.samples(&["lira"], 2000).saturating_mul(2),
+                    false_positive_rate: asked.false_positive_rate(0.01),
                 },
-                inversion: Inversion { steps: 100, queries: 2000 },
+                inversion: Inversion {
+                    steps: asked.count(&["gradient_inversion"], "steps", 100),
+                    queries: asked.count(&["query_inversion"], "queries_per_class", 2000),
+                },
                 extraction: Extraction {
                     owned,
-                    attackers: 8,
+                    attackers: asked.count(&["knockoff"], "attackers", 8),
                     batch_size: owned.min(32),
                     budgets: vec![50, 100, 200, 500, 1000],
                 },
-                poisoning: Poisoning { fraction: 0.05, target: 0 },
+                poisoning: Poisoning { fraction: asked.fraction("poisoned_fraction", 0.05), target: 0 },
             },
         }
     }
@@ -262,32 +272,6 @@ impl Config {
     }
 }
 
-impl Attacks {
-    /// What of this is weaker than in `floor`, by the configuration's names.
-    pub(crate) fn weaker_than(&self, floor: &Self) -> Vec<&'static str> {
-        let most = |budgets: &[usize]| budgets.iter().copied().max().unwrap_or(0);
-        let settings = [
-            ("evasion.steps", self.evasion.steps, floor.evasion.steps),
-            ("evasion.restarts", self.evasion.restarts, floor.evasion.restarts),
-            ("evasion.queries", self.evasion.queries, floor.evasion.queries),
-            ("membership.shadows", self.membership.shadows, floor.membership.shadows),
-            ("inversion.steps", self.inversion.steps, floor.inversion.steps),
-            ("inversion.queries", self.inversion.queries, floor.inversion.queries),
-            ("extraction.attackers", self.extraction.attackers, floor.extraction.attackers),
-            ("extraction.budgets", most(&self.extraction.budgets), most(&floor.extraction.budgets)),
-        ];
-        let mut weaker: Vec<_> =
-            settings.iter().filter(|(_, has, least)| has < least).map(|(name, ..)| *name).collect();
-        if self.keys < floor.keys {
-            weaker.push("keys");
-        }
-        if self.poisoning.fraction < floor.poisoning.fraction {
-            weaker.push("poisoning.fraction");
-        }
-        weaker
-    }
-}
-
 /// Radii of the curve, around the one that is judged.
 fn radii(radius: f64) -> Vec<f64> {
     [0.25, 0.5, 0.75, 1.0, 1.5, 2.0].map(|part| part * radius).to_vec()
@@ -304,7 +288,5 @@ impl Evasion {
 /// The radius at which evasion is measured and trained against: twice the largest that the policy names, so that a model
 /// that passes does so with a margin; and its norm.
 fn radius(policy: &Policy) -> (Norm, f64) {
-    let named = policy.bars().iter().filter_map(|bar| bar.perturbation);
-    let largest = named.max_by(|a, b| a.radius.value().total_cmp(&b.radius.value()));
-    largest.map_or((Norm::Linf, 0.1), |perturbation| (perturbation.norm, 2.0 * perturbation.radius.value()))
+    Asked::by(policy).perturbation().map_or((Norm::Linf, 0.1), |(norm, radius)| (norm, 2.0 * radius))
 }

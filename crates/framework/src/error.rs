@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::path::PathBuf;
-use underpin_core::{Delta, Epsilon, ErrorOrigin, OutOfRange};
+use underpin_core::{Delta, Epsilon, ErrorOrigin, OutOfRange, Shortfall};
 
 use crate::state_fault::StateFault;
 
@@ -192,6 +192,22 @@ pub enum Error {
         /// The budget's file.
         path: PathBuf,
     },
+    /// The served quota cannot be spent by the extraction attack, so what an adversary gains within it would not be known.
+    #[error(
+        "refused before training: serving.quota.queries = {quota} with attacks.keys = {keys} allows more than the {most} \
+         queries that the extraction attack can spend{}",
+        listed(.weaker)
+    )]
+    UnspendableQuota {
+        /// Queries that each client is allowed.
+        quota: u64,
+        /// Keys that the adversary holds.
+        keys: u64,
+        /// Most queries that the attack spends.
+        most: u64,
+        /// What else is weaker than the policy asks.
+        weaker: Vec<Shortfall>,
+    },
     /// A run's state is of another job.
     #[error("the state in {} is of another run: its {what} is {kept}; this run's is {given}", .folder.display())]
     OtherJob {
@@ -246,6 +262,7 @@ impl Error {
             | Self::OtherBudget { .. }
             | Self::OverBudget { .. }
             | Self::NotPrivate { .. }
+            | Self::UnspendableQuota { .. }
             | Self::OtherJob { .. }
             | Self::NotCleared { .. } => ErrorOrigin::Caller,
             Self::Fault(_)
@@ -255,6 +272,11 @@ impl Error {
             | Self::State { .. } => ErrorOrigin::Input,
             Self::Denied(_) | Self::Training { .. } | Self::Scratch(_) | Self::Io { .. } => ErrorOrigin::System,
         }
+    }
+
+    /// Whether this is a refusal by the policy, before anything was trained, and no failure.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::UnspendableQuota { .. })
     }
 
     /// `name` is `value`, which lies outside `range`.
@@ -283,4 +305,9 @@ mod tests {
         let within = Error::Seal(crate::seal::Error::Name { name: "../a".into() });
         assert_eq!(within.origin(), ErrorOrigin::Caller);
     }
+}
+
+fn listed(weaker: &[Shortfall]) -> String {
+    let list: Vec<String> = weaker.iter().map(ToString::to_string).collect();
+    if list.is_empty() { String::new() } else { format!("; weaker than the policy asks: {}", list.join("; ")) }
 }

@@ -1,12 +1,17 @@
 //! Preparation of collection: the file is read and split, the contract inferred, and the settings that fit are chosen.
 
-use underpin_core::{Audited, Policy};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use underpin_core::{Audited, Policy, Seed, Shortfall};
 use underpin_data::{Collection, Contract, Floor, Limits, NamedBytes, RawTable, Rows, Source, Split};
 
 use crate::Error;
-use crate::config::{Attacks, Config};
+use crate::config::Config;
 use crate::job::{Input, Job, Protection};
 use crate::judgement::Judge;
+
+/// Most queries that the extraction attack spends.
+const MOST_QUERIES: u64 = 50_000;
 
 const DIGITS: &[u8] = include_bytes!("../data/digits/digits.csv.gz");
 
@@ -29,8 +34,8 @@ pub(crate) struct Prepared {
     pub(crate) auxiliary: Rows,
     /// The settings that fit the data, with the job's changes.
     pub(crate) config: Config,
-    /// The attacks of the settings that fit the data, without the job's changes: none may be weaker.
-    pub(crate) floor: Attacks,
+    /// The settings that follow from the policy and the data, without the job's changes: no attack may be weaker.
+    pub(crate) recommended: Config,
     /// How much must be left of the training side.
     pub(crate) least: Floor,
 }
@@ -82,8 +87,12 @@ pub(crate) fn prepare(job: &Job, policy: &Policy, max_rejected: f64) -> Result<P
     check_held_out(&name, set_aside.rows(), &contract)?;
     let (holdout, auxiliary) = halves(set_aside.rows());
     let sizes = [rows, auxiliary.len()];
-    let defaults = Config::recommended(contract.shape(), sizes, contract.classes().len(), job.device, policy);
+    let mut defaults = Config::recommended(contract.shape(), sizes, contract.classes().len(), job.device, policy);
+    defaults.attacks.poisoning.target = target(&set_aside.rows().examples().counts(), job.seed);
     let mut config = job.config.as_deref().map_or(Ok(defaults.clone()), |text| defaults.changed(text))?;
+    if job.protection == Protection::Defended {
+        affordable(&config, &defaults)?;
+    }
     config.check(contract.shape(), contract.classes().len(), auxiliary.len())?;
     if job.protection == Protection::Undefended {
         config.undefend();
@@ -98,7 +107,39 @@ pub(crate) fn prepare(job: &Job, policy: &Policy, max_rejected: f64) -> Result<P
         }
     }
     let least = Floor { max_rejected, min_rows: config.training.batch_size.max(2) };
-    Ok(Prepared { train, split, contract, set_aside, holdout, auxiliary, config, floor: defaults.attacks, least })
+    Ok(Prepared { train, split, contract, set_aside, holdout, auxiliary, config, recommended: defaults, least })
+}
+
+/// The class that the backdoor shall make the model answer: drawn among those that a constant answer does not give.
+fn target(counts: &[usize], seed: Seed) -> usize {
+    let most = counts.iter().copied().max().unwrap_or(0);
+    let all_alike = counts.iter().all(|count| *count == most);
+    let few: Vec<usize> = (0..counts.len()).filter(|class| all_alike || counts[*class] < most).collect();
+    let mut rng = ChaCha12Rng::seed_from_u64(seed.derive("backdoor target").0);
+    few.get(rng.random_range(0..few.len().max(1))).copied().unwrap_or(0)
+}
+
+/// Refuses a quota that the extraction attack cannot spend: what an adversary gains within it would not be known.
+///
+/// All that is weaker than the plan is named besides, for then nothing is left of such a run.
+fn affordable(config: &Config, plan: &Config) -> Result<(), Error> {
+    let allowed = config.serving.quota.queries.saturating_mul(config.attacks.keys);
+    if allowed <= MOST_QUERIES {
+        return Ok(());
+    }
+    let mut weaker = config.attacks.shortfalls(&plan.attacks);
+    weaker.dedup_by(|(_, a), (_, b)| a == b);
+    let mut weaker: Vec<Shortfall> = weaker.into_iter().map(|(_, shortfall)| shortfall).collect();
+    if let (Some(own), Some(plan)) = (&config.privacy, &plan.privacy)
+        && own.delta.value() > plan.delta.value()
+    {
+        weaker.push(Shortfall {
+            parameter: "privacy.delta".into(),
+            found: Some(own.delta.to_string()),
+            asked: format!("<= {}", plan.delta),
+        });
+    }
+    Err(Error::UnspendableQuota { quota: config.serving.quota.queries, keys: config.attacks.keys, most: MOST_QUERIES, weaker })
 }
 
 /// Raw rows to train on, raw rows to test on, and how they were parted if they came as one.

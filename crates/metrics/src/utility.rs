@@ -1,10 +1,12 @@
 //! Numbers that need no adversary: accuracy, calibration, abstention, worst group.
 
+use std::collections::BTreeMap;
+
 use rand::RngExt;
 use underpin_core::{About, Measurement, Outputs, Quantity};
 
 use crate::answers::classified_correctly;
-use crate::interval::{Bootstrap, Proportion, bootstrap, clopper_pearson, paired_difference};
+use crate::interval::{Bootstrap, Proportion, bootstrap, clopper_pearson, normal_quantile, paired_difference};
 use crate::{Error, Setting};
 
 /// Fraction of unperturbed inputs classified correctly.
@@ -14,6 +16,66 @@ use crate::{Error, Setting};
 /// [`Error::NoObservations`] without an input.
 pub fn clean_accuracy(setting: &Setting, correct: &[bool]) -> Result<Measurement, Error> {
     setting.proportion(About::Utility, Quantity::CleanAccuracy, Proportion::of(correct))
+}
+
+/// Accuracy of the best constant answer on these labels: the fraction of the largest class. 0 without a label.
+pub fn constant_accuracy(labels: &[usize]) -> f64 {
+    let counts = class_counts(labels, labels.iter().map(|_| true));
+    let most = counts.values().map(|counted| counted.trials).max().unwrap_or(0);
+    most as f64 / labels.len().max(1) as f64
+}
+
+/// Balanced accuracy: the mean over the classes of the fraction of their inputs classified correctly; classes without an
+/// input are passed over. What a constant answer reaches is one over the number of classes.
+///
+/// The interval is that of Price and Bonett for a linear combination of proportions, cut to `[0, 1]`: with few inputs a
+/// class it is wider than the sample's spread.
+///
+/// # Errors
+///
+/// [`Error::Length`] when there is not one label per answer, [`Error::NoObservations`] without an input.
+///
+/// # Source
+///
+/// Brodersen, Ong, Stephan and Buhmann, ICPR 2010; Price and Bonett, Computational Statistics and Data Analysis 45, 2004,
+/// equation 3.
+pub fn balanced_accuracy(setting: &Setting, correct: &[bool], labels: &[usize]) -> Result<Measurement, Error> {
+    if correct.len() != labels.len() {
+        return Err(Error::Length { name: "labels", expected: correct.len(), found: labels.len() });
+    }
+    let counts = class_counts(labels, correct.iter().copied());
+    if counts.is_empty() {
+        return Err(Error::NoObservations { what: "inputs" });
+    }
+    let classes = counts.len() as f64;
+    let value = counts.values().map(|counted| counted.value()).sum::<f64>() / classes;
+    let (mut centre, mut variance) = (0.0, 0.0);
+    for Proportion { successes, trials } in counts.values() {
+        let (successes, trials) = (*successes as f64 + 2.0 / classes, *trials as f64 + 4.0 / classes);
+        let fraction = successes / trials;
+        centre += fraction / classes;
+        variance += fraction * (1.0 - fraction) / trials / (classes * classes);
+    }
+    let reach = normal_quantile(0.5 * (1.0 - setting.confidence.value())).abs() * variance.sqrt();
+    let interval = underpin_core::Interval {
+        lower: (centre - reach).clamp(0.0, value),
+        upper: (centre + reach).clamp(value, 1.0),
+        confidence: setting.confidence,
+    };
+    let (about, quantity, n) = (About::Utility, Quantity::BalancedAccuracy, labels.len() as u64);
+    let measured = setting.clone().with("classes", counts.len()).measurement(about, quantity, value, interval, n);
+    Ok(Measurement { constant: Some(1.0 / classes), ..measured })
+}
+
+/// Correct answers among the inputs of each class that has any.
+fn class_counts(labels: &[usize], correct: impl Iterator<Item = bool>) -> BTreeMap<usize, Proportion> {
+    let mut counts: BTreeMap<usize, Proportion> = BTreeMap::new();
+    for (label, correct) in labels.iter().zip(correct) {
+        let counted = counts.entry(*label).or_insert(Proportion { successes: 0, trials: 0 });
+        counted.successes += u64::from(correct);
+        counted.trials += 1;
+    }
+    counts
 }
 
 /// Clean accuracy of the undefended model less that of the defended one, on the same inputs.
@@ -200,12 +262,7 @@ pub fn worst_group_accuracy(setting: &Setting, correct: &[bool], groups: &[usize
     if correct.len() != groups.len() {
         return Err(Error::Length { name: "groups", expected: correct.len(), found: groups.len() });
     }
-    let mut fractions: std::collections::BTreeMap<usize, Proportion> = std::collections::BTreeMap::new();
-    for (correct, group) in correct.iter().zip(groups) {
-        let fraction = fractions.entry(*group).or_insert(Proportion { successes: 0, trials: 0 });
-        fraction.successes += u64::from(*correct);
-        fraction.trials += 1;
-    }
+    let fractions = class_counts(groups, correct.iter().copied());
     let Some((worst, fraction)) = fractions.iter().min_by(|a, b| a.1.value().total_cmp(&b.1.value())) else {
         return Err(Error::NoObservations { what: "groups" });
     };

@@ -236,7 +236,7 @@ const ACCOUNTANT: &str = "privacy_loss_distribution";
 
 /// The privacy spent. The bounds are proven, so the confidence stands for certainty as near 1 as one writes it.
 fn measurement(spent: Bounds, mechanism: &str, rows: usize, privacy: &Privacy) -> Result<Measurement, Error> {
-    let parameters = [("delta", privacy.delta.value().into()), ("mechanism", mechanism.into())];
+    let parameters = [("delta", privacy.delta.value().into()), ("mechanism", mechanism.into()), ("rows", rows.into())];
     Ok(Measurement {
         about: About::MembershipInference,
         quantity: Quantity::Epsilon,
@@ -248,10 +248,12 @@ fn measurement(spent: Bounds, mechanism: &str, rows: usize, privacy: &Privacy) -
         interval: Interval { lower: spent.lower, upper: spent.upper, confidence: Confidence::new(0.999_999)? },
         n: rows as u64,
         chance: None,
+        constant: None,
         queries: None,
         radius: None,
         norm: None,
         parameters: parameters.map(|(name, value)| (name.to_owned(), value)).into(),
         controls: Vec::new(),
+        weakened: Vec::new(),
     })
 }

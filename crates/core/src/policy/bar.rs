@@ -197,7 +197,7 @@ impl Bar {
     /// Where `measurement` is weaker than this bar asks: its radius, the parameters required, and what weakened it.
     pub fn shortfalls(&self, measurement: &Measurement) -> Vec<Shortfall> {
         let radius = self.perturbation.and_then(|least| {
-            let amount = Amount { value: least.radius.value(), unit: AmountUnit::One };
+            let amount = Amount { value: least.radius.value(), unit: AmountUnit::One, up_to: None };
             Requirement::AtLeast(amount).shortfall("radius", measurement)
         });
         let required = self.require.iter().filter_map(|(name, required)| required.shortfall(name, measurement));

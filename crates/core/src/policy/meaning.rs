@@ -101,10 +101,10 @@ fn limits(quantity: Quantity) -> (f64, f64, &'static str) {
 fn strict_enough(parameter: &'static str, requirement: &Requirement) -> Result<(), BarFault> {
     let refused = |value, range| Err(BarFault::ExcludesNothing { name: parameter, value, range });
     match (parameter, requirement) {
-        ("delta", Requirement::AtMost(Amount { value, unit: AmountUnit::One })) if *value > LARGEST_DELTA => {
+        ("delta", Requirement::AtMost(Amount { value, unit: AmountUnit::One, .. })) if *value > LARGEST_DELTA => {
             refused(*value, "[0, 0.001], or [0, 1] with per = \"rows\"")
         }
-        ("delta", Requirement::AtMost(Amount { value, unit: AmountUnit::Per(_) | AmountUnit::Of(_) })) if *value > 1.0 => {
+        ("delta", Requirement::AtMost(Amount { value, unit: AmountUnit::Per(_) | AmountUnit::Of(_), .. })) if *value > 1.0 => {
             refused(*value, "[0, 1] with per = \"rows\"")
         }
         (_, Requirement::AtLeast(Amount { value, .. })) if *value <= 0.0 => refused(*value, "(0, inf)"),

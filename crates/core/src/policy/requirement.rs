@@ -49,6 +49,8 @@ pub struct Amount {
     pub value: f64,
     /// What it is a multiple of.
     pub unit: AmountUnit,
+    /// The most that the multiple asks for, for [`Requirement::AtLeast`]; none has no end.
+    pub up_to: Option<f64>,
 }
 
 /// What an [`Amount`] is a multiple of.
@@ -83,6 +85,9 @@ struct RequirementText {
     /// The limit is a multiple of one over this other parameter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     per: Option<String>,
+    /// The most that a multiple of another parameter asks for; with `at_least`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    up_to: Option<f64>,
 }
 
 #[cfg(feature = "schema")]
@@ -100,20 +105,21 @@ impl TryFrom<RequirementText> for Requirement {
     type Error = RequirementFault;
 
     fn try_from(text: RequirementText) -> Result<Self, RequirementFault> {
-        let RequirementText { at_least, at_most, equals, of, per } = text;
+        let RequirementText { at_least, at_most, equals, of, per, up_to } = text;
         let unit = match (of, per) {
             (None, None) => AmountUnit::One,
             (Some(of), None) => AmountUnit::Of(of),
             (None, Some(per)) => AmountUnit::Per(per),
             (Some(_), Some(_)) => return Err(RequirementFault::TwoUnits),
         };
-        let amount = |value: f64, unit| {
-            if value.is_finite() && value >= 0.0 {
-                Ok(Amount { value, unit })
-            } else {
-                Err(RequirementFault::Amount { value })
-            }
+        if up_to.is_some() && (at_least.is_none() || unit == AmountUnit::One) {
+            return Err(RequirementFault::UpTo);
+        }
+        let finite = |value: f64| {
+            if value.is_finite() && value >= 0.0 { Ok(value) } else { Err(RequirementFault::Amount { value }) }
         };
+        let up_to = up_to.map(finite).transpose()?;
+        let amount = |value, unit| Ok(Amount { value: finite(value)?, unit, up_to });
         match (at_least, at_most, equals) {
             (Some(value), None, None) => Ok(Self::AtLeast(amount(value, unit)?)),
             (None, Some(value), None) => Ok(Self::AtMost(amount(value, unit)?)),
@@ -132,13 +138,13 @@ impl From<Requirement> for RequirementText {
             AmountUnit::Per(per) => (None, Some(per)),
         };
         match requirement {
-            Requirement::AtLeast(Amount { value, unit }) => {
+            Requirement::AtLeast(Amount { value, unit, up_to }) => {
                 let (of, per) = units(unit);
-                Self { at_least: Some(value), of, per, ..Self::default() }
+                Self { at_least: Some(value), of, per, up_to, ..Self::default() }
             }
-            Requirement::AtMost(Amount { value, unit }) => {
+            Requirement::AtMost(Amount { value, unit, up_to }) => {
                 let (of, per) = units(unit);
-                Self { at_most: Some(value), of, per, ..Self::default() }
+                Self { at_most: Some(value), of, per, up_to, ..Self::default() }
             }
             Requirement::Equals(value) => Self { equals: Some(value), ..Self::default() },
         }
@@ -147,12 +153,13 @@ impl From<Requirement> for RequirementText {
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { value, unit } = self;
+        let Self { value, unit, up_to } = self;
         match unit {
             AmountUnit::One => write!(f, "{value}"),
             AmountUnit::Of(of) => write!(f, "{value} x {of}"),
             AmountUnit::Per(per) => write!(f, "{value} / {per}"),
-        }
+        }?;
+        up_to.map_or(Ok(()), |up_to| write!(f, ", up to {up_to}"))
     }
 }
 
@@ -169,11 +176,12 @@ impl fmt::Display for Requirement {
 impl Amount {
     /// The number for `measurement`; none when the measurement does not state the parameter, or it is no number.
     fn of(&self, measurement: &Measurement) -> Option<f64> {
-        match &self.unit {
-            AmountUnit::One => Some(self.value),
-            AmountUnit::Of(name) => Some(self.value * measurement.parameter(name)?.number()?),
-            AmountUnit::Per(name) => Some(self.value / measurement.parameter(name)?.number()?),
-        }
+        let amount = match &self.unit {
+            AmountUnit::One => self.value,
+            AmountUnit::Of(name) => self.value * measurement.parameter(name)?.number()?,
+            AmountUnit::Per(name) => self.value / measurement.parameter(name)?.number()?,
+        };
+        Some(self.up_to.map_or(amount, |up_to| amount.min(up_to)))
     }
 }
 
@@ -213,7 +221,7 @@ mod tests {
 
     #[test]
     fn requirements_survive_the_round_trip_and_contradictions_are_refused() {
-        for text in ["at_least = 10", "at_most = 0.1, per = \"rows\"", "at_least = 1.0, of = \"allowed\"", "equals = true"]
+        for text in ["at_least = 10", "at_most = 0.1, per = \"rows\"", "at_least = 1.0, of = \"allowed\", up_to = 5", "equals = true"]
         {
             let read = requirement(text).unwrap();
             let written = toml::to_string(&BTreeMap::from([("x", &read)])).unwrap();
@@ -227,6 +235,8 @@ mod tests {
             ("at_most = nan", "NaN is no limit"),
             ("at_most = 1.0, of = \"a\", per = \"b\"", "either `of` or `per`"),
             ("equals = 1, of = \"a\"", "`equals` takes neither"),
+            ("at_least = 1.0, up_to = 5", "`up_to` limits"),
+            ("at_most = 1.0, of = \"a\", up_to = 5", "`up_to` limits"),
             ("more = 1", "unknown field `more`"),
         ] {
             let refused = requirement(text).unwrap_err();

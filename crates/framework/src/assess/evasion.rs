@@ -2,6 +2,7 @@
 
 use underpin_core::{Attack, LossGradient, Metric, Perturbed, Radius, Record, Seed, Trainer};
 use underpin_metrics::evasion::{Evaded, Pgd, RobustAccuracy, Square, Transfer, accuracy_curve, judge};
+use underpin_metrics::utility::constant_accuracy;
 use underpin_metrics::{Setting, controls};
 
 use super::scene::Scene;
@@ -20,8 +21,9 @@ where
     let samples = scene.sample(plan.samples, seed.derive("samples"));
     let shape = samples.inputs().shape();
     let mut record = Record::default();
-    let mut add = |setting: Setting, evaded: &Evaded, controls| -> Result<(), Error> {
+    let mut add = |setting: Setting, evaded: &Evaded, labels: &[usize], controls| -> Result<(), Error> {
         let mut measurement = RobustAccuracy { setting }.measure(evaded)?;
+        measurement.constant = Some(constant_accuracy(labels));
         measurement.controls = controls;
         tracing::info!(threat = "evasion", system = %side.system, %measurement, "measured");
         record.measurements.push(measurement);
@@ -33,6 +35,7 @@ where
     add(
         pgd.setting(side.system, scene.confidence),
         &evaded,
+        samples.labels(),
         without_progress(|| controls::pgd(&pgd, shape, seed.derive("controls")))?,
     )?;
 
@@ -45,6 +48,7 @@ where
     add(
         transfer.setting(side.system, scene.confidence),
         &evaded,
+        samples.labels(),
         without_progress(|| controls::transfer(&pgd, shape, seed.derive("controls")))?,
     )?;
 
@@ -54,8 +58,9 @@ where
     let perturbed = square.run(&side.endpoint, &few, seed.derive("square"))?;
     let evaded = judge(&side.endpoint, &few, &perturbed)?;
     add(
-        square.setting(side.system, scene.confidence),
+        side.with_keys(square.setting(side.system, scene.confidence), scene.plan.keys),
         &evaded,
+        few.labels(),
         without_progress(|| controls::square(&square, shape, seed.derive("controls")))?,
     )?;
 

@@ -1,7 +1,8 @@
-//! Extraction: copies bought with the queries that the endpoint allows.
+//! Extraction: models trained on the answers to all queries that the endpoint allows.
 
-use rand::RngExt;
-use underpin_core::{About, Measurement, Quantity, Record, Seed, Trainer};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use underpin_core::{About, Inputs, Measurement, Quantity, Record, Seed, Trainer};
 use underpin_metrics::extraction::{Agreement, Knockoff, agreement, fidelity_curve};
 use underpin_metrics::interval::{Bootstrap, bootstrap};
 use underpin_metrics::{Setting, controls};
@@ -11,7 +12,9 @@ use super::side::Side;
 use crate::Error;
 use crate::model::{Model, WithoutProgress, without_progress};
 
-/// Several attackers, each with a key, rows and luck of its own, attack through the endpoint; what is told is their mean.
+/// Several attackers, each with keys, rows and randomness of its own, attack through the endpoint; their mean is reported.
+///
+/// Each spends all that its keys allow: where the adversary's rows run out it asks about mixtures of them.
 pub(super) fn measure<M, R, S>(
     scene: &Scene<'_>,
     side: &Side<'_, M, R>,
@@ -27,14 +30,17 @@ where
     let rows = plan.owned.min(auxiliary.len() / 2);
     let owned = auxiliary.select(&(0..rows).collect::<Vec<_>>());
     let pool = auxiliary.inputs().select(&(rows..auxiliary.len()).collect::<Vec<_>>());
-    let budget = plan.budgets.iter().copied().max().unwrap_or(0).min(pool.len());
+    let most = plan.budgets.iter().copied().max().unwrap_or(0);
+    let keys = scene.plan.keys;
+    let budget = side.allowance(keys).unwrap_or(most);
     let surrogate = WithoutProgress(surrogate);
     let knockoff = Knockoff { surrogate: &surrogate, budget, owned: &owned };
     let test = scene.collected.test();
     let steal = |attacker: u64| {
         // The label of a random stream: another word would change the numbers of every seed.
         let seed = seed.derive("thief").nth(attacker);
-        let answered = side.as_client(|endpoint| knockoff.ask(endpoint, &pool, seed.derive("queries")))??;
+        let asked = with_mixtures(&pool, budget, seed.derive("mixtures"))?;
+        let answered = side.as_clients(keys, |endpoint| knockoff.ask(endpoint, &asked, seed.derive("queries")))??;
         let queries = answered.examples.len();
         let extracted = knockoff.extract(&answered, queries, seed.derive("copy"))?;
         let baseline = knockoff.baseline(seed.derive("copy"))?;
@@ -48,8 +54,9 @@ where
         attackers.push(agreed);
     }
     let checked = without_progress(|| controls::knockoff(&knockoff, seed.derive("controls")))?;
-    let setting = knockoff.setting(side.system, scene.confidence).with("attackers", attackers.len());
-    let mut measurements = told(&setting, &attackers, seed.derive("bootstrap"))?;
+    let setting = knockoff.setting(side.system, scene.confidence);
+    let setting = setting.with("attackers", attackers.len()).with("classes", owned.classes());
+    let mut measurements = mean(&side.with_keys(setting, keys), &attackers, seed.derive("bootstrap"))?;
     for measurement in &mut measurements {
         measurement.controls.clone_from(&checked);
     }
@@ -63,10 +70,26 @@ where
     Ok(record)
 }
 
-/// Mean fidelity of the copies, and mean gain over the copies made without the victim's answers.
+/// `pool`, followed by mixtures of its rows until there are `wanted` inputs: each is a convex combination of two rows at
+/// random, by a uniform weight, so that it lies in the range of the features.
+///
+/// Source: Zhang, Cisse, Dauphin and Lopez-Paz, mixup, ICLR 2018, with a uniform weight and without labels.
+fn with_mixtures(pool: &Inputs, wanted: usize, seed: Seed) -> Result<Inputs, Error> {
+    let mut values = pool.values().to_vec();
+    let mut rng = ChaCha12Rng::seed_from_u64(seed.0);
+    for _ in pool.len()..wanted {
+        let (first, second) = (rng.random_range(0..pool.len()), rng.random_range(0..pool.len()));
+        let weight: f32 = rng.random();
+        let mixed = pool.row(first).iter().zip(pool.row(second)).map(|(a, b)| (b + weight * (a - b)).clamp(0.0, 1.0));
+        values.extend(mixed);
+    }
+    Ok(Inputs::new(pool.shape().clone(), values)?)
+}
+
+/// Mean fidelity of the extracted models, and mean gain over what the attackers had without the victim's answers.
 ///
 /// Percentile bootstrap over attackers and inputs alike: the interval allows for the luck of either.
-fn told(setting: &Setting, attackers: &[Agreement], seed: Seed) -> Result<Vec<Measurement>, Error> {
+fn mean(setting: &Setting, attackers: &[Agreement], seed: Seed) -> Result<Vec<Measurement>, Error> {
     let inputs = attackers.first().map_or(0, |attacker| attacker.extracted.len());
     let hit = |hit: bool| f64::from(u8::from(hit));
     let fidelity = |attacker: &Agreement, input: usize| hit(attacker.extracted[input]);
@@ -74,7 +97,7 @@ fn told(setting: &Setting, attackers: &[Agreement], seed: Seed) -> Result<Vec<Me
     let total: f64 = attackers.iter().flat_map(|attacker| &attacker.baseline).map(|agrees| hit(*agrees)).sum();
     let baseline = total / (attackers.len() * inputs) as f64;
     let measure = |quantity, chance, of: &(dyn Fn(&Agreement, usize) -> f64 + Sync)| {
-        let mean = |attackers: &mut dyn Iterator<Item = &Agreement>, drawn: &[usize]| {
+        let average = |attackers: &mut dyn Iterator<Item = &Agreement>, drawn: &[usize]| {
             let (mut sum, mut count) = (0.0, 0.0);
             for attacker in attackers {
                 sum += drawn.iter().map(|input| of(attacker, *input)).sum::<f64>();
@@ -83,12 +106,12 @@ fn told(setting: &Setting, attackers: &[Agreement], seed: Seed) -> Result<Vec<Me
             sum / count
         };
         let all: Vec<usize> = (0..inputs).collect();
-        let value = mean(&mut attackers.iter(), &all);
+        let value = average(&mut attackers.iter(), &all);
         let interval = bootstrap(Bootstrap::seeded(seed), setting.confidence, |rng| {
             let drawn: Vec<usize> = (0..inputs).map(|_| rng.random_range(0..inputs)).collect();
             let picked: Vec<&Agreement> =
                 (0..attackers.len()).map(|_| &attackers[rng.random_range(0..attackers.len())]).collect();
-            mean(&mut picked.into_iter(), &drawn)
+            average(&mut picked.into_iter(), &drawn)
         })?;
         let measured = setting.measurement(About::Extraction, quantity, value, interval, inputs as u64);
         let queries = attackers.iter().map(|attacker| attacker.queries).max();
@@ -104,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_is_the_mean_of_the_thieves() {
+    fn what_is_reported_is_the_mean_of_the_attackers() {
         let attacker = |extracted: [bool; 4], baseline: [bool; 4], queries| Agreement {
             extracted: extracted.to_vec(),
             baseline: baseline.to_vec(),
@@ -116,10 +139,23 @@ mod tests {
         ];
         let confidence = Confidence::new(0.95).unwrap();
         let setting = Setting::test(System::Defended, Phase::Deployment, "knockoff", confidence);
-        let told = told(&setting, &attackers, Seed(1)).unwrap();
+        let told = super::mean(&setting, &attackers, Seed(1)).unwrap();
         assert!((told[0].value - 0.75).abs() < 1e-12 && told[0].chance == Some(0.375));
         assert!((told[1].value - 0.375).abs() < 1e-12);
         assert!(told[1].interval.lower < 0.375 && told[1].interval.upper > 0.375);
         assert_eq!((told[0].n, told[0].queries), (4, Some(10)));
+    }
+
+    #[test]
+    fn mixtures_fill_the_budget_and_stay_in_range() {
+        let shape = underpin_core::Shape::new([2]).unwrap();
+        let pool = Inputs::new(shape, vec![0.0, 1.0, 0.5, 0.25]).unwrap();
+        let asked = with_mixtures(&pool, 50, Seed(3)).unwrap();
+        assert_eq!(asked.len(), 50);
+        assert_eq!(asked.values()[..4], [0.0, 1.0, 0.5, 0.25]);
+        let between = |row: &[f32]| (0.0..=0.5).contains(&row[0]) && (0.25..=1.0).contains(&row[1]);
+        assert!(asked.rows().all(between));
+        assert!(asked.rows().skip(2).any(|row| row[0] > 0.0 && row[0] < 0.5), "some are mixed");
+        assert_eq!(with_mixtures(&pool, 1, Seed(3)).unwrap(), pool);
     }
 }

@@ -40,6 +40,7 @@ where
     let query = QueryInversion::new(side.affordable(plan.queries, scene.plan.keys));
     let asked = query.run(&side.endpoint, &held_out, seed.derive("query"))?;
     let checked = without_progress(|| controls::query_inversion(&query, &shape, seed.derive("query controls")))?;
-    add(query.setting(side.system, scene.confidence), &asked, checked)?;
+    let setting = side.with_keys(query.setting(side.system, scene.confidence), scene.plan.keys);
+    add(setting, &asked, checked)?;
     Ok((record, found))
 }

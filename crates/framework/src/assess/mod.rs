@@ -9,7 +9,7 @@ mod scene;
 mod side;
 mod utility;
 
-use underpin_core::{Confidence, Control, Record, Seed, System, Trainer};
+use underpin_core::{About, Confidence, Record, Seed, Shortfall, System, Trainer};
 use underpin_privacy::SecretKey;
 
 use crate::Error;
@@ -29,6 +29,8 @@ pub(crate) struct Systems<'a, M, D, U> {
     pub(crate) collected: &'a CollectedData,
     pub(crate) model: &'a M,
     pub(crate) baseline: &'a M,
+    /// Whether the baseline was trained as recommended for the data.
+    pub(crate) baseline_recipe: &'static str,
     pub(crate) recipe: &'a Recipe<D, U>,
     pub(crate) serving: &'a Serving,
     pub(crate) key: &'a SecretKey,
@@ -46,8 +48,8 @@ where
     D: Trainer<Model = M> + Sync,
     U: Trainer<Model = M> + Sync,
 {
-    let Systems { collected, model, baseline, recipe, serving, key } = *systems;
-    let scene = Scene { collected, plan, confidence };
+    let Systems { collected, model, baseline, baseline_recipe, recipe, serving, key } = *systems;
+    let scene = Scene { collected, plan, confidence, baseline_recipe };
     // The label of a random stream: another word would change the numbers of every seed.
     let fit = recipe.undefended.train(&collected.poisoned.raw, seed.derive("poisoned twin"));
     let poisoned_baseline = fit.map_err(|error| Error::training("poisoned baseline", error))?.value;
@@ -76,29 +78,21 @@ where
     record.merge(attacked);
     let (attacked, after) = attack(&scene, &defended, attacker, seed.derive("defended"))?;
     record.merge(attacked);
-    weigh(&mut record, &plan.weaker_than(&collected.floor));
+    weaken(&mut record, &plan.shortfalls(&collected.recommended.attacks));
     Ok((record, pictures(collected, &before, &after)))
 }
 
-/// Attacks weaker than those that fit the data vouch for nothing: each result gets a control that it fails.
-fn weigh(record: &mut Record, weaker: &[&str]) {
-    if weaker.is_empty() {
-        return;
-    }
-    let names = weaker.join(", ");
-    tracing::warn!(settings = names, "attacks weaker than the defaults meet no bar");
-    let control = Control {
-        target: format!("strength of the defaults; weaker: {names}"),
-        value: weaker.len() as f64,
-        at_least: None,
-        at_most: Some(0.0),
-    };
-    for measurement in record.measurements.iter_mut().filter(|measurement| measurement.about.threat().is_some()) {
-        measurement.controls.push(control.clone());
+/// Attacks weaker than the plan that follows from the policy and the data meet no bar: each result says where it is weaker.
+fn weaken(record: &mut Record, shortfalls: &[(About, Shortfall)]) {
+    for (about, shortfall) in shortfalls {
+        tracing::warn!(threat = %about, %shortfall, "an attack weaker than the policy asks meets no bar");
+        for measurement in record.measurements.iter_mut().filter(|measurement| measurement.about == *about) {
+            measurement.weakened.push(shortfall.clone());
+        }
     }
 }
 
-/// Runs every attack against one system; copies are trained by `attacker`, an adversary who cares for fidelity alone.
+/// Runs every attack against one system; extracted models are trained by `attacker`, an adversary who cares for fidelity alone.
 fn attack<M, R, S>(
     scene: &Scene<'_>,
     side: &Side<'_, M, R>,

@@ -13,6 +13,8 @@ pub(super) struct Scene<'a> {
     pub(super) collected: &'a CollectedData,
     pub(super) plan: &'a Attacks,
     pub(super) confidence: Confidence,
+    /// Whether the undefended baseline was trained as recommended for the data: [`crate::config::Config::baseline_recipe`].
+    pub(super) baseline_recipe: &'static str,
 }
 
 impl Scene<'_> {

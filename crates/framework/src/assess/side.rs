@@ -1,8 +1,10 @@
 //! One of the two systems under attack, as the adversary meets it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use underpin_core::{Denied, Inputs, Outputs, Predict, System};
+use underpin_metrics::Setting;
 use underpin_privacy::SecretKey;
 use underpin_serve::{Clock, OutputPerturbation, Perturb, QueryLedger, QueryLimit, Quota};
 
@@ -68,22 +70,57 @@ impl<M: Predict> Predict for Endpoint<'_, M> {
     }
 }
 
+/// A predictor asked by one adversary with several keys, one after the other.
+struct Keys<'a, P> {
+    limit: &'a QueryLimit<P>,
+    keys: u64,
+    /// Keys whose quota is spent.
+    used: AtomicU64,
+}
+
+impl<P: Predict> Predict for Keys<'_, P> {
+    /// Denied for its quota only when every key's is spent, or the key in use has less left than `inputs` need.
+    fn predict(&self, inputs: &Inputs) -> Result<Outputs, Denied> {
+        loop {
+            let key = self.used.load(Ordering::Relaxed);
+            match self.limit.client(&format!("adversary {key}")).predict(inputs) {
+                Err(Denied::QuotaExhausted { used, limit, .. }) if used >= limit && key + 1 < self.keys => {
+                    self.used.store(key + 1, Ordering::Relaxed);
+                }
+                answer => return answer,
+            }
+        }
+    }
+}
+
 impl<M: Predict, R> Side<'_, M, R> {
-    /// Lets `adversary` loose on the endpoint as one client with a fresh quota, counted by a ledger as in deployment.
-    pub(crate) fn as_client<T>(&self, adversary: impl FnOnce(&dyn Predict) -> T) -> Result<T, Error> {
+    /// Runs `adversary` against the endpoint with `keys` API keys, each with a fresh quota, counted by a ledger as in
+    /// deployment; when the quota of one key is spent the next is used.
+    pub(crate) fn as_clients<T>(&self, keys: u64, adversary: impl FnOnce(&dyn Predict) -> T) -> Result<T, Error> {
         let Some(Guard { quota, .. }) = self.guard else { return Ok(adversary(&self.endpoint)) };
         let folder = tempfile::tempdir().map_err(Error::Scratch)?;
         let ledger = Arc::new(QueryLedger::open(&folder.path().join("queries.redb"))?);
         // Rates are kept by waiting, which costs an adversary time, not answers; only the lifetime quota counts here.
         let limit = QueryLimit::new(&self.endpoint, ledger, Quota { per_second: None, ..quota }, Clock::monotonic());
-        let client = limit.client("adversary");
-        Ok(adversary(&client))
+        Ok(adversary(&Keys { limit: &limit, keys, used: AtomicU64::new(0) }))
+    }
+
+    /// `setting` with the number of keys and the queries that they allow together, where there is a quota.
+    pub(crate) fn with_keys(&self, setting: Setting, keys: u64) -> Setting {
+        let setting = setting.with("keys", keys);
+        match self.guard {
+            Some(guard) => setting.with("allowed_queries", guard.quota.queries.saturating_mul(keys)),
+            None => setting,
+        }
+    }
+
+    /// The queries that `keys` keys allow together; none without a quota.
+    pub(crate) fn allowance(&self, keys: u64) -> Option<usize> {
+        self.guard.filter(|guard| guard.quota.queries < u64::MAX).map(|guard| usize::try_from(guard.quota.queries.saturating_mul(keys)).unwrap_or(usize::MAX))
     }
 
     /// The queries that an adversary with so many `keys` can make, at most `wanted`.
     pub(crate) fn affordable(&self, wanted: usize, keys: u64) -> usize {
-        let allowed =
-            |guard: Guard<'_>| usize::try_from(guard.quota.queries.saturating_mul(keys)).unwrap_or(usize::MAX);
-        self.guard.map_or(wanted, |guard| allowed(guard).min(wanted))
+        self.allowance(keys).map_or(wanted, |allowed| allowed.min(wanted))
     }
 }

@@ -67,9 +67,9 @@ impl Clipping {
 }
 
 impl Privacy {
-    /// ε = 8 at δ = 1 / rows, rounded down to a power of ten and at most 1e-4.
+    /// ε = 8 at δ = 1 / (10 rows), rounded down to a power of ten and at most 1e-5.
     pub(super) fn recommended(rows: usize) -> Self {
-        let delta = 10_f64.powf((1.0 / rows.max(10) as f64).log10().floor()).min(1e-4);
+        let delta = 10_f64.powf((0.099 / rows.max(1) as f64).log10().floor()).min(1e-5);
         Self {
             epsilon: Epsilon::new(8.0).expect("invariant: 8 is a positive number"),
             delta: Delta::new(delta).expect("invariant: a power of ten below 1"),

@@ -128,6 +128,7 @@ pub(super) fn name(quantity: Quantity) -> String {
 pub(super) fn meaning(quantity: Quantity) -> &'static str {
     match quantity {
         Quantity::CleanAccuracy => "Fraction of unperturbed inputs classified correctly.",
+        Quantity::BalancedAccuracy => "Mean over the classes of the fraction of their inputs classified correctly.",
         Quantity::AccuracyLoss => "Clean accuracy of the undefended model less that of the defended one.",
         Quantity::RobustAccuracy => "Fraction of inputs classified correctly before and after the attack.",
         Quantity::AttackSuccessRate => "Fraction of the attack's trials that succeed.",

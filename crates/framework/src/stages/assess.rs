@@ -57,6 +57,7 @@ impl<M: Model> Guarded<M> {
             collected: self.collected(),
             model: &self.trained.model,
             baseline: &self.trained.baseline,
+            baseline_recipe: self.config().baseline_recipe(self.collected().recommended.training_undefended()),
             recipe,
             serving: &self.config().serving,
             key: &self.key,

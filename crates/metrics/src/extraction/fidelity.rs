@@ -13,7 +13,8 @@ use crate::{Error, Setting};
 pub struct Agreement {
     /// The extracted model predicts the victim's label.
     pub extracted: Vec<bool>,
-    /// The baseline predicts the victim's label.
+    /// What the adversary has without the victim's answers predicts the victim's label: the better of the surrogate
+    /// trained without them and of the victim's most frequent answer given always.
     pub baseline: Vec<bool>,
     /// Queries that the victim answered.
     pub queries: u64,
@@ -42,12 +43,13 @@ where
         return Err(Error::NoObservations { what: "held-out inputs" });
     }
     let truth = answers(victim, held_out, classes)?.labels();
-    let same = |labels: Vec<usize>| labels.iter().zip(&truth).map(|(own, theirs)| own == theirs).collect();
-    Ok(Agreement {
-        extracted: same(answers(extracted, held_out, classes)?.labels()),
-        baseline: same(answers(baseline, held_out, classes)?.labels()),
-        queries,
-    })
+    let same = |labels: Vec<usize>| -> Vec<bool> { labels.iter().zip(&truth).map(|(own, theirs)| own == theirs).collect() };
+    let constant = |class: usize| -> Vec<bool> { truth.iter().map(|theirs| *theirs == class).collect() };
+    let hits = |agrees: &[bool]| agrees.iter().filter(|agrees| **agrees).count();
+    let surrogate = same(answers(baseline, held_out, classes)?.labels());
+    let constant = (0..classes).map(constant).max_by_key(|agrees| hits(agrees)).unwrap_or_default();
+    let baseline = if hits(&constant) > hits(&surrogate) { constant } else { surrogate };
+    Ok(Agreement { extracted: same(answers(extracted, held_out, classes)?.labels()), baseline, queries })
 }
 
 /// Fidelity: fraction of inputs on which the extracted model agrees with the victim; chance is the baseline's fraction. Lower is safer.
