@@ -45,7 +45,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     if let Some(folder) = &arguments.run {
         let run = underpin::seal::inspect(folder, &underpin_cli::trusted_keys(&[])?)?;
-        let results = serde_json::json!({ "policy": run.policy(), "evidence": run.evidence() });
+        let results = serde_json::json!({
+            "policy": run.policy(),
+            "evidence": run.evidence(),
+            "safety": serde_json::from_slice::<serde_json::Value>(run.file(files::SAFETY).context("the run is not cleared")?)?,
+        });
         write(&root().join(RESULTS), &format!("{results:#}\n"))?;
         let path = root().join("README.md");
         let readme = std::fs::read_to_string(&path)?;

@@ -106,7 +106,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             signals::wait_if_interrupted();
             console.error(&error);
-            ExitCode::from(1)
+            // A run that the policy refuses before anything is trained is refused like any other.
+            let is_refusal = error.downcast_ref::<underpin::Error>().is_some_and(underpin::Error::is_refusal);
+            ExitCode::from(if is_refusal { 2 } else { 1 })
         }
     }
 }

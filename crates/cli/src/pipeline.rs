@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
+use underpin::seal::policy::AcceptedPolicies;
 use underpin::{DeviceKind, Error, Input, Job, Protection, seal};
-use underpin_core::{Seed, Shape};
+use underpin_core::{Digest, Seed, Shape};
 use underpin_data::{Format, Source};
 
 use crate::console::Console;
@@ -28,7 +29,7 @@ enum FileFormat {
 #[command(
     after_help = "Examples:\n  underpin pipeline\n  underpin pipeline --data rows.csv --label income --policy strict \
                         --out runs/income\n  underpin --json pipeline --undefended\n  underpin pipeline --data rows.csv --dry-run\n\n\
-                        Exit codes: 0 cleared (or a dry run), 2 refused, 1 an error; 130 and 143 when SIGINT (Ctrl-C) or SIGTERM ended it: \
+                        Exit codes: 0 cleared and released (or a dry run), 3 cleared but not released, 2 refused, 1 an error; 130 and 143 when SIGINT (Ctrl-C) or SIGTERM ended it: \
                         then no folder is left behind."
 )]
 pub(crate) struct Arguments {
@@ -119,7 +120,19 @@ pub(crate) fn policy(name: &str) -> Result<Vec<u8>> {
     }
 }
 
-/// Exit codes: 0 cleared, 2 refused; 1 is an error.
+/// The policies that `--policy` names, each a name, a file or `sha256:DIGEST`; the shipped ones if there is none.
+pub(crate) fn accepted(named: &[String]) -> Result<AcceptedPolicies> {
+    if named.is_empty() {
+        return Ok(AcceptedPolicies::shipped());
+    }
+    let digests = named.iter().map(|text| match AcceptedPolicies::named(text).with_context(|| format!("--policy {text}"))? {
+        Some(policy) => Ok(policy),
+        None => Ok(AcceptedPolicies::only([Digest::of(&policy(text)?)])),
+    });
+    digests.collect::<Result<Vec<_>>>().map(AcceptedPolicies::any)
+}
+
+/// Exit codes: 0 cleared and released, 2 refused, 3 cleared and not released; 1 is an error.
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> {
     let started = clock::now()?;
     let out = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/{started}")));
@@ -159,7 +172,11 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     let finished = underpin::run(&job, &key, &|| clock::now().unwrap_or(started)).map_err(in_config)?;
     console.clear();
     table::print(&finished, console)?;
-    Ok(ExitCode::from(if finished.is_cleared() { 0 } else { 2 }))
+    Ok(ExitCode::from(match (finished.is_cleared(), finished.is_released()) {
+        (_, true) => 0,
+        (true, false) => 3,
+        (false, false) => 2,
+    }))
 }
 
 /// A run folder that exists.

@@ -9,7 +9,7 @@ use clap::Args;
 use underpin_privacy::SecretKey;
 
 use crate::console::Console;
-use crate::pipeline::existing;
+use crate::pipeline::{accepted, existing};
 use crate::{clock, keys, signals};
 
 /// Options of `serve`.
@@ -32,6 +32,10 @@ pub(crate) struct Arguments {
     /// Public keys whose clearances are trusted (PEM; may be repeated). Default: your own.
     #[arg(long, value_name = "PEM")]
     trust: Vec<PathBuf>,
+    /// Policies under which a release is accepted: `baseline`, `strict`, a file, or `sha256:` and the digest of one (may be
+    /// repeated). Default: the shipped policies.
+    #[arg(long, value_name = "POLICY")]
+    policy: Vec<String>,
 }
 
 /// Serves until SIGINT or SIGTERM.
@@ -42,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     let started = clock::now()?;
     // A clock that fails stands still at the start; a clearance that expired by then is refused there.
     let now = move || clock::now().unwrap_or(started);
-    let ready = underpin::open(&arguments.run, &trusted, arguments.name.as_deref(), &secret, now)?;
+    let ready = underpin::open(&arguments.run, &trusted, &accepted(&arguments.policy)?, arguments.name.as_deref(), &secret, now)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime")?;
     let served = runtime.block_on(async {
         let mut signal = Box::pin(signals::next()?);

@@ -35,10 +35,24 @@ pub(crate) fn print(finished: &Finished, console: &Console) -> Result<()> {
     let mut lines = vec![table.to_string()];
     let unmet = finished.verdicts.iter().filter(|verdict| !verdict.is_met()).count();
     let bars = finished.verdicts.len();
-    if finished.is_cleared() {
-        lines.push(format!("CLEARED under {}: all {bars} bars are met", finished.policy.name()));
+    if finished.is_released() {
+        let limits = finished.release.len();
+        lines.push(format!(
+            "RELEASED under {}: all {bars} bars and all {limits} limits of its intent are met",
+            finished.policy.name()
+        ));
+    } else if finished.is_cleared() {
+        lines.push(format!(
+            "CLEARED, NOT RELEASED under {}: all {bars} bars are met, and not every limit of its intent",
+            finished.policy.name()
+        ));
     } else {
         lines.push(format!("REFUSED under {}: {unmet} of {bars} bars are not met", finished.policy.name()));
+    }
+    for verdict in finished.release.iter().filter(|verdict| !verdict.is_met()) {
+        let bar = &finished.policy.release_bars()[verdict.bar];
+        let why = verdict.unmet.as_ref().map_or_else(String::new, ToString::to_string);
+        lines.push(format!("  intent: {} {}: {why}", bar.quantity, bar.limit));
     }
     for verdict in finished.verdicts.iter().filter(|verdict| !verdict.is_met()) {
         let bar = &finished.policy.bars()[verdict.bar];
@@ -54,6 +68,8 @@ pub(crate) fn print(finished: &Finished, console: &Console) -> Result<()> {
 pub(crate) fn json(finished: &Finished) -> serde_json::Value {
     serde_json::json!({
         "cleared": finished.is_cleared(),
+        "released": finished.is_released(),
+        "release": finished.release,
         "policy": finished.policy,
         "verdicts": finished.verdicts,
         "expires_at": finished.expires_at,

@@ -20,9 +20,6 @@ use crate::summary::DataSummary;
 use crate::trainers::{Trainers, recipe};
 use crate::{Error, class_counts, data_budget};
 
-/// File of a cleared run with its safety evaluation.
-pub(crate) const SAFETY: &str = "safety.json";
-
 /// A run that came to its end.
 #[derive(Debug)]
 pub struct Finished {
@@ -34,6 +31,8 @@ pub struct Finished {
     pub verdicts: Vec<Verdict>,
     /// When the clearance expires, seconds since 1970 UTC; none for a refusal.
     pub expires_at: Option<u64>,
+    /// The judgement of each limit of the policy's intent, for a cleared model.
+    pub release: Vec<Verdict>,
     /// The closing table, under [`report::HEADINGS`].
     pub table: Vec<[String; 9]>,
     /// The folder.
@@ -44,6 +43,11 @@ impl Finished {
     /// Whether every bar was met.
     pub fn is_cleared(&self) -> bool {
         self.expires_at.is_some()
+    }
+
+    /// Whether the model is cleared, and every limit of the policy's intent is met besides.
+    pub fn is_released(&self) -> bool {
+        self.is_cleared() && self.release.iter().all(Verdict::is_met)
     }
 }
 
@@ -178,13 +182,19 @@ fn sealed_before(
     }
     let verdicts = run.policy().judge(declared.digest(), run.evidence());
     let expires_at = run.clearance().map(|clearance| clearance.expires_at);
+    let release = run.clearance().map(|clearance| clearance.release.clone());
     let id = key.public().id().to_string();
     let report = Report {
         evidence: run.evidence(),
         policy: run.policy(),
         verdicts: &verdicts,
         outcome: match expires_at {
-            Some(expires_at) => report::GateResult::Cleared { expires_at, key: &id, safety: None },
+            Some(expires_at) => report::GateResult::Cleared {
+                expires_at,
+                key: &id,
+                safety: None,
+                release: release.as_deref(),
+            },
             None => report::GateResult::Refused,
         },
         data: &DataSummary::default(),
@@ -196,6 +206,7 @@ fn sealed_before(
         evidence: run.evidence().clone(),
         verdicts: verdicts.clone(),
         expires_at,
+        release: release.clone().unwrap_or_default(),
         table,
         folder: job.out.clone(),
     }))
@@ -237,15 +248,17 @@ fn seal_cleared(
     let guarded = cleared.guarded();
     let evidence = cleared.judged().evidence();
     let envelope = write_common(&folder, guarded.collected(), guarded.artifact(), evidence, state, key)?;
-    let clearance = cleared.clearance(&envelope, clock());
-    folder.write(files::CLEARANCE, &clearance.sign(key)?)?;
     let safety: Record = cleared.evaluate_safety(job.seed.derive("safety"))?;
-    folder.write(SAFETY, &to_json(&safety, SAFETY)?)?;
+    let written = to_json(&safety, files::SAFETY)?;
+    folder.write(files::SAFETY, &written)?;
+    let clearance = cleared.clearance(&envelope, (&safety, &written), clock());
+    folder.write(files::CLEARANCE, &clearance.sign(key)?)?;
     let id = key.public().id().to_string();
-    let outcome = report::GateResult::Cleared { expires_at: clearance.expires_at, key: &id, safety: Some(&safety) };
+    let (expires_at, release) = (clearance.expires_at, Some(&clearance.release[..]));
+    let outcome = report::GateResult::Cleared { expires_at, key: &id, safety: Some(&safety), release };
     let report = view(guarded, cleared.judged(), outcome);
     folder.write(files::MODEL_CARD, report::model_card(&report).as_bytes())?;
-    finish(job, &report, Some(clearance.expires_at), folder, key, clock)
+    finish(job, &report, Some((clearance.expires_at, clearance.release.clone())), folder, key, clock)
 }
 
 fn seal_refused(
@@ -280,17 +293,18 @@ pub(crate) fn view<'a>(
 fn finish(
     job: &Job,
     report: &Report<'_>,
-    expires_at: Option<u64>,
+    cleared: Option<(u64, Vec<Verdict>)>,
     folder: RunFolder,
     key: &SigningKey,
     clock: &dyn Fn() -> u64,
 ) -> Result<Finished, Error> {
     stage(4, "done");
     folder.write(files::REPORT, report::html(report).as_bytes())?;
-    let what = if expires_at.is_some() {
-        "cleared the model and sealed the run"
-    } else {
-        "refused the model and sealed the run"
+    let (expires_at, release) = cleared.unzip();
+    let what = match &release {
+        Some(release) if release.iter().all(Verdict::is_met) => "cleared and released the model and sealed the run",
+        Some(_) => "cleared the model without releasing it and sealed the run",
+        None => "refused the model and sealed the run",
     };
     folder.finish(Action { at: clock(), who: job.who.clone(), what: what.into(), details: BTreeMap::new() }, key)?;
     Ok(Finished {
@@ -298,6 +312,7 @@ fn finish(
         evidence: report.evidence.clone(),
         verdicts: report.verdicts.to_vec(),
         expires_at,
+        release: release.unwrap_or_default(),
         table: report::table(report).iter().map(report::Row::cells).collect(),
         folder: job.out.clone(),
     })

@@ -13,7 +13,7 @@ use crate::config::ConfigError;
 use crate::drift::Drift;
 use crate::job::{self, Job, RecordedJob};
 use crate::json::{from_run, to_json};
-use crate::pipeline::{Finished, SAFETY, view};
+use crate::pipeline::{Finished, view};
 use crate::report;
 use crate::seal::{self, Action, PublicKey, Revocation, SigningKey, files};
 use crate::stages::{Assessed, Declared, Judged, Provenance};
@@ -165,17 +165,19 @@ fn conclude(
     let envelope = seal::sign(evidence, &evidence.subjects, key)?;
     let id = key.public().id().to_string();
     let shifted = drift.as_ref().filter(|drift| drift.is_found());
-    let (outcome, expires_at, html) = match (assessed, shifted) {
+    let (outcome, cleared, html) = match (assessed, shifted) {
         (Assessed::Cleared(cleared), None) => {
-            let clearance = cleared.clearance(&envelope, clock());
             let safety = cleared.evaluate_safety(evidence.seed.derive("safety"))?;
-            let expires_at = clearance.expires_at;
-            let shown = report::GateResult::Cleared { expires_at, key: &id, safety: Some(&safety) };
+            let file = to_json(&safety, files::SAFETY)?;
+            let clearance = cleared.clearance(&envelope, (&safety, &file), clock());
+            let (expires_at, release) = (clearance.expires_at, Some(&clearance.release[..]));
+            let shown = report::GateResult::Cleared { expires_at, key: &id, safety: Some(&safety), release };
             let report = view(guarded, judged, shown);
             written.insert(files::CLEARANCE, clearance.sign(key)?);
-            written.insert(SAFETY, to_json(&safety, SAFETY)?);
+            written.insert(files::SAFETY, file);
             written.insert(files::MODEL_CARD, report::model_card(&report).into_bytes());
-            (ReassessmentResult::Renewed, Some(expires_at), report::html(&report))
+            let html = report::html(&report);
+            (ReassessmentResult::Renewed, Some((expires_at, clearance.release)), html)
         }
         (_, shifted) => {
             let reason = reason(judged, shifted);
@@ -185,7 +187,7 @@ fn conclude(
             let mut withdrawn = Record::default();
             withdrawn.set("revoked", reason.as_str());
             let report = view(guarded, judged, report::GateResult::Refused);
-            written.insert(SAFETY, to_json(&withdrawn, SAFETY)?);
+            written.insert(files::SAFETY, to_json(&withdrawn, files::SAFETY)?);
             written.insert(files::MODEL_CARD, report::model_card(&report).into_bytes());
             (ReassessmentResult::Revoked { reason }, None, report::html(&report))
         }
@@ -207,11 +209,13 @@ fn conclude(
     let act = Action { at: clock(), who: request.who.to_owned(), what: what.into(), details };
     seal::amend(request.folder, request.trusted, key, act, &written)?;
     let report = view(guarded, judged, report::GateResult::Refused);
+    let (expires_at, release) = cleared.unzip();
     let finished = Finished {
         policy: report.policy.clone(),
         evidence: evidence.clone(),
         verdicts: judged.verdicts().to_vec(),
         expires_at,
+        release: release.unwrap_or_default(),
         table: report::table(&report).iter().map(report::Row::cells).collect(),
         folder: request.folder.to_owned(),
     };

@@ -19,6 +19,7 @@ use crate::Error;
 use crate::assess::{Answers, perturbed};
 use crate::job::{self, RecordedJob};
 use crate::json::from_run;
+use crate::seal::policy::AcceptedPolicies;
 use crate::seal::{self, ClearanceStatus, PublicKey, files};
 
 /// How often the sketch of the traffic is written to disk.
@@ -101,10 +102,12 @@ impl<C: Fn() -> u64 + Send + Sync> ClearanceCheck for Watch<C> {
 ///
 /// # Errors
 ///
-/// [`Error::Fault`] naming what is wrong with the run, [`Error::NotCleared`] for a refusal.
+/// [`Error::Fault`] naming what is wrong with the run, a policy that is not among `policies`, or a model that is cleared
+/// and not released; [`Error::NotCleared`] for a refusal.
 pub fn open<C>(
     folder: &Path,
     trusted: &[PublicKey],
+    policies: &AcceptedPolicies,
     name: Option<&str>,
     key: &SecretKey,
     clock: C,
@@ -115,6 +118,10 @@ where
     let verified = seal::verify(folder, trusted, clock())?;
     if let ClearanceStatus::Refused(unmet) = verified.status() {
         return Err(Error::NotCleared { unmet: unmet.len(), wanted: "served" });
+    }
+    seal::accepted(&verified, policies)?;
+    if verified.clearance().is_some_and(|clearance| !clearance.is_released()) {
+        return Err(seal::Flaw::NotReleased.of(files::CLEARANCE).into());
     }
     let standing = Mutex::new(seal::ClearanceWatch::new(folder, trusted, &verified));
     let run = verified.into_run();

@@ -94,7 +94,11 @@ fn weakened_attacks_meet_no_bar() {
     let judged = finished.policy.bars().iter().zip(&finished.verdicts).filter(|(bar, _)| attacked(bar));
     let verdicts: Vec<_> = judged.map(|(_, verdict)| verdict.unmet.clone()).collect();
     assert!(verdicts.len() > 5);
-    let invalid = |unmet: &Option<Unmet>| matches!(unmet, Some(Unmet::InvalidAttack | Unmet::TooFewSamples));
-    assert!(verdicts.iter().all(invalid), "{verdicts:?}");
-    assert!(verdicts.iter().filter(|unmet| **unmet == Some(Unmet::InvalidAttack)).count() > 5, "{verdicts:?}");
+    // The label-only gap and the backdoor have no strength that the quick configuration lowers.
+    let weaker = |unmet: &Option<Unmet>| matches!(unmet, Some(Unmet::Weaker(_)));
+    assert!(verdicts.iter().filter(|unmet| weaker(unmet)).count() > 5, "{verdicts:?}");
+    let text: Vec<String> = verdicts.iter().flatten().map(ToString::to_string).collect();
+    for setting in ["steps 2, asked for: >= 40", "shadows 2, asked for: >= 8", "attacks.inversion.steps 5, asked for: >= 100"] {
+        assert!(text.iter().any(|text| text.contains(setting)), "{setting}: {text:#?}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use underpin::seal::policy::AcceptedPolicies;
 use underpin::seal::{self, files};
 use underpin::{Error, Request, State};
 use underpin_privacy::SecretKey;
@@ -20,7 +21,7 @@ fn a_refused_run_verifies_but_is_neither_served_nor_reassessed() {
     let trusted = [key.public()];
     let verified = seal::verify(&job.out, &trusted, 1_800_000_001).unwrap();
     assert!(matches!(verified.status(), seal::ClearanceStatus::Refused(_)));
-    let opened = underpin::open(&job.out, &trusted, None, &SecretKey::new([1; 32]), || 1_800_000_001);
+    let opened = underpin::open(&job.out, &trusted, &AcceptedPolicies::shipped(), None, &SecretKey::new([1; 32]), || 1_800_000_001);
     assert!(matches!(opened, Err(Error::NotCleared { wanted: "served", .. })));
     let request = Request {
         folder: &job.out,

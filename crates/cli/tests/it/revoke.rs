@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use underpin::seal::{self, Action, ClearanceDocument, PolicyName, RunFolder, SigningKey, files};
-use underpin_core::{Digest, Evidence, Policy};
+use underpin_core::{Digest, Evidence, Policy, Record};
 
 use crate::support::{Home, PIPELINE, Ran, kill, wait};
 
@@ -38,11 +38,17 @@ fn cleared(home: &Home) {
     }
     let envelope = seal::sign(&evidence, &evidence.subjects, &key).unwrap();
     folder.write(files::EVIDENCE, &envelope).unwrap();
+    let safety: Record = serde_json::from_value(kept["safety"].clone()).unwrap();
+    let written = serde_json::to_vec(&safety).unwrap();
+    folder.write(files::SAFETY, &written).unwrap();
     let clearance = ClearanceDocument {
         policy: PolicyName { name: policy.name().into(), digest: evidence.policy },
         evidence: Digest::of(&envelope),
         model: Digest::of(own.file(files::MODEL).unwrap()),
         verdicts: policy.judge(evidence.policy, &evidence),
+        safety: Digest::of(&written),
+        release: policy.judge_release(&safety),
+        waivers: policy.waivers().to_vec(),
         issued_at: now - 30,
         expires_at: now + 3_600,
         seed: evidence.seed,

@@ -48,7 +48,8 @@ fn details(report: &Report<'_>) -> Vec<String> {
     let evidence = report.evidence;
     let status = match report.outcome {
         GateResult::Cleared { expires_at, key, .. } if report.is_cleared() => {
-            format!("- Status: **cleared** until {}, signed by {}", calendar::day(expires_at), escaped(key))
+            let word = if report.is_released() { "cleared and released" } else { "cleared, not released" };
+            format!("- Status: **{word}** until {}, signed by {}", calendar::day(expires_at), escaped(key))
         }
         _ => "- Status: **refused**: not cleared for use".to_owned(),
     };

@@ -1,8 +1,10 @@
 //! A made-up run, much like a real one, for the tests of the report.
 
+use std::collections::BTreeMap;
+
 use underpin_core::{
     About, Access, Confidence, Control, Digest, Evidence, Interval, Measurement, Norm, Phase, Point, Policy, Quantity,
-    Radius, Record, Seed, Series, Subject, System, Verdict,
+    Radius, Record, Seed, Series, Subject, System, Value, Verdict,
 };
 
 use super::{GateResult, Report};
@@ -38,6 +40,7 @@ pub(super) struct Sample {
     pub(super) data: DataSummary,
     pub(super) reconstructions: Vec<Reconstruction>,
     pub(super) safety: Record,
+    pub(super) release: Vec<Verdict>,
 }
 
 impl Sample {
@@ -67,12 +70,14 @@ impl Sample {
     pub(super) fn of(evidence: Evidence) -> Self {
         let policy: Policy = toml::from_str(include_str!("sample_policy.toml")).unwrap();
         let verdicts = policy.judge(evidence.policy, &evidence);
-        Self { evidence, policy, verdicts, data: data(), reconstructions: reconstructions(), safety: safety() }
+        let safety = safety();
+        let release = policy.judge_release(&safety);
+        Self { evidence, policy, verdicts, data: data(), reconstructions: reconstructions(), safety, release }
     }
 
     pub(super) fn cleared(&self) -> Report<'_> {
         let expires_at = MEASURED + 90 * 86_400;
-        self.report(GateResult::Cleared { expires_at, key: "3f1c9a77d05be214", safety: Some(&self.safety) })
+        self.report(GateResult::Cleared { expires_at, key: "3f1c9a77d05be214", safety: Some(&self.safety), release: Some(&self.release) })
     }
 
     pub(super) fn refused(&self) -> Report<'_> {
@@ -176,15 +181,31 @@ fn measurement(shot: &Shot, system: System, value: f64, half: f64) -> Measuremen
         },
         n: 360,
         chance: chance.is_finite().then_some(chance),
+        constant: None,
         queries: access.map(|_| 2000),
         radius: evasion.then(|| Radius::new(0.1).unwrap()),
         norm: evasion.then_some(Norm::Linf),
-        parameters: [("steps".into(), 40_u64.into()), ("seed".into(), "derived".into())].into(),
+        parameters: parameters(quantity),
+        weakened: vec![],
         controls: vec![
             control("linear model, no defence", 0.97, Some(0.8), None),
             control("constant answer", 0.02, None, Some(0.1)),
         ],
     }
+}
+
+/// The parameters that the sample's policy asks for.
+fn parameters(quantity: Quantity) -> BTreeMap<String, Value> {
+    let asked: &[(&str, Value)] = &match quantity {
+        Quantity::FidelityGain => vec![("owned_rows", 50_u64.into())],
+        Quantity::TprAtFpr => vec![("fpr", 0.01.into())],
+        Quantity::Epsilon => vec![("delta", 1e-5.into()), ("rows", 1724_u64.into())],
+        Quantity::AttackSuccessRate | Quantity::PoisonAccuracyDrop => vec![("poisoned_fraction", 0.05.into())],
+        Quantity::AccuracyLoss => vec![("baseline_recipe", "recommended".into())],
+        _ => vec![],
+    };
+    let common = [("steps", 40_u64.into()), ("seed", "derived".into())];
+    common.iter().chain(asked).map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
 }
 
 fn evidence() -> Evidence {
@@ -292,7 +313,8 @@ fn safety() -> Record {
     add(About::Safety, Quantity::WorstGroupAccuracy, "class eight", 0.831, 0.079);
     add(About::Safety, Quantity::Coverage, "split conformal", 0.887, 0.033);
     add(About::Alignment, Quantity::ExpectedCost, "cost matrix", 0.117, 0.041);
-    add(About::Alignment, Quantity::OutOfScopeAbstention, "letters", 0.641, 0.067);
+    add(About::Safety, Quantity::SelectiveRisk, "split conformal", 0.021, 0.019);
+    add(About::Alignment, Quantity::OutOfScopeAbstention, "letters", 0.671, 0.057);
     let shot = Shot(About::Alignment, Quantity::ForbiddenConfusion, None, Phase::Deployment, "held-out rows", f64::NAN);
     let mut forbidden = measurement(&shot, System::Defended, 0.028, 0.025);
     forbidden.parameters = [("truth".into(), "one".into()), ("answer".into(), "seven".into())].into();

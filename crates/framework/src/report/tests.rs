@@ -113,7 +113,7 @@ fn safety_shows_only_when_cleared() {
     for text in told(&sample.cleared()) {
         assert!(text.contains("calibration error") && text.contains("out of scope abstention"));
     }
-    let without = sample.report(GateResult::Cleared { expires_at: 0, key: "k", safety: None });
+    let without = sample.report(GateResult::Cleared { expires_at: 0, key: "k", safety: None, release: None });
     for text in told(&sample.refused()).into_iter().chain(told(&without)) {
         assert!(!text.contains("calibration error") && !text.contains("#safety"));
     }

@@ -36,6 +36,14 @@ impl Report<'_> {
         matches!(self.outcome, GateResult::Cleared { .. }) && (0..self.policy.bars().len()).all(judged)
     }
 
+    /// Whether the report says "released": it says "cleared", and every limit of the policy's intent is met, judged once.
+    pub fn is_released(&self) -> bool {
+        let GateResult::Cleared { release: Some(release), .. } = self.outcome else { return false };
+        let limits = self.policy.release_bars().len();
+        let each_once = release.len() == limits && release.iter().enumerate().all(|(at, verdict)| verdict.bar == at);
+        self.is_cleared() && each_once && release.iter().all(Verdict::is_met)
+    }
+
     /// The safety evaluation, if the report says "cleared" and there was one.
     pub(super) fn safety(&self) -> Option<&Record> {
         match self.outcome {
@@ -56,6 +64,8 @@ pub enum GateResult<'a> {
         key: &'a str,
         /// The safety evaluation that the clearance opened: measurements about safety and alignment.
         safety: Option<&'a Record>,
+        /// The judgement of each limit of the policy's intent; none if that is not known.
+        release: Option<&'a [Verdict]>,
     },
     /// No clearance was given.
     Refused,

@@ -1,7 +1,7 @@
 //! The two documents that say whether a model may be used.
 
 use serde::{Deserialize, Serialize};
-use underpin_core::{Digest, Seed, Subject, Verdict};
+use underpin_core::{Digest, Seed, Subject, Verdict, Waiver};
 
 use super::{Error, Flaw, Predicate, SigningKey, files, sign};
 
@@ -29,6 +29,12 @@ pub struct ClearanceDocument {
     pub model: Digest,
     /// The judgement of each bar, in the policy's order; every one is met.
     pub verdicts: Vec<Verdict>,
+    /// SHA-256 of `safety.json`: what safety evaluation measured.
+    pub safety: Digest,
+    /// The judgement of each limit of the policy's intent; the model is released when every one is met.
+    pub release: Vec<Verdict>,
+    /// What the policy leaves undecided on purpose.
+    pub waivers: Vec<Waiver>,
     /// From when it holds, seconds since 1970 UTC.
     pub issued_at: u64,
     /// From when it holds no more, seconds since 1970 UTC.
@@ -53,6 +59,11 @@ impl ClearanceDocument {
         sign(self, &self.subjects(), key)
     }
 
+    /// Whether the model is released: every limit of the policy's intent is met, too.
+    pub fn is_released(&self) -> bool {
+        self.release.iter().all(Verdict::is_met)
+    }
+
     /// Whether it holds at `now` (seconds since 1970 UTC): from `issued_at`, before `expires_at`.
     ///
     /// # Errors
@@ -74,6 +85,7 @@ impl ClearanceDocument {
             Subject { name: files::MODEL.into(), digest: self.model },
             Subject { name: files::EVIDENCE.into(), digest: self.evidence },
             Subject { name: files::POLICY.into(), digest: self.policy.digest },
+            Subject { name: files::SAFETY.into(), digest: self.safety },
         ]
     }
 }

@@ -232,9 +232,20 @@ pub enum Flaw {
     /// The log does not go on from where it was last seen.
     #[error("does not go on from where it was last seen: entries were taken away or changed")]
     Rewound,
+    /// The model is cleared, and a limit of the policy's intent is not met.
+    #[error("cleared, not released: a limit of the policy's intent is not met")]
+    NotReleased,
     /// A revoked run was given a new clearance, or its revocation was changed.
     #[error("a revocation was changed; it is final")]
     Unrevoked,
+    /// The relying party did not name this policy.
+    #[error("the policy {name:?} (sha256:{found}) is not one that was asked for: name it by its file or digest")]
+    UnacceptedPolicy {
+        /// What it calls itself.
+        name: String,
+        /// SHA-256 of its bytes.
+        found: Digest,
+    },
     /// The evidence was made under another policy.
     #[error("was made under the policy {found}; policy.toml is {expected}")]
     OtherPolicy {

@@ -28,6 +28,8 @@ pub mod files {
     pub const EVIDENCE: &str = "evidence.dsse.json";
     /// The clearance, signed; there only when every bar was met.
     pub const CLEARANCE: &str = "clearance.dsse.json";
+    /// What safety evaluation measured; there only when every bar was met.
+    pub const SAFETY: &str = "safety.json";
     /// The revocation, signed; there only when the clearance was revoked.
     pub const REVOCATION: &str = "revocation.dsse.json";
     /// The key that the evidence is signed by.

@@ -49,7 +49,7 @@ pub use keys::{PublicKey, SigningKey};
 pub use layout::files;
 pub use log::{Action, Entry, Log, LogHead};
 pub use statement::{Predicate, Signed, open, sign};
-pub use verify::{ClearanceStatus, Run, Verified, in_force, inspect, verify};
+pub use verify::{ClearanceStatus, Run, Verified, accepted, in_force, inspect, verify};
 pub use watch::ClearanceWatch;
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Policies, as bytes that are hashed before anything is measured.
 
+use std::collections::BTreeSet;
+
 use underpin_core::{Digest, Policy};
 
 use super::Error;
@@ -9,6 +11,9 @@ pub const BASELINE: &str = include_str!("../../policies/baseline.toml");
 
 /// The policy for a model whose training rows are personal, or whose errors are costly.
 pub const STRICT: &str = include_str!("../../policies/strict.toml");
+
+/// The shipped policies, by the names that are reserved for them.
+const SHIPPED: [(&str, &str); 2] = [("baseline", BASELINE), ("strict", STRICT)];
 
 /// No policy is larger, bytes.
 const LIMIT: usize = 1 << 20;
@@ -44,5 +49,49 @@ pub fn read(bytes: &[u8]) -> Result<(Policy, Digest), Error> {
         let at = error.span().map_or(0, |span| span.start);
         refuse(at, error.message().split('\n').collect::<Vec<_>>().join(", "))
     })?;
+    let reserved = SHIPPED.iter().find(|(name, text)| *name == policy.name() && text.as_bytes() != bytes);
+    if let Some((name, _)) = reserved {
+        let at = text.find("name").unwrap_or(0);
+        return Err(refuse(at, format!("the name {name:?} is reserved for the shipped policy, byte for byte: choose another")));
+    }
     Ok((policy, Digest::of(bytes)))
+}
+
+/// The policies under which a relying party accepts a clearance, by the digests of their bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptedPolicies(BTreeSet<Digest>);
+
+impl AcceptedPolicies {
+    /// The shipped policies: what is accepted when a relying party names none.
+    pub fn shipped() -> Self {
+        Self(SHIPPED.iter().map(|(_, text)| Digest::of(text.as_bytes())).collect())
+    }
+
+    /// Only these.
+    pub fn only(digests: impl IntoIterator<Item = Digest>) -> Self {
+        Self(digests.into_iter().collect())
+    }
+
+    /// The one policy that `text` names: `baseline`, `strict`, or `sha256:` and 64 hexadecimal digits; none for another
+    /// text, which may be the path of a file.
+    ///
+    /// # Errors
+    ///
+    /// [`underpin_core::Error::Digest`] when what follows `sha256:` is no digest.
+    pub fn named(text: &str) -> Result<Option<Self>, underpin_core::Error> {
+        if let Some((_, shipped)) = SHIPPED.iter().find(|(name, _)| *name == text) {
+            return Ok(Some(Self::only([Digest::of(shipped.as_bytes())])));
+        }
+        text.strip_prefix("sha256:").map(|digest| Ok(Self::only([digest.parse()?]))).transpose()
+    }
+
+    /// All that any of these accepts.
+    pub fn any(policies: impl IntoIterator<Item = Self>) -> Self {
+        Self(policies.into_iter().flat_map(|policies| policies.0).collect())
+    }
+
+    /// Whether a policy is accepted.
+    pub fn contains(&self, digest: Digest) -> bool {
+        self.0.contains(&digest)
+    }
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::Path;
 
-use underpin_core::{Digest, Evidence, Policy, Verdict};
+use underpin_core::{Digest, Evidence, Policy, Record, Verdict};
 
 use super::layout::{self, LOG_LIMIT};
+use super::policy::AcceptedPolicies;
 use super::{ClearanceDocument, Fault, Flaw, Log, PublicKey, Revocation, disk, files, open, policy, rejections};
 
 /// Bytes of all files of a run together.
@@ -132,6 +133,20 @@ pub fn in_force(run: &Run, now: u64) -> Result<(), Fault> {
     }
 }
 
+/// Checks that a relying party accepts the policy of `run`: nobody uses a clearance under a policy that they did not name.
+///
+/// # Errors
+///
+/// [`Flaw::UnacceptedPolicy`].
+pub fn accepted(run: &Run, policies: &AcceptedPolicies) -> Result<(), Fault> {
+    let found = run.evidence.policy;
+    if policies.contains(found) {
+        Ok(())
+    } else {
+        Err(Flaw::UnacceptedPolicy { name: run.policy.name().to_owned(), found }.of(files::POLICY))
+    }
+}
+
 /// Checks all that a run folder claims, but not whether its clearance is in force: for those who renew or show it.
 ///
 /// In this order: the signer is trusted; the log's signatures and chain; each file listed and of its digest, none
@@ -166,6 +181,7 @@ pub(super) fn read(folder: &Path, trusted: &[PublicKey]) -> Result<Run, Fault> {
             let clearance = clearance(bytes, &files, trusted)?;
             agrees(&clearance, &files, &policy, &evidence)?;
             follows(&clearance.verdicts, &verdicts)?;
+            same_verdicts(&clearance.release, &policy.judge_release(&safety(&files)?))?;
             Ok(clearance)
         };
         ClearanceStatus::Cleared(check().map_err(|flaw: Flaw| flaw.of(files::CLEARANCE))?)
@@ -279,6 +295,8 @@ fn agrees(
         ("the evidence", clearance.evidence == Digest::of(&files[files::EVIDENCE])),
         ("the policy's digest", clearance.policy.digest == evidence.policy),
         ("the policy's name", clearance.policy.name == policy.name()),
+        ("the waivers", clearance.waivers == policy.waivers()),
+        ("safety.json", files.get(files::SAFETY).map(|bytes| Digest::of(bytes)) == Some(clearance.safety)),
         ("the seed", clearance.seed == evidence.seed),
         ("the revision", clearance.revision == evidence.revision),
         ("issued_at, earlier than the measurements,", clearance.issued_at >= evidence.measured_at),
@@ -291,11 +309,18 @@ fn agrees(
     if clearance.expires_at > latest { Err(Flaw::TooLong { days }) } else { Ok(()) }
 }
 
-fn follows(claimed: &[Verdict], judged: &[Verdict]) -> Result<(), Flaw> {
+fn safety(files: &BTreeMap<String, Vec<u8>>) -> Result<Record, Flaw> {
+    let bytes = files.get(files::SAFETY).ok_or(Flaw::Subject { name: files::SAFETY.into() })?;
+    serde_json::from_slice(bytes).map_err(|error| Flaw::malformed(&error))
+}
+
+fn same_verdicts(claimed: &[Verdict], judged: &[Verdict]) -> Result<(), Flaw> {
     let differs = (0..claimed.len().max(judged.len())).find(|bar| claimed.get(*bar) != judged.get(*bar));
-    if let Some(bar) = differs {
-        return Err(Flaw::Verdict { bar: bar + 1 });
-    }
+    differs.map_or(Ok(()), |bar| Err(Flaw::Verdict { bar: bar + 1 }))
+}
+
+fn follows(claimed: &[Verdict], judged: &[Verdict]) -> Result<(), Flaw> {
+    same_verdicts(claimed, judged)?;
     match judged.iter().find_map(|verdict| Some((verdict.bar, verdict.unmet.as_ref()?))) {
         Some((bar, unmet)) => Err(Flaw::Unmet { bar: bar + 1, unmet: unmet.to_string() }),
         None => Ok(()),

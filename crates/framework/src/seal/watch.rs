@@ -27,6 +27,8 @@ pub struct ClearanceWatch {
     folder: PathBuf,
     trusted: Vec<PublicKey>,
     model: Digest,
+    /// Digest of the policy that was accepted.
+    policy: Digest,
     head: LogHead,
     /// The second in which the folder was last looked at.
     looked: Option<u64>,
@@ -51,6 +53,7 @@ impl ClearanceWatch {
             folder: folder.to_owned(),
             trusted: trusted.to_vec(),
             model: run.evidence().subject(files::MODEL).expect("invariant: verified evidence speaks of the model"),
+            policy: run.evidence().policy,
             head: run.log().head(),
             // Not looked at yet: what changed since `run` was read is found by the first check.
             looked: None,
@@ -64,7 +67,8 @@ impl ClearanceWatch {
     /// # Errors
     ///
     /// The first [`Fault`]: the folder changed and does not verify, its log does not go on from where it was seen
-    /// ([`Flaw::Rewound`]), the model is another one, or the clearance is absent, expired or revoked.
+    /// ([`Flaw::Rewound`]), the model or the policy is another one, or the clearance is absent, expired, revoked or
+    /// releases the model no more.
     pub fn check(&mut self, now: u64) -> Result<(), Fault> {
         if self.looked != Some(now) {
             self.look();
@@ -100,6 +104,13 @@ impl ClearanceWatch {
         }
         if run.file(files::MODEL).map(Digest::of) != Some(self.model) {
             return Err(Flaw::Disagrees { field: "the model being served" }.of(files::MODEL));
+        }
+        if run.evidence().policy != self.policy {
+            let (name, found) = (run.policy().name().to_owned(), run.evidence().policy);
+            return Err(Flaw::UnacceptedPolicy { name, found }.of(files::POLICY));
+        }
+        if run.clearance().is_some_and(|clearance| !clearance.is_released()) {
+            return Err(Flaw::NotReleased.of(files::CLEARANCE));
         }
         self.head = run.log().head();
         Ok(run.status().clone())

@@ -45,8 +45,9 @@ impl<M: Model> Cleared<M> {
 
     /// The clearance, to be signed, of the evidence in `evidence` (the bytes of `evidence.dsse.json`).
     ///
-    /// Valid from `issued_at` (seconds since 1970 UTC) for as many days as the policy says.
-    pub fn clearance(&self, evidence: &[u8], issued_at: u64) -> ClearanceDocument {
+    /// `safety` is what [`Self::evaluate_safety`] measured and `file` the bytes of `safety.json` that hold it: the limits of
+    /// the policy's intent are judged by it. Valid from `issued_at` (seconds since 1970 UTC) for as many days as the policy says.
+    pub fn clearance(&self, evidence: &[u8], (safety, file): (&Record, &[u8]), issued_at: u64) -> ClearanceDocument {
         let declared = self.guarded.declared();
         let Evidence { seed, revision, .. } = &self.judged.evidence;
         ClearanceDocument {
@@ -54,6 +55,9 @@ impl<M: Model> Cleared<M> {
             evidence: Digest::of(evidence),
             model: Digest::of(&self.guarded.artifact),
             verdicts: self.judged.verdicts.clone(),
+            safety: Digest::of(file),
+            release: declared.policy().judge_release(safety),
+            waivers: declared.policy().waivers().to_vec(),
             issued_at,
             expires_at: issued_at + u64::from(declared.policy().valid_days()) * 86_400,
             seed: *seed,

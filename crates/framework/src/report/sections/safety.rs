@@ -1,7 +1,7 @@
 //! What a clearance opened: safety, and alignment with the policy's intent.
 
 use maud::{Markup, html};
-use underpin_core::{About, Confusion, Intent, Limit, Measurement, Policy, Quantity, Record, Value};
+use underpin_core::{About, Bar, Limit, Measurement, Policy, Record};
 
 use super::{curves, detail};
 use crate::report::widgets::{absent, stacked};
@@ -12,19 +12,19 @@ pub(in crate::report) fn section(policy: &Policy, record: &Record) -> Markup {
     html! {
         p.lead { "Evaluated after the clearance, and only because of it. These numbers hold without an adversary." }
         h3 { "Safety" }
-        (list("Safety, without an adversary", &of(About::Safety), &Intent::default()))
+        (list("Safety, without an adversary", &of(About::Safety), policy.release_bars()))
         h3 { "Alignment with the policy's intent" }
         p { @if policy.intent().purpose.is_empty() { "The policy states no purpose." } @else { (policy.intent().purpose) } }
-        (list("Alignment with the intent", &of(About::Alignment), policy.intent()))
+        (list("Alignment with the intent", &of(About::Alignment), policy.release_bars()))
         @let series: Vec<_> = record.series.iter().collect();
         @if !series.is_empty() { div.charts { (curves::all("safety", &series)) } }
         @if !record.parameters.is_empty() { h3 { "Settings of the evaluation" } p { (detail::parameters(&record.parameters)) } }
     }
 }
 
-fn list(name: &str, measurements: &[&Measurement], intent: &Intent) -> Markup {
+fn list(name: &str, measurements: &[&Measurement], bars: &[Bar]) -> Markup {
     let rows = measurements.iter().map(|one| {
-        let limit = limit(intent, one);
+        let limit = limit(bars, one);
         vec![
             html! { (words::title(&words::name(one.quantity))) br; span.soft { (words::meaning(one.quantity)) } },
             html! { (words::plain(&one.attack)) },
@@ -52,18 +52,7 @@ fn kept(limit: Limit, one: &Measurement) -> Markup {
     html! { span.status.(class) { (text) } }
 }
 
-/// What the intent asks of a measurement; of a confusion, by its parameters `truth` and `answer`.
-fn limit(intent: &Intent, one: &Measurement) -> Option<Limit> {
-    match one.quantity {
-        Quantity::ExpectedCost => intent.max_expected_cost.map(Limit::AtMost),
-        Quantity::SelectiveRisk => intent.selective_risk.map(Limit::AtMost),
-        Quantity::OutOfScopeAbstention => intent.out_of_scope_abstention.map(Limit::AtLeast),
-        Quantity::ForbiddenConfusion => {
-            let says =
-                |name: &str, word: &str| matches!(one.parameters.get(name), Some(Value::Text(text)) if text == word);
-            let same = |confusion: &&Confusion| says("truth", &confusion.truth) && says("answer", &confusion.answer);
-            intent.forbidden.iter().find(same).map(|confusion| Limit::AtMost(confusion.weight))
-        }
-        _ => None,
-    }
+/// What the intent asks of a measurement: the limit of the bar that judges it.
+fn limit(bars: &[Bar], one: &Measurement) -> Option<Limit> {
+    bars.iter().find(|bar| bar.matches(one) && bar.shortfalls(one).is_empty()).map(|bar| bar.limit)
 }

@@ -48,7 +48,9 @@ fn sentence(report: &Report<'_>) -> Markup {
         @match report.outcome {
             GateResult::Cleared { expires_at, .. } if report.is_cleared() => {
                 "every one of the " (all) " bars of the policy “" (policy) "” is met. Valid until "
-                span.date { (calendar::day(expires_at)) } "."
+                span.date { (calendar::day(expires_at)) } ". "
+                @if report.is_released() { "Released: every limit of the policy's intent is met, too." }
+                @else { "Not released: a limit of the policy's intent is not shown to be met, so it may not be served." }
             }
             GateResult::Cleared { .. } => {
                 "a clearance was claimed, but the verdicts do not bear it out: " (failing) " of the " (all)
@@ -69,6 +71,7 @@ fn subject(report: &Report<'_>) -> Vec<(&'static str, Markup)> {
     ];
     match report.outcome {
         GateResult::Cleared { expires_at, key, .. } if report.is_cleared() => {
+            list.push(("Release", html! { (if report.is_released() { "released" } else { "cleared, not released" }) }));
             list.push(("Expires", html! { (calendar::moment(expires_at)) }));
             list.push(("Signed by", html! { code { (key) } }));
         }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use underpin_core::{
-    Control, Digest, Evidence, Interval, Limit, Measurement, Phase, Policy, Record, Seed, Subject, System,
+    AmountUnit, Bar, Control, Digest, Evidence, Interval, Limit, Measurement, Phase, Policy, Record, Requirement, Seed,
+    Subject, System, Value,
 };
 use underpin_data::{Reason, Rejection, RowDecision, RowLedger};
 
@@ -14,6 +15,9 @@ use crate::seal::*;
 pub(crate) const ISSUED: u64 = 1_800_000_000;
 pub(crate) const NOW: u64 = ISSUED + 3_600;
 pub(crate) const DAYS: u64 = 90;
+
+/// What parameters are multiples of; the queries of every measurement.
+const BASE: f64 = 1000.0;
 
 pub(crate) const MODEL: &[u8] = b"weights: \x00\x01\x02\xff of a model, as good as any other bytes";
 pub(crate) const MANIFEST: &[u8] = b"{\"rows\":1797}";
@@ -41,8 +45,35 @@ pub(crate) fn act(at: u64, what: &str) -> Action {
 
 /// Measurements that meet every bar of `policy`, just.
 pub(crate) fn meeting(policy: &Policy) -> Vec<Measurement> {
+    meeting_bars(policy.bars())
+}
+
+/// The parameters that `bar` asks for, no stronger than it asks.
+fn required(bar: &Bar) -> BTreeMap<String, Value> {
+    let mut parameters: BTreeMap<String, Value> = BTreeMap::new();
+    for (name, requirement) in &bar.require {
+        let value = match requirement {
+            Requirement::Equals(value) => value.clone(),
+            Requirement::AtLeast(amount) | Requirement::AtMost(amount) => match &amount.unit {
+                AmountUnit::One => amount.value.into(),
+                AmountUnit::Of(of) => {
+                    parameters.insert(of.clone(), BASE.into());
+                    (amount.value * BASE).into()
+                }
+                AmountUnit::Per(per) => {
+                    parameters.insert(per.clone(), BASE.into());
+                    (amount.value / BASE).into()
+                }
+            },
+        };
+        parameters.insert(name.clone(), value);
+    }
+    parameters
+}
+
+fn meeting_bars(bars: &[Bar]) -> Vec<Measurement> {
     let mut measurements: Vec<Measurement> = Vec::new();
-    for bar in policy.bars() {
+    for bar in bars {
         let (Limit::AtLeast(limit) | Limit::AtMost(limit)) = bar.limit;
         measurements.push(Measurement {
             about: bar.about,
@@ -55,10 +86,12 @@ pub(crate) fn meeting(policy: &Policy) -> Vec<Measurement> {
             interval: Interval { lower: limit, upper: limit, confidence: bar.confidence },
             n: bar.min_samples,
             chance: None,
+            constant: bar.above_chance.map(|_| 0.0),
             queries: Some(1000),
             radius: bar.perturbation.map(|perturbation| perturbation.radius),
             norm: bar.perturbation.map(|perturbation| perturbation.norm),
-            parameters: BTreeMap::new(),
+            parameters: required(bar),
+            weakened: vec![],
             controls: vec![Control { target: "weak".into(), value: 1.0, at_least: Some(0.5), at_most: None }],
         });
     }
@@ -84,12 +117,25 @@ pub(crate) fn evidence(text: &[u8], ledger: &[u8], measurements: Vec<Measurement
     }
 }
 
+/// What safety evaluation measured, such that every limit of the policy's intent is met.
+fn meeting_intent(policy: &Policy) -> Record {
+    Record { measurements: meeting_bars(policy.release_bars()), ..Record::default() }
+}
+
+/// The bytes of `safety.json`.
+pub(crate) fn safety(policy: &Policy) -> Vec<u8> {
+    serde_json::to_vec(&meeting_intent(policy)).unwrap()
+}
+
 pub(crate) fn clearance(policy: &Policy, evidence: &Evidence, signed: &[u8]) -> ClearanceDocument {
     ClearanceDocument {
         policy: PolicyName { name: policy.name().into(), digest: evidence.policy },
         evidence: Digest::of(signed),
         model: Digest::of(MODEL),
         verdicts: policy.judge(evidence.policy, evidence),
+        safety: Digest::of(&safety(policy)),
+        release: policy.judge_release(&meeting_intent(policy)),
+        waivers: policy.waivers().to_vec(),
         issued_at: ISSUED,
         expires_at: ISSUED + DAYS * 86_400,
         seed: evidence.seed,
@@ -147,6 +193,7 @@ impl Sample {
         if let Some(change) = self.clear {
             let mut clearance = clearance(&parsed, &self.evidence, &signed);
             change(&mut clearance);
+            folder.write(files::SAFETY, &safety(&parsed)).unwrap();
             folder.write(files::CLEARANCE, &clearance.sign(&self.key).unwrap()).unwrap();
         }
         folder.record(act(ISSUED, "judged"), &self.key).unwrap();
