@@ -27,6 +27,9 @@ pub(crate) fn print(plan: &DryRun, console: &Console) -> Result<()> {
     if let Some(stops) = &plan.stops {
         lines.push(format!("The run would stop here: {stops}"));
     }
+    for shortfall in &plan.weaker {
+        lines.push(format!("Weaker than the policy asks, so that no bar would be met: {shortfall}"));
+    }
     lines.push("A dry run: nothing was written.".to_owned());
     console.print(&lines.join("\n"))
 }

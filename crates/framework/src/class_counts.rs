@@ -136,11 +136,13 @@ mod tests {
             interval: Interval { lower: 7.0, upper, confidence: Confidence::new(0.999_999).unwrap() },
             n: 700,
             chance: None,
+            constant: None,
             queries: None,
             radius: None,
             norm: None,
             parameters: std::collections::BTreeMap::new(),
             controls: Vec::new(),
+            weakened: Vec::new(),
         };
         let mut record = Record { measurements: vec![spent], ..Record::default() };
         count(&data, &privacy(0.1), &key, Seed(1), &mut record).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use underpin_core::{Digest, Seed};
+use underpin_core::{Digest, Seed, Shortfall};
 use underpin_data::{Column, Floor, Reason, Split};
 use underpin_train::{DeviceKind, Settings};
 
@@ -40,6 +40,8 @@ pub struct DryRun {
     /// Why the run would stop at collection: more rows are rejected, on one side, than the policy allows. None if it would
     /// go on.
     pub stops: Option<String>,
+    /// Where the attacks are weaker than the policy asks: their results would meet no bar.
+    pub weaker: Vec<Shortfall>,
     /// Policy, model, settings and attacks.
     pub plan: RunPlan,
 }
@@ -125,7 +127,7 @@ pub fn dry_run(job: &Job) -> Result<DryRun, Error> {
         let floor = Floor { max_rejected: allowed, min_rows: 0 };
         side.check(&floor).err().map(|error| error.to_string())
     });
-    let Prepared { split, contract, set_aside, holdout, auxiliary, config, .. } = &prepared;
+    let Prepared { split, contract, set_aside, holdout, auxiliary, config, recommended, .. } = &prepared;
     let (ledger, aside) = (collection.ledger(), set_aside.ledger());
     let mut rejected = ledger.dropped();
     for (reason, rows) in aside.dropped() {
@@ -147,6 +149,7 @@ pub fn dry_run(job: &Job) -> Result<DryRun, Error> {
         },
         rejected,
         stops,
+        weaker: config.attacks.shortfalls(&recommended.attacks).into_iter().map(|(_, shortfall)| shortfall).collect(),
         plan: plan(job, &declared, config),
     })
 }

@@ -9,6 +9,7 @@
 
 mod budget;
 mod dry_run;
+mod hollow;
 mod guides;
 mod help;
 mod interrupt;

@@ -139,7 +139,7 @@ mod tests {
         ];
         let confidence = Confidence::new(0.95).unwrap();
         let setting = Setting::test(System::Defended, Phase::Deployment, "knockoff", confidence);
-        let told = super::mean(&setting, &attackers, Seed(1)).unwrap();
+        let told = mean(&setting, &attackers, Seed(1)).unwrap();
         assert!((told[0].value - 0.75).abs() < 1e-12 && told[0].chance == Some(0.375));
         assert!((told[1].value - 0.375).abs() < 1e-12);
         assert!(told[1].interval.lower < 0.375 && told[1].interval.upper > 0.375);

@@ -178,3 +178,89 @@ impl Config {
         if same && own.epochs >= recommended.epochs { RECOMMENDED } else { "changed" }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use underpin_core::Shape;
+
+    use super::*;
+    use crate::DeviceKind;
+    use crate::seal::policy;
+
+    fn plan() -> Config {
+        let (policy, _) = policy::read(policy::BASELINE.as_bytes()).unwrap();
+        Config::recommended(&Shape::new([64]).unwrap(), [1000, 300], 10, DeviceKind::Flex, &policy)
+    }
+
+    /// Every number in a table, by its path.
+    fn numbers(table: &toml::Table, path: &str, found: &mut Vec<String>) {
+        for (name, value) in table {
+            let path = format!("{path}.{name}");
+            match value {
+                toml::Value::Table(table) => numbers(table, &path, found),
+                toml::Value::Integer(_) | toml::Value::Float(_) => found.push(path),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn every_number_of_the_attacks_counts_in_one_direction() {
+        let plan = plan();
+        assert_eq!(plan.attacks.shortfalls(&plan.attacks), []);
+        let table = toml::Table::try_from(&plan.attacks).unwrap();
+        let mut paths = Vec::new();
+        numbers(&table, "attacks", &mut paths);
+        assert!(paths.len() >= 16, "{paths:?}");
+        for path in paths {
+            // An integer reads as a float, too.
+            let weaker = ["0", "1", "1000000000"].iter().filter_map(|value| {
+                let changed = plan.changed(&format!("{path} = {value}")).ok()?;
+                let found = changed.attacks.shortfalls(&plan.attacks);
+                assert!(found.iter().all(|(_, shortfall)| shortfall.parameter == path), "{path}: {found:?}");
+                Some(found.len())
+            });
+            assert!(weaker.sum::<usize>() > 0, "{path}: neither 0 nor 1 nor 1e9 is weaker than the plan");
+        }
+    }
+
+    #[test]
+    fn settings_that_flipped_a_bar_are_weaker() {
+        let plan = plan();
+        for (text, named) in [
+            ("attacks.membership.false_positive_rate = 1e-9", "attacks.membership.false_positive_rate 0.000000001"),
+            ("attacks.extraction.owned = 300", "attacks.extraction.owned 300, asked for: <= 50"),
+            ("attacks.extraction.batch_size = 1", "attacks.extraction.batch_size 1, asked for: = 32"),
+            ("attacks.evasion.norm = 'l2'", "attacks.evasion.norm l2, asked for: = linf"),
+            ("attacks.evasion.radius = nan", "attacks.evasion.radius NaN"),
+        ] {
+            let found = plan.changed(text).unwrap().attacks.shortfalls(&plan.attacks);
+            assert!(found.len() == 1 && found[0].1.to_string().starts_with(named), "{text}: {found:?}");
+        }
+        let recipe = |text: &str| plan.changed(text).unwrap().baseline_recipe(plan.training_undefended());
+        assert_eq!(recipe("undefended.epochs = 3"), "changed");
+        assert_eq!(recipe("undefended.batch_size = 1"), "changed");
+        assert_eq!(recipe("undefended.epochs = 1000"), RECOMMENDED);
+        assert_eq!(recipe("training.epochs = 3"), RECOMMENDED);
+    }
+
+    #[test]
+    fn the_plan_follows_from_the_bars() {
+        let stronger = policy::BASELINE
+            .replace("name = \"baseline\"", "name = \"mine\"")
+            .replace("require.steps = { at_least = 40 }", "require.steps = { at_least = 77 }")
+            .replace("require.shadows = { at_least = 8 }", "require.shadows = { at_least = 128 }")
+            .replace("require.keys = { at_least = 2 }", "require.keys = { at_least = 5 }")
+            .replace("up_to = 1000 }", "up_to = 1500 }")
+            .replace("up_to = 2000 }", "up_to = 3000 }")
+            .replace("require.attackers = { at_least = 8 }", "require.attackers = { at_least = 9 }")
+            .replace("require.poisoned_fraction = { at_least = 0.05 }", "require.poisoned_fraction = { at_least = 0.08 }")
+            .replace("require.fpr = { equals = 0.01 }", "require.fpr = { equals = 0.02 }");
+        let (policy, _) = policy::read(stronger.as_bytes()).unwrap();
+        let Attacks { keys, evasion, membership, inversion, extraction, poisoning } =
+            Config::recommended(&Shape::new([64]).unwrap(), [1000, 300], 10, DeviceKind::Flex, &policy).attacks;
+        assert_eq!((keys, evasion.steps, evasion.queries), (5, 77, 1500));
+        assert_eq!((membership.shadows, inversion.queries, extraction.attackers), (128, 3000, 9));
+        assert!((membership.false_positive_rate - 0.02).abs() < 1e-12 && (poisoning.fraction - 0.08).abs() < 1e-12);
+    }
+}

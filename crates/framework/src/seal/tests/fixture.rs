@@ -150,6 +150,8 @@ pub(crate) struct Sample {
     pub(crate) evidence: Evidence,
     /// Changes the clearance before it is signed; none leaves it out.
     pub(crate) clear: Option<fn(&mut ClearanceDocument)>,
+    /// Whether the limits of the policy's intent are met; otherwise safety evaluation measured nothing.
+    pub(crate) released: bool,
     pub(crate) key: SigningKey,
 }
 
@@ -159,7 +161,7 @@ impl Sample {
         let (parsed, _) = policy::read(&text).unwrap();
         let ledger = ledger(10, 1);
         let evidence = evidence(&text, &ledger, meeting(&parsed));
-        Self { evidence, ledger, policy: text, clear: Some(|_| {}), key: key(1) }
+        Self { evidence, ledger, policy: text, clear: Some(|_| {}), released: true, key: key(1) }
     }
 
     /// The same run with another ledger, that its evidence speaks of.
@@ -192,8 +194,14 @@ impl Sample {
         folder.write("picture.svg", b"<svg/>").unwrap();
         if let Some(change) = self.clear {
             let mut clearance = clearance(&parsed, &self.evidence, &signed);
+            let mut written = safety(&parsed);
+            if !self.released {
+                written = serde_json::to_vec(&Record::default()).unwrap();
+                clearance.safety = Digest::of(&written);
+                clearance.release = parsed.judge_release(&Record::default());
+            }
             change(&mut clearance);
-            folder.write(files::SAFETY, &safety(&parsed)).unwrap();
+            folder.write(files::SAFETY, &written).unwrap();
             folder.write(files::CLEARANCE, &clearance.sign(&self.key).unwrap()).unwrap();
         }
         folder.record(act(ISSUED, "judged"), &self.key).unwrap();

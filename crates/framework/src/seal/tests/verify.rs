@@ -3,6 +3,7 @@ use std::fs;
 use underpin_core::{Digest, Seed, Subject, Unmet};
 
 use super::fixture::*;
+use crate::seal::policy::AcceptedPolicies;
 use crate::seal::*;
 
 /// What is wrong with a sample that was changed before it was sealed.
@@ -108,7 +109,7 @@ fn files_not_listed_or_gone_are_found() {
 fn a_clearance_must_follow_from_the_evidence() {
     let verdict = |change: fn(&mut ClearanceDocument)| clearance_flaw(change);
     let bars = policy::read(policy::BASELINE.as_bytes()).unwrap().0.bars().len();
-    assert_eq!(verdict(|clearance| clearance.verdicts.truncate(15)), Flaw::Verdict { bar: bars });
+    assert_eq!(verdict(|clearance| drop(clearance.verdicts.pop())), Flaw::Verdict { bar: bars });
     assert_eq!(verdict(|clearance| clearance.verdicts[2].measurement = Some(0)), Flaw::Verdict { bar: 3 });
     // The evidence misses a bar: neither the true verdict nor a false one clears it.
     let honest = fault(|sample| sample.evidence.record.measurements[4].value = 99.0);
@@ -247,4 +248,66 @@ fn a_ledger_that_does_not_read_does_not_verify() {
     let sample = Sample::cleared().with_ledger(b"{\"row\":0}\n".to_vec());
     let Err(Error::Fault(fault)) = sample.seal(&place.path().join("run")) else { panic!("sealed") };
     assert!(matches!(fault.flaw, Flaw::Malformed { .. }), "{fault}");
+}
+
+/// Everything in a clearance but the verdicts, changed one field at a time: a new field has to be put here, too.
+#[test]
+fn a_clearance_binds_what_was_assessed() {
+    let ClearanceDocument {
+        policy: _,
+        evidence: _,
+        model: _,
+        verdicts: _,
+        safety: _,
+        release: _,
+        waivers: _,
+        issued_at: _,
+        expires_at: _,
+        seed: _,
+        revision: _,
+    } = {
+        let sample = Sample::cleared();
+        let (parsed, _) = policy::read(&sample.policy).unwrap();
+        clearance(&parsed, &sample.evidence, b"")
+    };
+    let changes: [fn(&mut ClearanceDocument); 15] = [
+        |clearance| clearance.policy.name.push('x'),
+        |clearance| clearance.policy.digest = Digest::of(b"another"),
+        |clearance| clearance.evidence = Digest::of(b"another"),
+        |clearance| clearance.model = Digest::of(b"another"),
+        |clearance| clearance.verdicts.truncate(1),
+        |clearance| clearance.verdicts[0].measurement = None,
+        |clearance| clearance.safety = Digest::of(b"another"),
+        |clearance| clearance.release.truncate(1),
+        |clearance| clearance.release[0].unmet = Some(Unmet::Limit),
+        |clearance| clearance.waivers.truncate(1),
+        |clearance| clearance.waivers[0].reason.push('x'),
+        |clearance| clearance.issued_at = 0,
+        |clearance| clearance.expires_at += 1,
+        |clearance| clearance.seed.0 += 1,
+        |clearance| clearance.revision.push('x'),
+    ];
+    for (at, change) in changes.into_iter().enumerate() {
+        let flaw = clearance_flaw(change);
+        assert!(
+            matches!(flaw, Flaw::Disagrees { .. } | Flaw::Subject { .. } | Flaw::Verdict { .. } | Flaw::TooLong { .. }),
+            "change {at}: {flaw}"
+        );
+    }
+}
+
+#[test]
+fn only_a_named_policy_is_accepted() {
+    let (_place, path) = sealed();
+    let run = inspect(&path, &trusted()).unwrap();
+    let accepts = |policies: &AcceptedPolicies| accepted(&run, policies);
+    accepts(&AcceptedPolicies::shipped()).unwrap();
+    accepts(&AcceptedPolicies::named("baseline").unwrap().unwrap()).unwrap();
+    let digest = Digest::of(policy::BASELINE.as_bytes());
+    accepts(&AcceptedPolicies::named(&format!("sha256:{digest}")).unwrap().unwrap()).unwrap();
+    let strict = AcceptedPolicies::named("strict").unwrap().unwrap();
+    let refused = accepts(&strict).unwrap_err();
+    assert_eq!(refused.flaw, Flaw::UnacceptedPolicy { name: "baseline".into(), found: digest });
+    accepts(&AcceptedPolicies::any([strict, AcceptedPolicies::shipped()])).unwrap();
+    assert!(AcceptedPolicies::named("sha256:12").is_err() && AcceptedPolicies::named("mine.toml").unwrap().is_none());
 }

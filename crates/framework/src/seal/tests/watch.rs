@@ -155,3 +155,14 @@ fn a_folder_that_is_busy_for_once_stands_again() {
     drop(folder);
     watch.check(NOW + 2).unwrap();
 }
+
+#[test]
+fn a_model_that_is_not_released_is_not_served() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("run");
+    Sample { released: false, ..Sample::cleared() }.seal(&path).unwrap();
+    let run = verify(&path, &trusted(), NOW).unwrap();
+    assert!(!run.clearance().unwrap().is_released());
+    let mut watch = ClearanceWatch::new(&path, &trusted(), &run);
+    assert_eq!(watch.check(NOW).unwrap_err().flaw, Flaw::NotReleased);
+}
