@@ -54,6 +54,8 @@ where
 
     // Each sample is attacked with all the keys that the adversary holds.
     let square = Square::new(plan.norm, radius, side.affordable(plan.queries, scene.plan.keys));
+    // Targets whose answer is known have no quota: they show that the attack works, not what a quota leaves of it.
+    let unlimited = Square::new(plan.norm, radius, plan.queries);
     let few = scene.sample(plan.square_samples, seed.derive("square samples"));
     let perturbed = square.run(&side.endpoint, &few, seed.derive("square"))?;
     let evaded = judge(&side.endpoint, &few, &perturbed)?;
@@ -61,7 +63,7 @@ where
         side.with_keys(square.setting(side.system, scene.confidence), scene.plan.keys),
         &evaded,
         few.labels(),
-        without_progress(|| controls::square(&square, shape, seed.derive("controls")))?,
+        without_progress(|| controls::square(&unlimited, shape, seed.derive("controls")))?,
     )?;
 
     let radii = plan.radii.iter().map(|radius| Radius::new(*radius)).collect::<Result<Vec<_>, _>>()?;

@@ -53,7 +53,9 @@ where
         first.get_or_insert(answered);
         attackers.push(agreed);
     }
-    let checked = without_progress(|| controls::knockoff(&knockoff, seed.derive("controls")))?;
+    // Targets whose answer is known have no quota: they show that the attack works, not what a quota leaves of it.
+    let unlimited = Knockoff { budget: most, ..knockoff };
+    let checked = without_progress(|| controls::knockoff(&unlimited, seed.derive("controls")))?;
     let setting = knockoff.setting(side.system, scene.confidence);
     let setting = setting.with("attackers", attackers.len()).with("classes", owned.classes());
     let mut measurements = mean(&side.with_keys(setting, keys), &attackers, seed.derive("bootstrap"))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use underpin_core::{Point, System, Unmet, Verdict};
+use underpin_core::{Measurement, Point, Quantity, System, Unmet, Verdict};
 
 use super::sample::{Sample, hostile};
 use super::*;
@@ -122,13 +122,19 @@ fn safety_shows_only_when_cleared() {
 
 #[test]
 fn intent_is_kept_by_the_unfavourable_end() {
-    let page = page(&Sample::good());
+    let mut sample = Sample::good();
+    assert!(page(&sample).contains("Released: every limit") && sample.cleared().is_released());
+    let abstention = |one: &&mut Measurement| one.quantity == Quantity::OutOfScopeAbstention;
+    sample.safety.measurements.iter_mut().find(abstention).unwrap().interval.lower = 0.574;
+    sample.release = sample.policy.judge_release(&sample.safety);
+    let page = page(&sample);
+    assert!(page.contains("Not released: a limit") && !sample.cleared().is_released());
     let (_, safety) = page.split_once("id=\"safety\"").unwrap();
     let (_, abstention) = safety.split_once("Out of scope abstention").unwrap();
     let (row, rest) = abstention.split_once("</tr>").unwrap();
     assert!(
         row.contains("≥\u{a0}0.6") && row.contains("not shown to be kept"),
-        "0.641 [0.574, 0.708] does not show 0.6"
+        "a lower end of 0.574 does not show 0.6"
     );
     let (row, _) = rest.split_once("</tr>").unwrap();
     assert!(row.contains("≤\u{a0}0.1") && row.contains("✓ kept"), "{row}");
@@ -323,7 +329,7 @@ fn the_card_has_the_headings_of_its_source_in_order() {
             "Caveats and recommendations"
         ]
     );
-    assert!(card.contains("**cleared** until 2027-02-21") && card.contains(&sample.evidence.policy.to_string()));
+    assert!(card.contains("**cleared and released** until 2027-02-21") && card.contains(&sample.evidence.policy.to_string()));
     columns(&card);
 }
 

@@ -63,7 +63,7 @@ fn a_test_share_of_400_can_meet_baseline_and_one_of_30_cannot() {
     let tested = |bar: &&Bar| !matches!(bar.quantity, Quantity::Epsilon | Quantity::InversionScore);
     assert!(baseline.bars().iter().filter(tested).all(|bar| bar.min_samples <= 350));
     let utility = baseline.bars().iter().filter(|bar| bar.about == About::Utility);
-    assert!(utility.clone().count() == 2 && utility.clone().all(|bar| bar.min_samples > 150));
+    assert!(utility.clone().count() == 3 && utility.clone().all(|bar| bar.min_samples > 150));
 }
 
 /// The place and message of the refusal of `text`.
@@ -110,7 +110,8 @@ fn what_is_wrong_with_a_policy_is_named_with_its_place() {
 #[test]
 fn a_policy_without_a_bar_for_a_threat_is_refused_with_what_is_missing() {
     let bars: Vec<&str> = policy::BASELINE.split("[[bar]]").collect();
-    let kept: Vec<&str> = bars.into_iter().filter(|bar| !bar.contains("\"extraction\"")).collect();
+    // The last bar is followed by the waivers and the intent.
+    let kept: Vec<&str> = bars.into_iter().filter(|bar| !bar.contains("attack = \"knockoff\"")).collect();
     let (_, _, message) = refusal(kept.join("[[bar]]").as_bytes());
-    assert!(message.contains("no bar for: extraction"), "{message}");
+    assert!(message.contains("no bar for: extraction (black_box)"), "{message}");
 }
