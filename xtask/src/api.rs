@@ -68,10 +68,14 @@ fn file(name: &str) -> PathBuf {
 
 /// Each crate's public items, one a line, with the features that the workspace's own build has.
 fn lists() -> Result<Vec<(&'static str, String)>> {
-    let status = cargo(&["build", "--quiet", "--package", "underpin-api"]).status().context("cargo build")?;
-    ensure!(status.success(), "underpin-api does not compile ({status})");
     let target = packages::target_folder()?;
-    let reader = target.join("debug").join(format!("underpin-api{}", std::env::consts::EXE_SUFFIX));
+    let folder = target.join("api");
+    let status = cargo(&["build", "--quiet", "--locked", "--manifest-path", "xtask/api/Cargo.toml", "--target-dir"])
+        .arg(&folder)
+        .status()
+        .context("cargo build")?;
+    ensure!(status.success(), "xtask/api does not compile ({status})");
+    let reader = folder.join("debug").join(format!("underpin-api{}", std::env::consts::EXE_SUFFIX));
     // The whole workspace, as `cargo doc` in `ci`: naming packages alone would compile dependencies with other features.
     let status = cargo(&["doc", "--quiet", "--workspace", "--no-deps", "--lib"])
         .env("RUSTDOC", &reader)

@@ -5,8 +5,6 @@
 //! unstable options allowed, which JSON still needs. Cargo is given it as `RUSTDOC`: allowing them for all of cargo would
 //! change what build scripts see, and so compile every dependency again.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a command line; it speaks to people")]
-
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
