@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
-use underpin_core::{Delta, Epsilon};
+use underpin_core::{Delta, Epsilon, OutOfRange};
 use underpin_privacy::{Adjacency, Bounds, Event, Target};
 
 use crate::console::Console;
@@ -219,6 +219,25 @@ impl Arguments {
         }
     }
 
+    /// An error of the accountant, with the name of the option in place of the parameter's.
+    fn in_options(&self, error: anyhow::Error) -> anyhow::Error {
+        let Some(underpin_privacy::Error::OutOfRange(out_of_range)) = error.downcast_ref() else { return error };
+        let option = match &*out_of_range.name {
+            // The quotient of two options.
+            "sampling_rate" if self.sampling_rate.is_none() && self.batch_size.is_some() => "--batch-size / --rows",
+            "sampling_rate" => "--sampling-rate",
+            "noise_multiplier" => "--noise-multiplier",
+            "batch_size" => "--batch-size",
+            "rows" => "--rows",
+            "steps" => "--steps",
+            "gap" => "--gap",
+            "epsilon" => "--target-epsilon",
+            "delta" => "--delta",
+            _ => return error,
+        };
+        anyhow::Error::new(OutOfRange { name: option.into(), ..out_of_range.clone() })
+    }
+
     fn bounds(&self, event: &Event, delta: Delta) -> Result<Bounds> {
         let adjacency = self.neighbours.into();
         Ok(match self.accountant {
@@ -231,8 +250,8 @@ impl Arguments {
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> {
     let delta = Delta::new(arguments.delta).context("--delta")?;
     let started = Instant::now();
-    let (run, found) = arguments.run(delta)?;
-    let bounds = arguments.bounds(&run.event(), delta)?;
+    let (run, found) = arguments.run(delta).map_err(|error| arguments.in_options(error))?;
+    let bounds = arguments.bounds(&run.event(), delta).map_err(|error| arguments.in_options(error))?;
     let elapsed = 1e3 * started.elapsed().as_secs_f64();
     if let Some(path) = &arguments.curve {
         let points = curve::steps(run.steps)
@@ -355,7 +374,7 @@ mod tests {
         let arguments = parsed(line);
         let delta = Delta::new(arguments.delta).unwrap();
         let found = arguments.run(delta).and_then(|(run, _)| arguments.bounds(&run.event(), delta));
-        format!("{:#}", found.unwrap_err())
+        format!("{:#}", arguments.in_options(found.unwrap_err()))
     }
 
     #[test]
@@ -383,7 +402,7 @@ mod tests {
     fn bad_options_are_named() {
         for (line, says) in [
             ("--sampling-rate 0.01 --steps 10 --delta 1e-5", "--noise-multiplier is missing"),
-            ("--sampling-rate 2 --noise-multiplier 1 --steps 10 --delta 1e-5", "sampling_rate = 2 is outside"),
+            ("--sampling-rate 2 --noise-multiplier 1 --steps 10 --delta 1e-5", "--sampling-rate = 2 is outside"),
             ("--batch-size 9 --rows 8 --noise-multiplier 1 --steps 10 --delta 1e-5", "--batch-size 9 is outside"),
             ("--sampling-rate 0.1 --noise-multiplier 1 --steps 10 --delta 1e-5 --sampler fixed-size", "needs --rows"),
             ("--sampling-rate 0.1 --noise-multiplier 1 --steps 10 --delta 1e-5 --sampler shuffle", "Chua et al. 2024"),
@@ -392,7 +411,12 @@ mod tests {
                 "leave out exactly one",
             ),
             ("--sampling-rate 0.1 --steps 10 --delta 1e-5 --target-epsilon -1", "--target-epsilon"),
-            ("--sampling-rate 0.1 --noise-multiplier 1 --steps 10 --delta 1e-5 --gap 0", "gap = 0 is outside"),
+            (
+                "--sampling-rate 0.1 --noise-multiplier 1e300 --steps 10 --delta 1e-5",
+                "--noise-multiplier = 1e300 is outside",
+            ),
+            ("--batch-size 0 --rows 8 --noise-multiplier 1 --steps 10 --delta 1e-5", "--batch-size 0 is outside"),
+            ("--sampling-rate 0.1 --noise-multiplier 1 --steps 10 --delta 1e-5 --gap 0", "--gap = 0 is outside"),
         ] {
             assert!(refused(line).contains(says), "{line}: {}", refused(line));
         }
