@@ -92,7 +92,7 @@ fn what_is_no_file_is_refused_at_once() {
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        let status = crate::support::wait(&mut child, std::time::Duration::from_secs(60));
+        let status = crate::support::wait(&mut child, std::time::Duration::from_mins(1));
         assert_eq!(status.code(), Some(1), "{option}");
     }
 }
