@@ -78,7 +78,7 @@ fn steps(c: &mut Criterion) {
 fn privacy(c: &mut Criterion) {
     let mut group = c.benchmark_group("privacy");
     let vectors = include_str!("../../crates/privacy/tests/vectors/subsampled_gaussian.csv");
-    // All of the grid in one sample; `cargo xtask readme --privacy` tells median and worst.
+    // All of the grid in one sample; `cargo xtask readme --privacy` reports median and worst.
     let grid: Vec<(Event, Delta)> = vectors
         .lines()
         .skip(1)

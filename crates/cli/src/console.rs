@@ -23,7 +23,7 @@ enum LogFormat {
 /// Options of every command.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Print neither progress nor tables, only errors; the exit code tells the result.
+    /// Print neither progress nor tables, only errors; the exit code is the result.
     #[arg(long, short, global = true)]
     quiet: bool,
     /// Print the result as one JSON value on standard output.

@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     /// Rows to test on. Default: a stratified fraction of the data, set aside first.
     #[arg(long, value_name = "FILE", requires = "data")]
     test_data: Option<PathBuf>,
-    /// Format of the data, where the file's name does not tell.
+    /// Format of the data, where the file's name does not show it.
     #[arg(long, value_enum, requires = "data")]
     format: Option<FileFormat>,
     /// The column that holds the class, by name or position.

@@ -79,7 +79,7 @@ pub struct RecipeResult {
     pub data: Digest,
     /// Time by the clock, reading and preparing the rows included.
     pub seconds: f64,
-    /// Time of all processors together; absent where the system does not tell.
+    /// Time of all processors together; absent where the system does not report it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_seconds: Option<f64>,
     /// The commit that was built from.

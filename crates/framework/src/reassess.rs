@@ -64,7 +64,7 @@ pub struct Request<'a> {
     pub versions: &'a BTreeMap<String, String>,
 }
 
-/// Attacks the model of a cleared run again and renews or revokes its clearance; `clock` tells seconds since 1970 UTC.
+/// Attacks the model of a cleared run again and renews or revokes its clearance; `clock` returns seconds since 1970 UTC.
 ///
 /// The rows are read again from where they came from and must be the same; the model is the one that was signed. New
 /// evidence takes the place of the old, which stays in the folder under its position in the log.

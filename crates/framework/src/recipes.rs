@@ -42,7 +42,7 @@ const MAX_REJECTED: f64 = 0.1;
 /// # Limits
 ///
 /// What was chosen by looking at data of the same kind is stated in `tuned`; no ε counts it. Neither the baseline nor the loss
-/// that progress events tell meanwhile is private. Accuracy, then and at the end, is that of private weights: it costs
+/// that progress events report meanwhile is private. Accuracy, then and at the end, is that of private weights: it costs
 /// the training rows nothing more, and reports the test rows without privacy.
 ///
 /// # Examples

@@ -101,7 +101,7 @@ impl<C: Fn() -> u64 + Send + Sync> ClearanceCheck for Watch<C> {
 }
 
 /// Opens the run in `folder` for serving: only with a clearance in force, signed by a trusted key, for the very bytes
-/// of the model. `clock` tells seconds since 1970 UTC; the noise of perturbed answers comes from `key`.
+/// of the model. `clock` returns seconds since 1970 UTC; the noise of perturbed answers comes from `key`.
 ///
 /// # Errors
 ///
@@ -153,7 +153,7 @@ where
 }
 
 impl Ready {
-    /// What clients are told of the model.
+    /// What the server reports about the model.
     pub fn info(&self) -> &ModelInfo {
         &self.info
     }

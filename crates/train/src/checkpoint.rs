@@ -15,7 +15,7 @@ const MAGIC: &[u8; 16] = b"underpin run 01\n";
 
 /// Where a run is kept, and how often.
 ///
-/// The file is secret, its owner's alone (mode 600): it holds what only the released weights may tell, and, under correlated noise, sums without
+/// The file is secret, its owner's alone (mode 600): it holds what only the released weights may reveal, and, under correlated noise, sums without
 /// noise. Beside it, `PATH.steps` lists the steps begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoints {

@@ -1,4 +1,4 @@
-//! Extraction: copies bought with the queries that the endpoint allows.
+//! Extraction: surrogates trained on the answers to the queries that the endpoint allows.
 
 use rand::RngExt;
 use underpin_core::{About, Measurement, Quantity, Record, Seed, Trainer};
@@ -11,7 +11,7 @@ use super::side::Side;
 use crate::Error;
 use crate::model::{Model, WithoutProgress, without_progress};
 
-/// Several attackers, each with a key, rows and luck of its own, attack through the endpoint; what is told is their mean.
+/// Several attackers, each with a key, rows and luck of its own, attack through the endpoint; their mean is reported.
 pub(super) fn measure<M, R, S>(
     scene: &Scene<'_>,
     side: &Side<'_, M, R>,
@@ -63,7 +63,7 @@ where
     Ok(record)
 }
 
-/// Mean fidelity of the copies, and mean gain over the copies made without the victim's answers.
+/// Mean fidelity of the surrogates, and mean gain over surrogates trained without the victim's answers.
 ///
 /// Percentile bootstrap over attackers and inputs alike: the interval allows for the luck of either.
 fn told(setting: &Setting, attackers: &[Agreement], seed: Seed) -> Result<Vec<Measurement>, Error> {

@@ -98,7 +98,7 @@ fn weigh(record: &mut Record, weaker: &[&str]) {
     }
 }
 
-/// Runs every attack against one system; copies are trained by `attacker`, an adversary who cares for fidelity alone.
+/// Runs every attack against one system; surrogates are trained by `attacker`, an adversary who cares for fidelity alone.
 fn attack<M, R, S>(
     scene: &Scene<'_>,
     side: &Side<'_, M, R>,

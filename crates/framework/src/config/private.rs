@@ -26,7 +26,7 @@ pub struct Privacy {
     /// Where batches and noise come from.
     #[serde(default)]
     pub mechanism: Mechanism,
-    /// The part of ε that the counts of the classes may spend; 0 tells none.
+    /// The part of ε that the counts of the classes may spend; with 0 none are released.
     #[serde(default)]
     pub statistics: f64,
     /// Canaries by which each private training audits itself, 6 at least; 0 for none. They change neither ε nor accuracy.
