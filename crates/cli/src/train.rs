@@ -8,7 +8,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use underpin::recipes::Plan;
 use underpin_core::{Digest, Seed};
-use underpin_privacy::SecretKey;
+use underpin_privacy::{NoiseSource, SecretKey};
 
 use crate::console::Console;
 use crate::provenance::REVISION;
@@ -94,10 +94,10 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     let seed = arguments.seed.unwrap_or(plan.seed);
     let key = keys::signing(arguments.key.as_deref())?;
     let started = clock::Stopwatch::start();
-    let secret = SecretKey::new(key.secret("underpin recipes"));
+    let noise = NoiseSource::fresh(SecretKey::new(key.secret("underpin recipes")));
     let achieved = match arguments.budget.file()? {
-        Some(file) => plan.run_charged(&arguments.data, Seed(seed), secret, &file)?,
-        None => plan.run(&arguments.data, Seed(seed), secret)?,
+        Some(file) => plan.run_charged(&arguments.data, Seed(seed), noise, &file)?,
+        None => plan.run(&arguments.data, Seed(seed), noise)?,
     };
     let ran = RecipeResult {
         recipe: arguments.recipe.clone(),

@@ -30,8 +30,8 @@ fn flate2_file(path: &Path) -> flate2::write::GzEncoder<std::fs::File> {
     flate2::write::GzEncoder::new(std::fs::File::create(path).unwrap(), flate2::Compression::fast())
 }
 
-fn key() -> SecretKey {
-    SecretKey::new([7; 32])
+fn key() -> NoiseSource {
+    NoiseSource::dangerous_from_seed([7; 32])
 }
 
 /// A recipe of the program, with fewer steps.

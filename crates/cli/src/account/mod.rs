@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use underpin_core::{Delta, Epsilon, OutOfRange};
-use underpin_privacy::{Adjacency, Bounds, Event, Target};
+use underpin_privacy::{Adjacency, Bounds, Event, Target, recommended_delta};
 
 use crate::console::Console;
 
@@ -38,8 +38,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "T")]
     steps: Option<u64>,
     /// The additive slack δ of (ε, δ)-differential privacy; choose it well below 1 / rows (Dwork and Roth 2014, section 2.3).
+    /// Default with --rows: the largest power of ten that is at most 1 / (10 rows), and at most 1e-4.
     #[arg(long, value_name = "DELTA", allow_negative_numbers = true)]
-    delta: f64,
+    delta: Option<f64>,
     /// How epsilon is bounded.
     #[arg(long, value_enum, default_value = "pld")]
     accountant: Accountant,
@@ -238,6 +239,15 @@ impl Arguments {
         anyhow::Error::new(OutOfRange { name: option.into(), ..out_of_range.clone() })
     }
 
+    /// The δ that was named, or one that fits the rows.
+    fn delta(&self) -> Result<Delta> {
+        match (self.delta, self.rows) {
+            (Some(delta), _) => Delta::new(delta).context("--delta"),
+            (None, Some(rows)) => Ok(recommended_delta(usize::try_from(rows).unwrap_or(usize::MAX))),
+            (None, None) => bail!("--delta is missing; it has a default with --rows, 1 / (10 rows) at most"),
+        }
+    }
+
     fn bounds(&self, event: &Event, delta: Delta) -> Result<Bounds> {
         let adjacency = self.neighbours.into();
         Ok(match self.accountant {
@@ -248,7 +258,7 @@ impl Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> {
-    let delta = Delta::new(arguments.delta).context("--delta")?;
+    let delta = arguments.delta()?;
     let started = Instant::now();
     let (run, found) = arguments.run(delta).map_err(|error| arguments.in_options(error))?;
     let bounds = arguments.bounds(&run.event(), delta).map_err(|error| arguments.in_options(error))?;
@@ -264,13 +274,13 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
             short(run.noise_multiplier),
             Adjacency::from(arguments.neighbours)
         );
-        let drawing = curve::draw(&points, arguments.delta, &about);
+        let drawing = curve::draw(&points, delta.value(), &about);
         std::fs::write(path, drawing).with_context(|| format!("--curve {}", path.display()))?;
     }
     if console.json {
-        console.print(&format_args!("{:#}", json(arguments, run, found, bounds, elapsed)))?;
+        console.print(&format_args!("{:#}", json(arguments, run, found, bounds, delta, elapsed)))?;
     } else if !console.quiet {
-        console.print(&lines(arguments, run, found, bounds, elapsed).join("\n"))?;
+        console.print(&lines(arguments, run, found, bounds, delta, elapsed).join("\n"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -279,7 +289,14 @@ fn name(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-fn json(arguments: &Arguments, run: Run, found: Option<&str>, bounds: Bounds, elapsed: f64) -> serde_json::Value {
+fn json(
+    arguments: &Arguments,
+    run: Run,
+    found: Option<&str>,
+    bounds: Bounds,
+    delta: Delta,
+    elapsed: f64,
+) -> serde_json::Value {
     let (batch_size, rows) = match run.batches {
         Batches::FixedSize { batch_size, rows } => (Some(batch_size), Some(rows)),
         _ => (arguments.batch_size, arguments.rows),
@@ -287,7 +304,7 @@ fn json(arguments: &Arguments, run: Run, found: Option<&str>, bounds: Bounds, el
     serde_json::json!({
         "epsilon_lower": (arguments.accountant == Accountant::Pld).then_some(bounds.lower),
         "epsilon_upper": bounds.upper,
-        "delta": arguments.delta,
+        "delta": delta.value(),
         "accountant": name(&arguments.accountant),
         "neighbours": name(&arguments.neighbours),
         "sampler": name(&arguments.sampler),
@@ -302,14 +319,21 @@ fn json(arguments: &Arguments, run: Run, found: Option<&str>, bounds: Bounds, el
     })
 }
 
-fn lines(arguments: &Arguments, run: Run, found: Option<&str>, bounds: Bounds, elapsed: f64) -> Vec<String> {
+fn lines(
+    arguments: &Arguments,
+    run: Run,
+    found: Option<&str>,
+    bounds: Bounds,
+    delta: Delta,
+    elapsed: f64,
+) -> Vec<String> {
     let epsilon = match arguments.accountant {
         Accountant::Pld => format!("between {} and {}", short(bounds.lower), short_up(bounds.upper)),
         Accountant::Rdp => format!("at most {}", short_up(bounds.upper)),
     };
     let mark = |what: &str| if found == Some(what) { " (found)" } else { "" };
     let mut lines = vec![
-        format!("epsilon           {epsilon} at delta {:e}", arguments.delta),
+        format!("epsilon           {epsilon} at delta {:e}", delta.value()),
         format!("neighbours        {}", Adjacency::from(arguments.neighbours)),
         match run.batches {
             Batches::FixedSize { batch_size, rows } => {
@@ -324,7 +348,7 @@ fn lines(arguments: &Arguments, run: Run, found: Option<&str>, bounds: Bounds, e
     ];
     if arguments.accountant == Accountant::Pld && bounds.gap() > arguments.gap {
         let gap = 100.0 * bounds.gap();
-        lines.push(format!("note              the bounds are {gap:.1} % apart: no closer ones are known"));
+        lines.push(format!("note              the bounds are {gap:.1} % apart: the accountant found no closer ones"));
     }
     lines
 }
@@ -372,7 +396,7 @@ mod tests {
 
     fn refused(line: &str) -> String {
         let arguments = parsed(line);
-        let delta = Delta::new(arguments.delta).unwrap();
+        let delta = arguments.delta().unwrap();
         let found = arguments.run(delta).and_then(|(run, _)| arguments.bounds(&run.event(), delta));
         format!("{:#}", arguments.in_options(found.unwrap_err()))
     }
@@ -396,6 +420,16 @@ mod tests {
             let bounds = arguments.bounds(&run.event(), delta).unwrap();
             assert!(found == Some(name) && bounds.upper <= 3.0 && bounds.upper > 2.0, "{line} {run:?} {bounds:?}");
         }
+    }
+
+    #[test]
+    fn delta_follows_the_rows_unless_it_is_named() {
+        let delta = |line: &str| parsed(line).delta().map(Delta::value).map_err(|error| error.to_string());
+        assert_eq!(delta("--rows 10000 --batch-size 100"), Ok(1e-5));
+        assert_eq!(delta("--rows 60000 --batch-size 100"), Ok(1e-6));
+        assert_eq!(delta("--rows 60000 --batch-size 100 --delta 1e-5"), Ok(1e-5));
+        assert!(delta("--sampling-rate 0.01").unwrap_err().contains("--delta is missing"));
+        assert!(delta("--rows 10 --delta 1").unwrap_err().contains("--delta"));
     }
 
     #[test]
