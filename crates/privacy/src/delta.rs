@@ -14,6 +14,7 @@ use underpin_core::Delta;
 /// assert_eq!(recommended_delta(1_000).value(), 1e-4);
 /// assert_eq!(recommended_delta(1_001).value(), 1e-5);
 /// ```
+#[allow(clippy::missing_panics_doc, reason = "a power of ten from 1e-21 to 1e-4 is a number and a delta")]
 pub fn recommended_delta(rows: usize) -> Delta {
     // Whole numbers: a logarithm would round a power of ten either way.
     let (mut inverse, mut digits) = (10_000_u128, 4_u32);

@@ -277,4 +277,4 @@ fn optimiser(optimiser: Optimiser) -> ModuleOptimizer {
 
 #[cfg(test)]
 #[path = "sgd_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -192,7 +192,7 @@ fn a_killed_pipeline_ends_as_if_it_had_not_been() {
 fn weights(run: &Path) -> Vec<f64> {
     let bytes = std::fs::read(run.join(seal::files::MODEL)).unwrap();
     let model = underpin_train::Classifier::from_safetensors(&bytes, underpin::DeviceKind::Flex).unwrap();
-    let header = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize + 8;
+    let header = usize::try_from(u64::from_le_bytes(*bytes.first_chunk().unwrap())).unwrap() + 8;
     let values: Vec<f64> =
         bytes[header..].as_chunks().0.iter().map(|value| f64::from(f32::from_le_bytes(*value))).collect();
     assert_eq!(values.len(), model.parameters());

@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn delta_is_well_below_one_over_the_rows() {
         for (rows, delta) in [(1, 1e-4), (999, 1e-4), (1_000, 1e-4), (1_001, 1e-5), (10_000, 1e-5), (60_000, 1e-6)] {
-            assert_eq!(Privacy::recommended(rows).delta.value(), delta, "{rows} rows");
+            assert_eq!(Privacy::recommended(rows).delta, Delta::new(delta).unwrap(), "{rows} rows");
         }
     }
 

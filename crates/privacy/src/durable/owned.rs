@@ -192,7 +192,8 @@ fn identity(found: &Metadata) -> (u64, u64) {
 #[cfg(not(unix))]
 fn identity(_: &Metadata) {}
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
