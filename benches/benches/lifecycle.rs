@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -16,7 +15,7 @@ use underpin_data::{
     Contract, ExactDuplicates, FalsePositiveRate, KnnLabels, Limits, NamedBytes, NearDuplicates, Source, Split,
 };
 use underpin_metrics::evasion::Pgd;
-use underpin_privacy::{Adjacency, Event, SecretKey, SubsampledGaussian, Target};
+use underpin_privacy::{Adjacency, Event, NoiseSource, SecretKey, SubsampledGaussian, Target};
 use underpin_serve::{QueryLedger, Quota};
 use underpin_train::{Architecture, Averaging, Clipping, Mechanism, Optimiser, Privacy, Schedule, Settings, Sgd};
 
@@ -48,7 +47,7 @@ fn settings(architecture: Architecture) -> Settings {
 fn steps(c: &mut Criterion) {
     let data = digits().select(&(0..1000).collect::<Vec<_>>());
     let (target, delta) = (Epsilon::new(8.0).expect("positive"), Delta::new(1e-4).expect("in range"));
-    let privacy = Privacy::flat(target, delta, 1.0, Arc::new(SecretKey::new([1; 32])));
+    let privacy = Privacy::flat(target, delta, 1.0, NoiseSource::dangerous_from_seed([1; 32]));
     let pgd = Pgd::new(Norm::Linf, Radius::new(0.1).expect("positive"), 7, 1);
     let mut group = c.benchmark_group("ten steps of 100 digits");
     for (name, architecture) in
@@ -78,7 +77,7 @@ fn steps(c: &mut Criterion) {
 fn privacy(c: &mut Criterion) {
     let mut group = c.benchmark_group("privacy");
     let vectors = include_str!("../../crates/privacy/tests/vectors/subsampled_gaussian.csv");
-    // All of the grid in one sample; `cargo xtask readme --privacy` tells median and worst.
+    // All of the grid in one sample; `cargo xtask readme --privacy` reports median and worst.
     let grid: Vec<(Event, Delta)> = vectors
         .lines()
         .skip(1)

@@ -3,10 +3,9 @@
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::error::Error;
-use std::sync::Arc;
 
 use underpin_core::{Delta, Epsilon, Examples, Inputs, Predict, Seed, Shape, Trainer};
-use underpin_privacy::SecretKey;
+use underpin_privacy::NoiseSource;
 use underpin_train::{Architecture, Averaging, DeviceKind, NoAdversary, Optimiser, Privacy, Schedule, Settings, Sgd};
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
@@ -25,7 +24,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         averaging: Averaging::Last(0.5),
         device: DeviceKind::Flex,
     };
-    let privacy = Privacy::flat(Epsilon::new(3.0)?, Delta::new(1e-5)?, 1.0, Arc::new(SecretKey::from_os()?));
+    let privacy = Privacy::flat(Epsilon::new(3.0)?, Delta::new(1e-5)?, 1.0, NoiseSource::from_os()?);
     let trainer = Sgd::<NoAdversary> { settings, privacy: Some(privacy), adversary: None };
     let trained = trainer.train(&data, Seed(7))?;
 

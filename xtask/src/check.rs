@@ -5,8 +5,8 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use crate::tidy;
 use crate::workspace::cargo;
+use crate::{api, deny, packages, tidy};
 
 /// Options of `test`.
 #[derive(Args, Debug)]
@@ -15,18 +15,6 @@ pub(crate) struct TestArguments {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
-
-/// The crates that are published.
-const PUBLISHED: &[&str] = &[
-    "underpin-core",
-    "underpin-privacy",
-    "underpin-data",
-    "underpin-train",
-    "underpin-serve",
-    "underpin-metrics",
-    "underpin",
-    "underpin-cli",
-];
 
 fn run(name: &str, command: &mut Command) -> Result<()> {
     eprintln!("── {name}");
@@ -45,14 +33,12 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<ExitCode> {
 pub(crate) fn ci() -> Result<ExitCode> {
     run("format", &mut cargo(&["fmt", "--all", "--check"]))?;
     tidy::run()?;
+    deny::run()?;
     run("lints", &mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     run("documentation", cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
-    // What crates.io would get; compiled above, so not verified by building it again.
-    let mut package = cargo(&["package", "--no-verify", "--allow-dirty", "--quiet"]);
-    for name in PUBLISHED {
-        package.args(["--package", name]);
-    }
-    run("packages", &mut package)?;
+    api::check()?;
+    eprintln!("── packages");
+    packages::package()?;
     run("documentation tests", &mut cargo(&["test", "--workspace", "--doc"]))?;
     // As tests, not by `cargo bench`: the same build serves, and each bench runs once.
     run("benches, one pass each", &mut cargo(&["test", "--workspace", "--benches"]))?;

@@ -2,9 +2,13 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line; it speaks to people")]
 
+mod api;
 mod check;
 mod circles;
+mod deny;
+mod dist;
 mod links;
+mod packages;
 mod readme;
 mod tidy;
 mod workspace;
@@ -38,6 +42,10 @@ enum Command {
     Tidy,
     /// Write what is written from code and runs: JSON schemas, the reference pages and the README's tables.
     Readme(readme::Arguments),
+    /// Write the lists of public items (docs/api) that `ci` compares the code with: accepts a change of them.
+    Api(api::Arguments),
+    /// Build the release into dist/: a static program where possible, its SBOM, SHA-256 file and archive, and the container.
+    Dist(dist::Arguments),
 }
 
 /// The first argument that names a command: neither an option nor the value of a global one.
@@ -94,6 +102,8 @@ fn main() -> ExitCode {
         Command::Ci => check::ci(),
         Command::Tidy => tidy::run(),
         Command::Readme(arguments) => readme::run(&arguments),
+        Command::Api(arguments) => api::run(&arguments),
+        Command::Dist(arguments) => dist::run(&arguments),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -116,6 +126,7 @@ mod tests {
             ("tidy", false),
             ("test -- --nocapture pipeline", false),
             ("readme --run runs/a", false),
+            ("dist --without-container", false),
             ("help ci", false),
             ("help", false),
             ("--help", false),

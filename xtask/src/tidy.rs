@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::workspace::{cargo, root};
+use crate::workspace::{captured, cargo, root};
 use crate::{circles, links, readme};
 
 /// Which workspace packages a package may use (ARCHITECTURE.md, "Rooms and the one direction of imports").
@@ -55,17 +55,10 @@ pub(crate) fn run() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn listed(arguments: &[&str]) -> Result<String> {
-    let output = cargo(arguments).output().context("cargo")?;
-    if !output.status.success() {
-        bail!("cargo {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(String::from_utf8(output.stdout)?)
-}
-
 /// Normal dependencies between workspace packages that the architecture does not allow.
 fn wrong_arrows() -> Result<Vec<String>> {
-    let metadata: Value = serde_json::from_str(&listed(&["metadata", "--no-deps", "--format-version", "1"])?)?;
+    let metadata: Value =
+        serde_json::from_str(&captured(&mut cargo(&["metadata", "--no-deps", "--format-version", "1"]))?)?;
     let mut faults = Vec::new();
     for package in metadata["packages"].as_array().context("cargo metadata lists no packages")? {
         let name = package["name"].as_str().unwrap_or_default();
@@ -82,7 +75,8 @@ fn wrong_arrows() -> Result<Vec<String>> {
 
 /// Circles of files in each package of the workspace.
 fn circles_of_files() -> Result<Vec<String>> {
-    let metadata: Value = serde_json::from_str(&listed(&["metadata", "--no-deps", "--format-version", "1"])?)?;
+    let metadata: Value =
+        serde_json::from_str(&captured(&mut cargo(&["metadata", "--no-deps", "--format-version", "1"]))?)?;
     let mut faults = Vec::new();
     for package in metadata["packages"].as_array().context("cargo metadata lists no packages")? {
         let manifest = Path::new(package["manifest_path"].as_str().unwrap_or_default());
@@ -102,7 +96,7 @@ fn circles_of_files() -> Result<Vec<String>> {
 /// Dependencies that `cargo xtask` would build with other features than `cargo test` does, and so build twice.
 fn second_builds() -> Result<Vec<String>> {
     let tree = |scope: &[&str]| -> Result<BTreeSet<String>> {
-        let text = listed(&[&["tree", "--prefix", "none", "--format", "{p} [{f}]"], scope].concat())?;
+        let text = captured(cargo(&["tree", "--prefix", "none", "--format", "{p} [{f}]"]).args(scope))?;
         let lines = text.lines().filter(|line| !line.ends_with("(*)") && !line.contains(" (proc-macro)"));
         Ok(lines.filter(|line| !line.is_empty()).map(str::to_owned).collect())
     };

@@ -72,7 +72,7 @@ pub(crate) fn report(mut step: impl FnMut()) {
     println!("{}", status("VmHWM:").saturating_sub(before));
 }
 
-/// Peak of a child that runs one way; 0 where the system does not tell (no `/proc`).
+/// Peak of a child that runs one way; 0 where the system does not report it (no `/proc`).
 pub(crate) fn of_a_child(way: &str) -> f64 {
     let program = std::env::current_exe().expect("this program has a path");
     let output = Command::new(program).env(WAY, way).output().expect("this program runs");

@@ -25,7 +25,7 @@ impl Stopwatch {
     }
 }
 
-/// Time that all threads of this process have computed, where the system tells (Linux).
+/// Time that all threads of this process have computed, where the system reports it (Linux).
 pub(crate) fn cpu_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     // After the name, which may hold anything, in brackets: state, then numbers; user and system time are the 12th and 13th.

@@ -23,7 +23,7 @@ enum LogFormat {
 /// Options of every command.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Print neither progress nor tables, only errors; the exit code tells the result.
+    /// Print neither progress nor tables, only errors; the exit code is the result.
     #[arg(long, short, global = true)]
     quiet: bool,
     /// Print the result as one JSON value on standard output.
@@ -82,16 +82,10 @@ impl Console {
         }
     }
 
-    /// Prints an error and its causes in one line; a cause that the error already tells is not told again.
+    /// Prints an error and its causes in one line.
     pub(crate) fn error(&self, error: &anyhow::Error) {
         self.bars.clear();
-        let mut line = error.to_string();
-        for cause in error.chain().skip(1).map(ToString::to_string) {
-            if !line.contains(&cause) {
-                line = format!("{line}: {cause}");
-            }
-        }
-        let line = line.replace('\n', " ");
+        let line = one_line(error);
         if self.json {
             let _ = writeln!(stdout(), "{:#}", serde_json::json!({ "error": line }));
         }
@@ -101,5 +95,72 @@ impl Console {
     /// Takes the progress bars away, for a result to be printed.
     pub(crate) fn clear(&self) {
         self.bars.clear();
+    }
+}
+
+/// An error and its causes in one line: a cause that the line holds already is not repeated.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(|cause| cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ")) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.contains(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    short_numbers(&line)
+}
+
+/// The text with each number of more than 25 digits before its point cut to six digits and an exponent.
+///
+/// Numbers of 64 bits stay as they are; what is longer is a float, of which the parsers' messages print each digit.
+pub(crate) fn short_numbers(text: &str) -> String {
+    let mut short = String::new();
+    let mut left = text;
+    while let Some(start) = left.find(|letter: char| letter.is_ascii_digit()) {
+        let (before, rest) = left.split_at(start);
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+        let (number, after) = rest.split_at(digits);
+        short += before;
+        // Within a word (a digest, a file's name) or after a point it is no whole number.
+        let alone = !before.ends_with(|letter: char| letter.is_alphanumeric() || "._".contains(letter))
+            && !after.starts_with(|letter: char| letter.is_alphanumeric() || letter == '_');
+        if alone && digits > 25 {
+            let mantissa = format!("{}.{}", &number[..1], &number[1..6]);
+            let mantissa = mantissa.trim_end_matches('0').trim_end_matches('.');
+            short.extend([mantissa, "e", &(digits - 1).to_string()]);
+            // Digits after the point do not matter beside so many before it.
+            let fraction =
+                after.strip_prefix('.').map(|after| after.trim_start_matches(|letter: char| letter.is_ascii_digit()));
+            left = fraction.filter(|_| after[1..].starts_with(|letter: char| letter.is_ascii_digit())).unwrap_or(after);
+        } else {
+            short += number;
+            left = after;
+        }
+    }
+    short + left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_is_in_the_line_is_not_repeated() {
+        let error = anyhow::Error::msg("invalid type\nin `training`\n");
+        let error = error.context("configuration: invalid type\nin `training`\n").context("--config a.toml");
+        assert_eq!(one_line(&error), "--config a.toml: configuration: invalid type in `training`");
+        assert_eq!(one_line(&anyhow::Error::msg("b").context("a")), "a: b");
+    }
+
+    #[test]
+    fn long_numbers_are_cut_and_nothing_else_is() {
+        let zeros = "0".repeat(299);
+        let text = format!("floating point `1{zeros}0.0`, -12345678{zeros}.5 ");
+        assert_eq!(short_numbers(&text), "floating point `1e300`, -1.23456e306 ");
+        let digest = "1".repeat(64) + "a";
+        for same in ["18446744073709551615", "0.1", "1e300", &digest, "", "runs/1795454191"] {
+            assert_eq!(short_numbers(same), same);
+        }
     }
 }

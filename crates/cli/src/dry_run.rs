@@ -6,7 +6,7 @@ use comfy_table::{ContentArrangement, Table};
 use underpin::DryRun;
 use underpin_data::Kind;
 
-use crate::console::Console;
+use crate::console::{Console, short_numbers};
 
 /// Columns that the table shows; `--json` has all.
 const SHOWN: usize = 40;
@@ -90,9 +90,11 @@ fn facts(plan: &DryRun) -> Result<Vec<[String; 3]>> {
         ),
     ];
     facts.push(match &run.privacy {
-        Some(privacy) => {
-            fact("privacy", format!("epsilon {} at delta {}", privacy.epsilon, privacy.delta), "of everything released")
-        }
+        Some(privacy) => fact(
+            "privacy",
+            short_numbers(&format!("epsilon {} at delta {}", privacy.epsilon, privacy.delta)),
+            "of everything released",
+        ),
         None => fact("privacy", "none".to_owned(), ""),
     });
     facts.push(match &run.adversary {

@@ -7,6 +7,7 @@ mod client;
 mod clock;
 mod console;
 mod dry_run;
+mod files;
 mod generate;
 mod keys;
 mod pipeline;
@@ -34,8 +35,9 @@ pub use train::RecipeResult;
     name = "underpin",
     bin_name = "underpin",
     version = provenance::VERSION,
-    after_help = "Exit codes: 0 done or cleared, 2 refused or revoked (never an error), 1 an error; each command's help says \
-                  what its codes mean.\n\nResults go to standard output; progress, logs and errors go to standard error. \
+    after_help = "Exit codes: 0 done or cleared; 2 the answer is no: `pipeline` and `verify` found a refusal, `reassess` revoked, \
+                  `train` missed its result; 1 an error, of which a clearance that `verify` or `serve` finds revoked is one. \
+                  Each command's help has its own.\n\nResults go to standard output; progress, logs and errors go to standard error. \
                   RUST_LOG selects log lines by module, NO_COLOR takes colours away."
 )]
 struct Arguments {

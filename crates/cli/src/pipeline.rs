@@ -12,7 +12,7 @@ use underpin_data::{Format, Source};
 
 use crate::console::Console;
 use crate::provenance::{REVISION, versions, who};
-use crate::{budget, clock, dry_run, keys, signals, table};
+use crate::{budget, clock, dry_run, files, keys, signals, table};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum FileFormat {
@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     /// Rows to test on. Default: a stratified fraction of the data, set aside first.
     #[arg(long, value_name = "FILE", requires = "data")]
     test_data: Option<PathBuf>,
-    /// Format of the data, where the file's name does not tell.
+    /// Format of the data, where the file's name does not show it.
     #[arg(long, value_enum, requires = "data")]
     format: Option<FileFormat>,
     /// The column that holds the class, by name or position.
@@ -84,7 +84,8 @@ impl Arguments {
     fn input(&self) -> Result<Input> {
         let Some(path) = &self.data else { return Ok(Input::Digits) };
         let shape = self.shape.as_deref().map(shape).transpose()?;
-        let source = |path: &Path| -> Result<Box<Source>> {
+        let source = |option: &str, path: &Path| -> Result<Box<Source>> {
+            files::regular(option, path)?;
             // Absolute, so that a reassessment finds the rows from wherever it is called.
             let path = std::path::absolute(path).with_context(|| path.display().to_string())?;
             let format = self.format.map(|format| match format {
@@ -94,8 +95,9 @@ impl Arguments {
             });
             Ok(Box::new(Source { format, label: self.label.clone(), shape: shape.clone(), ..Source::new(path) }))
         };
-        let test = self.test_data.as_deref().map(source).transpose()?;
-        Ok(Input::Files { train: source(path)?, test })
+        let train = source("--data", path)?;
+        let test = self.test_data.as_deref().map(|path| source("--test-data", path)).transpose()?;
+        Ok(Input::Files { train, test })
     }
 }
 
@@ -112,6 +114,7 @@ pub(crate) fn policy(name: &str) -> Result<Vec<u8>> {
         "baseline" => Ok(seal::policy::BASELINE.as_bytes().to_vec()),
         "strict" => Ok(seal::policy::STRICT.as_bytes().to_vec()),
         path => {
+            files::regular("--policy", Path::new(path))?;
             let given = || format!("--policy {path}");
             let bytes = std::fs::read(path).with_context(given)?;
             seal::policy::read(&bytes).with_context(given)?;
@@ -137,9 +140,15 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     let started = clock::now()?;
     let out = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/{started}")));
     let config = match &arguments.config {
-        Some(path) => Some(std::fs::read_to_string(path).with_context(|| format!("--config {}", path.display()))?),
+        Some(path) => {
+            files::regular("--config", path)?;
+            Some(std::fs::read_to_string(path).with_context(|| format!("--config {}", path.display()))?)
+        }
         None => None,
     };
+    if let Some(state) = &arguments.resume {
+        files::apart(("--out", &out), ("--resume", state))?;
+    }
     let job = Job {
         input: arguments.input()?,
         policy: policy(&arguments.policy)?,

@@ -1,4 +1,4 @@
-//! SIGINT (Ctrl-C) and SIGTERM: what a run and a server do when they are told to end.
+//! SIGINT (Ctrl-C) and SIGTERM: what a run and a server do when a signal ends them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

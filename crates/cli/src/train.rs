@@ -8,7 +8,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use underpin::recipes::Plan;
 use underpin_core::{Digest, Seed};
-use underpin_privacy::SecretKey;
+use underpin_privacy::{NoiseSource, SecretKey};
 
 use crate::console::Console;
 use crate::provenance::REVISION;
@@ -79,7 +79,7 @@ pub struct RecipeResult {
     pub data: Digest,
     /// Time by the clock, reading and preparing the rows included.
     pub seconds: f64,
-    /// Time of all processors together; absent where the system does not tell.
+    /// Time of all processors together; absent where the system does not report it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_seconds: Option<f64>,
     /// The commit that was built from.
@@ -94,10 +94,10 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     let seed = arguments.seed.unwrap_or(plan.seed);
     let key = keys::signing(arguments.key.as_deref())?;
     let started = clock::Stopwatch::start();
-    let secret = SecretKey::new(key.secret("underpin recipes"));
+    let noise = NoiseSource::fresh(SecretKey::new(key.secret("underpin recipes")));
     let achieved = match arguments.budget.file()? {
-        Some(file) => plan.run_charged(&arguments.data, Seed(seed), secret, &file)?,
-        None => plan.run(&arguments.data, Seed(seed), secret)?,
+        Some(file) => plan.run_charged(&arguments.data, Seed(seed), noise, &file)?,
+        None => plan.run(&arguments.data, Seed(seed), noise)?,
     };
     let ran = RecipeResult {
         recipe: arguments.recipe.clone(),

@@ -17,7 +17,7 @@ use crate::taxonomy::Threat;
 /// assert_eq!(error.to_string(), "sampling_rate = 1.5 is outside [0, 1]");
 /// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("{name} = {value} is outside {range}")]
+#[error("{name} = {} is outside {range}", readable(*value))]
 pub struct OutOfRange {
     /// The parameter, as written in the source paper or in the configuration file.
     pub name: Cow<'static, str>,
@@ -31,6 +31,15 @@ impl OutOfRange {
     /// `name` is `value`, which lies outside `range`.
     pub fn new(name: impl Into<Cow<'static, str>>, value: f64, range: impl Into<Cow<'static, str>>) -> Self {
         Self { name: name.into(), value, range: range.into() }
+    }
+}
+
+/// A number in at most some twenty characters: very large and very small ones with an exponent.
+fn readable(value: f64) -> String {
+    if value == 0.0 || (1e-7..1e16).contains(&value.abs()) || !value.is_finite() {
+        value.to_string()
+    } else {
+        format!("{value:e}")
     }
 }
 
@@ -227,6 +236,20 @@ impl Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_in_messages_are_short() {
+        for (value, text) in [
+            (-1e300, "-1e300"),
+            (1e-300, "1e-300"),
+            (0.0, "0"),
+            (1.5, "1.5"),
+            (1e-5, "0.00001"),
+            (f64::INFINITY, "inf"),
+        ] {
+            assert_eq!(OutOfRange::new("x", value, "[1, 2]").to_string(), format!("x = {text} is outside [1, 2]"));
+        }
+    }
 
     #[test]
     fn every_error_has_an_origin() {

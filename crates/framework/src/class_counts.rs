@@ -162,7 +162,7 @@ mod tests {
             assert!(found.abs_diff(rows) < 300, "{first:?}");
         }
         assert_ne!(first, [500, 200, 0], "noise");
-        // The same rows and seed tell the same; another row or seed has noise of its own.
+        // The same rows and seed give the same counts; another row or seed has noise of its own.
         let again = |data: &Examples, seed| {
             let mut record = Record::default();
             count(data, &privacy(0.1), &key, seed, &mut record).unwrap();

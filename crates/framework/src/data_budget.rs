@@ -80,6 +80,13 @@ impl BudgetFile {
             let own = || Ok::<_, Error>((privacy.epsilon, Delta::new(privacy.delta.value() * 1.02)?));
             let (epsilon, delta) = self.whole.map_or_else(own, Ok)?;
             let set_aside = Some(Delta::new(delta.value() * SET_ASIDE)?);
+            let left = (epsilon.value(), delta.value() * SET_ASIDE);
+            if privacy.epsilon.value() > left.0 || privacy.delta.value() > left.1 {
+                // Refused before the file is made: a run that cannot fit leaves none behind.
+                let (asked, whole) =
+                    ((privacy.epsilon.value(), privacy.delta.value()), (epsilon.value(), delta.value()));
+                return Err(Error::OverBudget { path: self.path.clone(), asked, left, whole });
+            }
             let terms =
                 BudgetTerms { set_aside, adjacency: Adjacency::ZeroOut, unit, ..BudgetTerms::new(epsilon, delta) };
             Budget::create(&self.path, &terms)?

@@ -28,7 +28,7 @@ pub struct Recipe<D, U> {
     pub defended: D,
     /// Trains the baseline.
     pub undefended: U,
-    /// Trains what an adversary trains on few rows of its own: copies and surrogates.
+    /// Trains what an adversary trains on few rows of its own: surrogates, extracted or for transfer.
     pub adversary: U,
 }
 

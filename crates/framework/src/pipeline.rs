@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use underpin_core::{Digest, Evidence, Policy, Record, Verdict};
 use underpin_data::Manifest;
-use underpin_privacy::SecretKey;
+use underpin_privacy::{FreshBytes, NoiseSource, SecretKey};
 use underpin_train::Classifier;
 
 use crate::collected::CollectedData;
@@ -58,6 +58,11 @@ impl Finished {
 /// With [`Job::budget`] the ε and δ of private training and of the class counts are charged to a file before the model
 /// trains, so that runs on the same rows add up ([`BudgetFile`](crate::BudgetFile)).
 ///
+/// # Noise
+///
+/// Each run mixes fresh bytes of the operating system into the keys of its privacy noise: no two runs draw the same, though
+/// rows, settings, seed and key be the same. A state keeps the bytes, for its owner alone, until the run has ended.
+///
 /// # Resuming
 ///
 /// With [`Job::resume`] the training of the model and of its undefended baseline is kept in that folder step by step. A run
@@ -92,10 +97,12 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
     folder.record(act("judged the rows"), key)?;
 
     stage(1, "training");
-    let secret = SecretKey::new(key.secret("underpin training"));
+    // The run's own bytes: without them a run of the same rows, settings, seed and key would draw the same noise.
+    let fresh = state.as_ref().map_or_else(|| Ok(FreshBytes::from_os()?), RunState::fresh)?;
+    let noise = NoiseSource::of_run(&SecretKey::new(key.secret("underpin training")), &fresh);
     let serving_key = SecretKey::new(key.secret("underpin serving"));
-    let recipe = recipe(&config, secret)?;
-    let statistics = SecretKey::new(key.secret("underpin statistics"));
+    let recipe = recipe(&config, noise)?;
+    let statistics = fresh.mixed_into(&SecretKey::new(key.secret("underpin statistics")));
     let mut trained = train(job, sanitized, &recipe, state.as_ref(), &statistics)?;
     if let Some(privacy) = &config.privacy {
         trained = trained.count(privacy, &statistics, job.seed)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use underpin_core::{Digest, Evidence, Quantity, Record, Seed, Sketch};
 use underpin_data::Manifest;
-use underpin_privacy::SecretKey;
+use underpin_privacy::{FreshBytes, NoiseSource, SecretKey};
 use underpin_train::{Classifier, DeviceKind};
 
 use crate::Error;
@@ -64,7 +64,7 @@ pub struct Request<'a> {
     pub versions: &'a BTreeMap<String, String>,
 }
 
-/// Attacks the model of a cleared run again and renews or revokes its clearance; `clock` tells seconds since 1970 UTC.
+/// Attacks the model of a cleared run again and renews or revokes its clearance; `clock` returns seconds since 1970 UTC.
 ///
 /// The rows are read again from where they came from and must be the same; the model is the one that was signed. New
 /// evidence takes the place of the old, which stays in the folder under its position in the log.
@@ -99,7 +99,8 @@ pub fn reassess(request: &Request<'_>, key: &SigningKey, clock: &dyn Fn() -> u64
         return Err(Error::OtherData { file: manifest.source });
     }
     sanitized.follow_policy();
-    let recipe = recipe(sanitized.config(), SecretKey::new(key.secret("underpin training")))?;
+    let noise = NoiseSource::of_run(&SecretKey::new(key.secret("underpin training")), &FreshBytes::from_os()?);
+    let recipe = recipe(sanitized.config(), noise)?;
     let bytes = run.file(files::MODEL).unwrap_or_default();
     let model = Classifier::from_safetensors(bytes, device)?;
     let trained = sanitized.restore(&recipe, model, training(run.evidence()), seed)?;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use underpin_core::{Delta, Digest, Examples, Interval, Quantity, Record, Seed, Trainer, Value};
 use underpin_data::{Contract, Floor, Limits, Source, admit, open};
-use underpin_privacy::{Bounds, SecretKey};
+use underpin_privacy::{Bounds, NoiseSource};
 use underpin_train::{Preprocessing, Settings, Sgd};
 
 use crate::Error;
@@ -42,7 +42,7 @@ const MAX_REJECTED: f64 = 0.1;
 /// # Limits
 ///
 /// What was chosen by looking at data of the same kind is stated in `tuned`; no ε counts it. Neither the baseline nor the loss
-/// that progress events tell meanwhile is private. Accuracy, then and at the end, is that of private weights: it costs
+/// that progress events report meanwhile is private. Accuracy, then and at the end, is that of private weights: it costs
 /// the training rows nothing more, and reports the test rows without privacy.
 ///
 /// # Examples
@@ -183,14 +183,14 @@ impl Plan {
         }
     }
 
-    /// Trains on the rows in `folder` and tests; noise and samples come from `key`.
+    /// Trains on the rows in `folder` and tests; noise and samples come from `noise`.
     ///
     /// # Errors
     ///
     /// When a file is missing or of no use, more than a tenth of its rows break the contract, or the model cannot be
     /// trained on them.
-    pub fn run(&self, folder: &Path, seed: Seed, key: SecretKey) -> Result<Achieved, Error> {
-        self.run_with(folder, seed, key, None)
+    pub fn run(&self, folder: &Path, seed: Seed, noise: NoiseSource) -> Result<Achieved, Error> {
+        self.run_with(folder, seed, noise, None)
     }
 
     /// As [`run`](Self::run), charged to a privacy budget before it trains: runs on the same training file add up.
@@ -203,17 +203,17 @@ impl Plan {
         &self,
         folder: &Path,
         seed: Seed,
-        key: SecretKey,
+        noise: NoiseSource,
         budget: &BudgetFile,
     ) -> Result<Achieved, Error> {
-        self.run_with(folder, seed, key, Some(budget))
+        self.run_with(folder, seed, noise, Some(budget))
     }
 
     fn run_with(
         &self,
         folder: &Path,
         seed: Seed,
-        key: SecretKey,
+        noise: NoiseSource,
         budget: Option<&BudgetFile>,
     ) -> Result<Achieved, Error> {
         let (train, files) = self.rows_of(folder, &self.data.train)?;
@@ -221,7 +221,7 @@ impl Plan {
         let budget = budget.map(|file| file.open(data_budget::rows_of(&files), &self.privacy)).transpose()?;
         let (data, rows) = (digest(&test), train.len());
         let (train, test) = (self.prepared(&train)?, self.prepared(&test)?);
-        let mut privacy = self.privacy.training(self.privacy.epsilon, key);
+        let mut privacy = self.privacy.training(self.privacy.epsilon, noise);
         privacy.payment = budget.as_ref().map(|budget| budget.payment(privacy.delta));
         if self.privacy.delta.value() * rows as f64 >= 1.0 {
             let delta = self.privacy.delta.value();

@@ -2,7 +2,7 @@ use std::io::Write;
 
 use super::*;
 
-/// Images of 28×28 in two files, as MNIST lies: a bar whose row tells the class, in noise.
+/// Images of 28×28 in two files, as MNIST lies: a bar whose row is the class, in noise.
 fn folder(train: usize, test: usize) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (part, images) in [("train", train), ("t10k", test)] {
@@ -30,8 +30,8 @@ fn flate2_file(path: &Path) -> flate2::write::GzEncoder<std::fs::File> {
     flate2::write::GzEncoder::new(std::fs::File::create(path).unwrap(), flate2::Compression::fast())
 }
 
-fn key() -> SecretKey {
-    SecretKey::new([7; 32])
+fn key() -> NoiseSource {
+    NoiseSource::dangerous_from_seed([7; 32])
 }
 
 /// A recipe of the program, with fewer steps.
@@ -93,7 +93,7 @@ fn the_epsilon_told_is_that_of_the_run() {
     assert!(achieved.epsilon.upper <= 3.0 && achieved.epsilon.lower > 2.9, "{:?}", achieved.epsilon);
     let batch = plan.scaled(&plan.training, 300).batch_size;
     let (rate, delta) = (batch as f64 / 300.0, achieved.delta);
-    // The noise that just meets the target: with it, the bounds enclose what the run tells.
+    // The noise that just meets the target: with it, the bounds enclose the ε that the run reports.
     let mechanism = underpin_privacy::SubsampledGaussian::calibrated(
         plan.privacy.epsilon,
         delta,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use underpin_core::{Attack, Audited, Digest, Examples, Perturbed, Seed, Trainer};
-use underpin_privacy::SecretKey;
+use underpin_privacy::{FreshBytes, SecretKey};
 use underpin_train::{Checkpoints, Classifier, Sgd};
 
 use crate::Error;
@@ -24,6 +24,9 @@ const ROWS: &str = "rows.json";
 
 /// File of a state that names the evidence that was sealed last.
 const SEALED: &str = "sealed.json";
+
+/// File of a state that keeps the fresh bytes of the run's noise.
+const FRESH: &str = "noise.fresh";
 
 /// Files of a state that keep a training run, the model's and its baseline's; what belongs to one begins with its name.
 pub(crate) const TRAINING: [&str; 2] = ["model.run", "baseline.run"];
@@ -118,7 +121,8 @@ struct Authenticated {
 /// # Guarantees
 ///
 /// 1. A run that was killed at any moment, and is run again with the same state, leaves the same model and evidence as
-///    one that was not, but for times (`a_killed_pipeline_ends_as_if_it_had_not_been`).
+///    one that was not, but for times: the fresh bytes of its noise are kept in the state
+///    (`a_killed_pipeline_ends_as_if_it_had_not_been`).
 /// 2. A state of another job, other rows or another key is refused, and what differs is named
 ///    (`a_state_of_another_job_is_refused`).
 /// 3. Files that were changed are refused: those of the state carry a code under a secret of the signing key, those of
@@ -173,6 +177,18 @@ impl RunState {
         self.same(ROWS, &manifest, |kept, own| {
             (kept != own).then(|| ("rows (the manifest of what was read and kept)", kept.to_string(), own.to_string()))
         })
+    }
+
+    /// The fresh bytes of the run's noise, drawn when they are first asked for and kept until [`clear`](Self::clear).
+    ///
+    /// A step that is repeated after a kill so draws the noise that it drew before, on the same gradient: it is the same
+    /// release. The list of steps refuses another gradient.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Privacy`] when they were changed, or others may read or write them.
+    pub(crate) fn fresh(&self) -> Result<FreshBytes, Error> {
+        Ok(FreshBytes::kept(&self.folder.join(FRESH))?)
     }
 
     /// Compares what is kept in a file with `own`, or keeps it.
@@ -267,6 +283,7 @@ impl RunState {
     ///
     /// [`Error::Io`].
     pub(crate) fn clear(self) -> Result<(), Error> {
+        FreshBytes::remove(&self.folder.join(FRESH))?;
         for entry in fs::read_dir(&self.folder).map_err(io("read", &self.folder))? {
             let path = entry.map_err(io("read", &self.folder))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -45,6 +45,10 @@ impl State {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         let path = folder.with_file_name(format!("{name}.serving"));
         let failed = |source| Error::Io { action: "create", path: path.clone(), source };
+        // A link would lead keys and quotas to a place that somebody else chose.
+        if path.symlink_metadata().is_ok_and(|about| !about.is_dir()) {
+            return Err(failed(std::io::Error::other("a link or a file is there, not a folder")));
+        }
         std::fs::create_dir_all(&path).map_err(failed)?;
         #[cfg(unix)]
         {
@@ -98,7 +102,7 @@ impl<C: Fn() -> u64 + Send + Sync> ClearanceCheck for Watch<C> {
 }
 
 /// Opens the run in `folder` for serving: only with a clearance in force, signed by a trusted key, for the very bytes
-/// of the model. `clock` tells seconds since 1970 UTC; the noise of perturbed answers comes from `key`.
+/// of the model. `clock` returns seconds since 1970 UTC; the noise of perturbed answers comes from `key`.
 ///
 /// # Errors
 ///
@@ -156,7 +160,7 @@ where
 }
 
 impl Ready {
-    /// What clients are told of the model.
+    /// What the server reports about the model.
     pub fn info(&self) -> &ModelInfo {
         &self.info
     }
@@ -185,5 +189,28 @@ impl Ready {
         saving.abort();
         self.recorder.save(&self.state.sketch())?;
         Ok(served?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_place_of_the_serving_state_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let run = home.path().join("run");
+        for folder in ["run", "elsewhere"] {
+            std::fs::create_dir(home.path().join(folder)).unwrap();
+        }
+        std::os::unix::fs::symlink(home.path().join("elsewhere"), home.path().join("run.serving")).unwrap();
+        let fault = State::of(&run).unwrap_err();
+        assert!(
+            std::error::Error::source(&fault).is_some_and(|source| source.to_string().contains("a link")),
+            "{fault:?}"
+        );
+        std::fs::remove_file(home.path().join("run.serving")).unwrap();
+        State::of(&run).unwrap();
     }
 }

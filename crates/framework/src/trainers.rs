@@ -2,7 +2,7 @@
 
 use underpin_core::Radius;
 use underpin_metrics::evasion::Pgd;
-use underpin_privacy::SecretKey;
+use underpin_privacy::NoiseSource;
 use underpin_train::{Settings, Sgd};
 
 use crate::config::{self, Config};
@@ -12,14 +12,14 @@ use crate::{Error, class_counts};
 /// The recipe that a configuration describes.
 pub(crate) type Trainers = Recipe<Sgd<Silent<Pgd>>, Sgd>;
 
-/// The trainers of a configuration; privacy noise comes from `key`.
-pub(crate) fn recipe(config: &Config, key: SecretKey) -> Result<Trainers, Error> {
+/// The trainers of a configuration; privacy noise comes from `noise`.
+pub(crate) fn recipe(config: &Config, noise: NoiseSource) -> Result<Trainers, Error> {
     let undefended = Sgd::plain(config.training_undefended().clone());
     let small = Settings { batch_size: config.attacks.extraction.batch_size, ..undefended.settings.clone() };
     let adversary = Sgd::plain(small);
     let private = |privacy: config::Privacy| {
         let (target, _) = class_counts::split(&privacy)?;
-        Ok::<_, Error>(privacy.training(target, key))
+        Ok::<_, Error>(privacy.training(target, noise))
     };
     let privacy = config.privacy.map(private).transpose()?;
     let hardening = config.adversary.as_ref().map(attacker).transpose()?.map(Silent);

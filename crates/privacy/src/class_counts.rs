@@ -21,14 +21,14 @@ use crate::{Adjacency, Budget, Cost, DiscreteLaplace, Error, SecretStream};
 ///    (`no_count_costs_more_than_asked`).
 /// 2. The cost is reserved before a row is counted; one that does not fit spends nothing and draws nothing
 ///    (`what_does_not_fit_is_not_counted`).
-/// 3. Noise is added to integers and drawn exactly ([`DiscreteLaplace`]): no low bits of floating-point numbers tell of
+/// 3. Noise is added to integers and drawn exactly ([`DiscreteLaplace`]): no low bits of floating-point numbers reveal
 ///    the count (`class_counts_are_those_of_opendp`).
 ///
 /// # Limits
 ///
 /// The stream must be used for nothing else: the same noise on two answers cancels in their difference. The number of
 /// classes is public. Under `Replace` the number of rows is public, and no noise is taken from the sum. That a label was
-/// refused tells that there is one.
+/// refused reveals that there is one.
 ///
 /// # Source
 ///

@@ -52,7 +52,7 @@ impl Scale {
 
 /// Adds integers with `P(k) ∝ exp(-|k| / scale)`: ε-private noise for an integer statistic.
 ///
-/// The samples are exact: integer arithmetic on uniform bits, no floating point, so no low bits tell of the answer.
+/// The samples are exact: integer arithmetic on uniform bits, no floating point, so no low bits reveal the answer.
 ///
 /// # Guarantees
 ///

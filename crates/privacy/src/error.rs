@@ -7,6 +7,7 @@ use underpin_core::{ErrorOrigin, OutOfRange};
 
 use crate::Adjacency;
 use crate::budget::{FileFault, RecordFault};
+use crate::fresh_fault::FreshFault;
 
 /// Errors of `underpin-privacy`.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -184,6 +185,14 @@ pub enum Error {
         /// As the caller gave it.
         given: String,
     },
+    /// The fresh bytes of a run cannot be kept, read or removed.
+    #[error("fresh bytes of the run in {}: {fault}", .path.display())]
+    FreshBytes {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        fault: FreshFault,
+    },
     /// There is none of what at least one is needed of.
     #[error("not one {what}; at least one is needed")]
     Nothing {
@@ -271,8 +280,14 @@ impl Error {
             | Self::Unreachable { .. } => ErrorOrigin::Caller,
             Self::BudgetFile { fault, .. } => match fault {
                 FileFault::Io { kind: std::io::ErrorKind::NotFound | std::io::ErrorKind::AlreadyExists, .. }
-                | FileFault::Permissions { .. } => ErrorOrigin::Caller,
+                | FileFault::Permissions { .. }
+                | FileFault::Exposed(_) => ErrorOrigin::Caller,
                 FileFault::Io { .. } | FileFault::WriterPanicked => ErrorOrigin::System,
+            },
+            Self::FreshBytes { fault, .. } => match fault {
+                FreshFault::Exposed(_) => ErrorOrigin::Caller,
+                FreshFault::Damaged => ErrorOrigin::Input,
+                FreshFault::Io { .. } => ErrorOrigin::System,
             },
             Self::BudgetDamaged { .. } | Self::BudgetRolledBack { .. } | Self::RunBehind { .. } => ErrorOrigin::Input,
             Self::NoEntropy { .. } => ErrorOrigin::System,

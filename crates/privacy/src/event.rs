@@ -90,7 +90,7 @@ pub enum Event {
         /// σ.
         sigma: f64,
     },
-    /// A category told truly with probability `e^ε / (e^ε + categories - 1)`, else any other one.
+    /// A category reported truly with probability `e^ε / (e^ε + categories - 1)`, else any other one.
     RandomizedResponse {
         /// ε of one answer.
         epsilon: Epsilon,
@@ -161,7 +161,7 @@ impl Event {
 
     /// ε at `delta`, from both sides, no further apart than `gap` of the upper one where that can be had.
     ///
-    /// [`Bounds::gap`] tells whether it was had. It is not where the losses span so much more than their finest part
+    /// [`Bounds::gap`] returns whether it was reached. It is not where the losses span so much more than their finest part
     /// that 2^21 lattice points do not hold both, nor for a [`FixedSizeGaussian`](Self::FixedSizeGaussian) under
     /// [`Adjacency::Replace`]; the upper bound is then never above the Rényi accountant's.
     ///

@@ -6,7 +6,7 @@ use crate::error::within;
 use crate::pld::{self, Side};
 use crate::{Adjacency, Bounds, Error, Event, ZeroConcentrated};
 
-/// μ of Gaussian differential privacy: no easier to tell neighbours apart than `N(0, 1)` from `N(μ, 1)`.
+/// μ of Gaussian differential privacy: no easier to distinguish neighbours than `N(0, 1)` from `N(μ, 1)`.
 ///
 /// Unit: standard deviations; `0 < μ`; smaller is more private.
 ///

@@ -139,7 +139,7 @@ fn a_run_never_goes_back() {
     }
     run.mark(mark(6, 6)).unwrap();
     assert_eq!(steps(2, 100).pay(&budget, Accountant::Renyi, WIDTH).unwrap().reached(), None);
-    // Budgets of the same terms begin alike: only what follows tells them apart.
+    // Budgets of the same terms begin alike: only what follows distinguishes them.
     let elsewhere = self::budget(8.0);
     drop(steps(3, 100).pay(&elsewhere, Accountant::Renyi, WIDTH).unwrap());
     for (budget, known) in [(&elsewhere, entries), (&budget, elsewhere.head())] {

@@ -270,7 +270,7 @@ impl PrivateSteps {
     /// # Limits
     ///
     /// A step that was released after `progress` was taken is drawn again, with the same noise. Released again on the same
-    /// sum, it is the same release; on another sum it would tell the difference. Whoever takes up runs must know which
+    /// sum, it is the same release; on another sum it would reveal the difference. Whoever takes up runs must know which
     /// steps were released, and on what: write [`seal`](Self::seal) down before each release.
     ///
     /// # Errors

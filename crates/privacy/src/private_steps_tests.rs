@@ -289,7 +289,7 @@ fn a_spent_noise_fraction_bounds_nothing() {
     assert!(run.epsilon(delta).unwrap().upper.is_infinite());
 }
 
-/// Mironov 2012: noise drawn in double precision and added to a double tells which of two answers it was added to,
+/// Mironov 2012: noise drawn in double precision and added to a double reveals which of two answers it was added to,
 /// since some sums are reachable from one answer only. On the integer grid every sum is reachable from both.
 #[test]
 fn low_bits_tell_nothing() {

@@ -216,7 +216,7 @@ fn accepted(cell: u64, offset: u64, kept: u64, stream: &mut SecretStream) -> boo
         (mul(a, t) << 4) + mul(t, t) / 2
     };
     let u = u128::from(kept) << 109 | wide(stream) >> 19;
-    // Between z - z²/2 and z, and known to 80 units: nearly always that tells.
+    // Between z - z²/2 and z, and known to 80 units: nearly always that decides.
     if u >= z.saturating_add(NEAR) {
         return true;
     }
@@ -226,7 +226,7 @@ fn accepted(cell: u64, offset: u64, kept: u64, stream: &mut SecretStream) -> boo
     u >= one_minus_exp_neg(z)
 }
 
-/// Units of `2^-128` by which a bound must be passed to tell, more than all is off by.
+/// Units of `2^-128` by which a bound must be passed to decide; more than the sum of all errors.
 const NEAR: u128 = 256;
 
 fn wide(stream: &mut SecretStream) -> u128 {

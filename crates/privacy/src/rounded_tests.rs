@@ -95,7 +95,7 @@ fn points_are_kept_in_proportion_to_the_density() {
     }
 }
 
-/// What tells without the exponential tells the same: its bounds lie on either side of it, by less than is asked for.
+/// A decision without the exponential is the same as one with it: its bounds lie on either side of it, by less than is asked for.
 #[test]
 fn the_exponential_lies_between_its_bounds() {
     for shift in [3u32, 4, 8, 20, 40, 64, 100, 127] {

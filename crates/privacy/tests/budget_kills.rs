@@ -127,7 +127,7 @@ impl Said {
         }
         let lost: Vec<_> = self.reserved.difference(&reserved).collect();
         assert!(lost.is_empty(), "acknowledged, and not in the record: {lost:?}");
-        // Each thread has at most one reservation of which nobody heard, in each of its lives.
+        // Each thread has at most one reservation whose answer was not received, in each of its lives.
         assert!(reserved.len() as u64 <= self.reserved.len() as u64 + THREADS * KILLS);
         let spent = standing.values().sum::<f64>() / budget.rho();
         assert!(spent <= 1.0 && (1.0 - budget.left() - spent).abs() < 1e-9, "{spent} spent, {} left", budget.left());

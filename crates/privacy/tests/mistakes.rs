@@ -86,7 +86,7 @@ fn sampler_mismatch() {
     assert_eq!(other.average(batch, 1, |_| [0.0]), Err(Error::ForeignBatch));
 }
 
-/// What a release and a run tell of the number of rows, they tell under the relation that makes it public.
+/// What a release and a run reveal of the number of rows, they reveal under the relation that makes it public.
 #[test]
 fn private_metadata() {
     let run = run(0.25, 8, 1);

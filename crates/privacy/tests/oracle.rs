@@ -81,7 +81,7 @@ fn noise_has_opendps_law() {
         let theirs = || theirs.invoke(&0).unwrap().div_euclid(cell);
         assert_same_law(&format!("Gaussian {sigma}"), 40_000, ours, theirs);
     }
-    // And it is a test: a scale a twentieth wider is told apart.
+    // And it is a test: a scale a twentieth wider is distinguished.
     let wider = DiscreteLaplace::new(10.5).unwrap();
     let mut theirs = opendps_laplace(10.0);
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

@@ -21,7 +21,7 @@ use underpin_core::{Denied, Inputs, Outputs, Predict};
 ///         match self.0.try_exists() {
 ///             Ok(false) => Ok(()),
 ///             Ok(true) => Err(Denied::Revoked { reason: format!("{} exists", self.0.display()) }),
-///             // What cannot be told is not answered.
+///             // While the status is unknown, nothing is answered.
 ///             Err(error) => Err(Denied::Unavailable { reason: error.to_string() }),
 ///         }
 ///     }
@@ -50,7 +50,7 @@ pub trait ClearanceCheck {
     /// # Errors
     ///
     /// [`Denied::Revoked`] when the clearance was revoked or has expired; [`Denied::Unavailable`] when that cannot
-    /// be told. Either way nothing is answered.
+    /// be found out. Either way nothing is answered.
     fn check(&self) -> Result<(), Denied>;
 }
 

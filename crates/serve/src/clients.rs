@@ -104,7 +104,7 @@ struct Entries {
 /// 3. Two processes that add clients at once lose none (`adding_at_once_loses_none`).
 /// 4. A file that cannot be read, parsed or trusted authenticates nobody (`a_broken_book_authenticates_nobody`).
 ///
-/// Every hash is compared whole, by `subtle`, so that the time a refusal takes tells nothing of the keys.
+/// Every hash is compared whole, by `subtle`, so that the time a refusal takes reveals nothing about the keys.
 ///
 /// # Limits
 ///

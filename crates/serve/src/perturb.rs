@@ -9,7 +9,7 @@ use underpin_privacy::{DiscreteGaussian, DiscreteLaplace, SecretKey, SecretStrea
 
 use crate::Error;
 
-/// Scores and noise are added on multiples of `2^-20`, as integers: no floating-point bits tell of the score.
+/// Scores and noise are added on multiples of `2^-20`, as integers: no floating-point bits reveal the score.
 const GRID: f64 = (1 << 20) as f64;
 
 /// How wide noise on scores is. Range: `[2^-16, 16]`.
@@ -160,7 +160,7 @@ impl<P> OutputPerturbation<P> {
             Perturb::Gaussian { sigma } => (b"gaussian".as_slice(), sigma.0),
             _ => (b"".as_slice(), 0.0),
         };
-        // Adding 0 makes -0 and 0, which no model tells apart, one input.
+        // Adding 0 makes -0 and 0, which no model distinguishes, one input.
         let bytes: Vec<u8> = input.iter().flat_map(|value| (value + 0.0).to_le_bytes()).collect();
         self.key.stream("output perturbation", &[mode, &scale.to_le_bytes(), &bytes])
     }

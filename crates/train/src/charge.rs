@@ -17,7 +17,7 @@ use crate::{Error, PaymentFault};
 /// use std::sync::Arc;
 ///
 /// use underpin_core::{Delta, Epsilon};
-/// use underpin_privacy::{Accountant, Adjacency, Budget, SecretKey, BudgetTerms};
+/// use underpin_privacy::{Accountant, Adjacency, Budget, BudgetTerms, NoiseSource};
 /// use underpin_train::{Payment, Privacy};
 ///
 /// # let folder = tempfile::tempdir()?;
@@ -31,8 +31,8 @@ use crate::{Error, PaymentFault};
 /// };
 /// let budget = Arc::new(Budget::create(&path, &terms)?);
 /// let payment = Payment { budget, accountant: Accountant::LossDistribution { delta } };
-/// let key = Arc::new(SecretKey::from_os()?);
-/// let privacy = Privacy { payment: Some(payment), ..Privacy::flat(Epsilon::new(3.0)?, delta, 1.0, key) };
+/// let noise = NoiseSource::from_os()?;
+/// let privacy = Privacy { payment: Some(payment), ..Privacy::flat(Epsilon::new(3.0)?, delta, 1.0, noise) };
 /// # let _ = privacy;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -1,13 +1,14 @@
 //! A run on disk: written whole or not at all.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use underpin_privacy::FreshBytes;
+use underpin_privacy::durable::{OwnedError, folder_exposure, open_owned, owned_folder};
 
 use crate::batches::Reached;
-use crate::journal::{private, sync_folder};
 use crate::{CheckpointFault, Damage, Error};
 
 /// What the file starts with.
@@ -15,14 +16,77 @@ const MAGIC: &[u8; 16] = b"underpin run 01\n";
 
 /// Where a run is kept, and how often.
 ///
-/// The file is secret, its owner's alone (mode 600): it holds what only the released weights may tell, and, under correlated noise, sums without
-/// noise. Beside it, `PATH.steps` lists the steps begun.
+/// Three files, each its owner's alone (mode 600): one that others may read or write, that belongs to another user or
+/// lies behind a symbolic link is refused, whoever runs the program. All of them are secret:
+///
+/// - `PATH` holds what only the released weights may tell, and, under correlated noise, sums without noise;
+/// - `PATH.steps` lists the steps begun; it is locked while a process trains into it;
+/// - `PATH.fresh`, of private training by [`Sgd`](crate::Sgd), holds the run's fresh bytes: with them and the secret of the
+///   run's [`NoiseSource`](underpin_privacy::NoiseSource) the noise can be subtracted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoints {
-    /// The file; its folder exists.
+    /// The file.
     pub path: PathBuf,
     /// Steps from one writing to the next; at least 1.
     pub every: u64,
+}
+
+impl Checkpoints {
+    /// Removes what is kept, when the run has ended and its model is where it belongs; the fresh bytes first, overwritten.
+    /// What is not there is passed over.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] and [`underpin_privacy::Error::FreshBytes`].
+    pub fn remove(&self) -> Result<(), Error> {
+        FreshBytes::remove(&self.fresh())?;
+        for end in ["", ".new", ".steps"] {
+            let path = self.beside(end);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::Checkpoint { path, fault: CheckpointFault::Io(error) });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The file of the run's fresh bytes.
+    pub(crate) fn fresh(&self) -> PathBuf {
+        self.beside(".fresh")
+    }
+
+    fn beside(&self, end: &str) -> PathBuf {
+        let mut path = self.path.as_os_str().to_owned();
+        path.push(end);
+        path.into()
+    }
+
+    /// Makes the folder for its owner alone if it is absent, and warns of one that others may enter.
+    pub(crate) fn make_folder(&self) -> Result<(), Error> {
+        let refused = |error| Error::Checkpoint { path: self.path.clone(), fault: CheckpointFault::Io(error) };
+        if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+            owned_folder(folder).map_err(|error| owned(&self.path)(error))?;
+        }
+        if let Some(exposure) = folder_exposure(&self.path).map_err(refused)? {
+            let checkpoint = self.path.display();
+            tracing::warn!(%checkpoint, %exposure, "the folder of this checkpoint is open to others");
+        }
+        Ok(())
+    }
+}
+
+/// The error of a file that is to be its owner's alone.
+pub(crate) fn owned(path: &Path) -> impl Fn(OwnedError) -> Error {
+    move |error| {
+        let fault = match error {
+            OwnedError::Exposed(exposure) => CheckpointFault::Exposed(exposure),
+            OwnedError::Io(error) => CheckpointFault::Io(error),
+            error => CheckpointFault::Io(std::io::Error::other(error)),
+        };
+        Error::Checkpoint { path: path.into(), fault }
+    }
 }
 
 /// Everything but long vectors.
@@ -72,8 +136,8 @@ impl Saved {
         let beside = PathBuf::from(beside);
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);
-        let written = private(&mut options).open(&beside).and_then(|mut file| {
-            file.write_all(&bytes)?;
+        let mut file = open_owned(&beside, &mut options).map_err(owned(&beside))?;
+        let written = file.write_all(&bytes).and_then(|()| {
             file.sync_all()?;
             std::fs::rename(&beside, path)?;
             sync_folder(path)
@@ -84,10 +148,12 @@ impl Saved {
     /// Reads the file; none if there is none.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>, Error> {
         let refused = |fault| Error::Checkpoint { path: path.into(), fault };
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(refused(CheckpointFault::Io(error))),
+        let mut bytes = Vec::new();
+        let read =
+            open_owned(path, OpenOptions::new().read(true)).and_then(|mut file| Ok(file.read_to_end(&mut bytes)?));
+        match read {
+            Err(OwnedError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(owned(path))?,
         };
         Self::parse(&bytes).map(Some).map_err(|damage| refused(CheckpointFault::Damaged(damage)))
     }
@@ -110,6 +176,12 @@ impl Saved {
         let average = average.as_chunks().0.iter().map(|value| f64::from_le_bytes(*value)).collect();
         Ok(Self { head, weights, average, optimiser: rest.to_vec() })
     }
+}
+
+/// Makes a new name in a folder last.
+pub(crate) fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

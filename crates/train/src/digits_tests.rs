@@ -1,11 +1,10 @@
 //! Private training on the UCI digits: 1,000 rows to train on, 797 to test on.
 
 use std::io::Read;
-use std::sync::Arc;
 
 use flate2::read::GzDecoder;
 use underpin_core::{Delta, Epsilon, Examples, Inputs, Predict, Seed, Shape, Trainer};
-use underpin_privacy::SecretKey;
+use underpin_privacy::NoiseSource;
 
 use crate::{DeviceKind, Mechanism, NoAdversary, Optimiser, Privacy, Regime, Settings, Sgd};
 
@@ -38,7 +37,7 @@ fn accuracy(settings: &Settings, privacy: &Privacy, seeds: u64) -> f64 {
 
 fn privacy(epsilon: f64) -> Privacy {
     let (target, delta) = (Epsilon::new(epsilon).unwrap(), Delta::new(1e-5).unwrap());
-    Privacy::flat(target, delta, 1.0, Arc::new(SecretKey::new([7; 32])))
+    Privacy::flat(target, delta, 1.0, NoiseSource::dangerous_from_seed([7; 32]))
 }
 
 /// DP-FTRL without sampling, in passes over small batches. Correlation over an epoch is worth ten points of accuracy and

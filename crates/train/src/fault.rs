@@ -4,6 +4,7 @@ use std::io;
 
 use underpin_core::{Denied, ErrorOrigin};
 use underpin_privacy::ChainHead;
+use underpin_privacy::durable::Exposure;
 
 /// Why bytes are not a model, or a model cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +101,9 @@ pub enum CheckpointFault {
     /// The system refused.
     #[error("{0}")]
     Io(io::Error),
+    /// Others may have a hand in the file.
+    #[error("{0}")]
+    Exposed(Exposure),
     /// The list of steps is locked.
     #[error("another process trains into it ({0})")]
     InUse(std::fs::TryLockError),
@@ -262,6 +266,7 @@ impl CheckpointFault {
     pub(crate) fn origin(&self) -> ErrorOrigin {
         match self {
             Self::InUse(_)
+            | Self::Exposed(_)
             | Self::Begun
             | Self::OtherRun { .. }
             | Self::OtherSteps

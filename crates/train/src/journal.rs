@@ -5,7 +5,9 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use underpin_privacy::RunMark;
+use underpin_privacy::durable::open_owned;
 
+use crate::checkpoint::{owned, sync_folder};
 use crate::{CheckpointFault, Error};
 
 /// Bytes of one entry: the step, and the seal of its sum.
@@ -34,7 +36,8 @@ impl Journal {
         let io = |error| refused(CheckpointFault::Io(error));
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let mut file = private(&mut options).open(&path).map_err(io)?;
+        // Before the lock: a file that others may open they may lock.
+        let mut file = open_owned(&path, &mut options).map_err(owned(&path))?;
         file.try_lock().map_err(|error| refused(CheckpointFault::InUse(error)))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io)?;
@@ -111,19 +114,6 @@ impl Drop for Journal {
     fn drop(&mut self) {
         let _ = self.file.unlock();
     }
-}
-
-/// Makes new files their owner's alone.
-pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options
-}
-
-/// Makes a new name in a folder last.
-pub(crate) fn sync_folder(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ mod error;
 mod fault;
 mod journal;
 mod network;
+#[cfg(test)]
+mod noise_tests;
 mod paid;
 mod preprocessing;
 mod private;

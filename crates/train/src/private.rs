@@ -1,10 +1,10 @@
 //! Differentially private training.
 
-use std::sync::Arc;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use underpin_core::{Delta, Epsilon, Examples, Seed};
-use underpin_privacy::{BandedFactor, CorrelatedGaussian, Participation, SecretKey, SubsampledGaussian};
+use underpin_privacy::{BandedFactor, CorrelatedGaussian, NoiseSource, Participation, SecretKey, SubsampledGaussian};
 
 use crate::{Clipping, Cyclic, Error, Payment, Settings, Steps};
 
@@ -19,8 +19,10 @@ use crate::{Clipping, Cyclic, Error, Payment, Settings, Steps};
 /// 1. The model, and whatever is computed from it, is (`target`, `delta`)-differentially private: every gradient is
 ///    clipped example by example and released with noise before it touches the weights
 ///    (`epsilon_never_exceeds_the_target`).
-/// 2. Noise and batches come from a key derived from `key`, every row and label, the settings and the seed: runs that
-///    differ in any of them share no noise (`runs_that_differ_share_no_noise`).
+/// 2. Noise is never used twice: two runs from a [`NoiseSource::fresh`] source draw independent noise and batches, though
+///    they have rows, settings, seed and secret in common, or differ in the adversary alone
+///    (`runs_that_differ_in_nothing_draw_independent_noise`). Noise and batches come from a key derived from the run's
+///    fresh bytes and secret, every row and label, the settings and the seed (`runs_that_differ_share_no_noise`).
 /// 3. An adversary gets a secret seed, so that its random starts, too, are unknown and drawn alike for every example
 ///    (`runs_that_differ_share_no_noise`).
 /// 4. With canaries, a run whose own audit refutes its accountant at 99.9 % confidence fails
@@ -40,7 +42,7 @@ use crate::{Clipping, Cyclic, Error, Payment, Settings, Steps};
 pub struct Privacy {
     /// The ε that the whole training may spend.
     pub target: Epsilon,
-    /// Probability with which it may be exceeded.
+    /// The δ at which that ε is stated; well below 1/n for n rows.
     pub delta: Delta,
     /// How each example's gradient is bounded.
     pub clipping: Clipping,
@@ -52,8 +54,8 @@ pub struct Privacy {
     /// averages are over the rows alone. So noise, ε and the weights' distribution are those of a run without them
     /// (`canaries_leave_the_data_their_step`).
     pub canaries: u32,
-    /// Where noise and batches come from; secret.
-    pub key: Arc<SecretKey>,
+    /// Where noise and batches come from.
+    pub noise: NoiseSource,
     /// The budget that pays; none for a run that stands for itself.
     pub payment: Option<Payment>,
 }
@@ -81,18 +83,24 @@ impl Privacy {
     pub const CLIPPING_NORM: f64 = 2.0;
 
     /// Flat clipping, Poisson sampling, no canaries, no budget.
-    pub fn flat(target: Epsilon, delta: Delta, clipping_norm: f64, key: Arc<SecretKey>) -> Self {
+    pub fn flat(target: Epsilon, delta: Delta, clipping_norm: f64, noise: NoiseSource) -> Self {
         let clipping = Clipping::Flat { norm: clipping_norm };
-        Self { target, delta, clipping, mechanism: Mechanism::Poisson, canaries: 0, key, payment: None }
+        Self { target, delta, clipping, mechanism: Mechanism::Poisson, canaries: 0, noise, payment: None }
     }
 
-    /// Calibrates the noise and starts the run.
-    pub(crate) fn start(&self, data: &Examples, settings: &Settings, seed: Seed) -> Result<PrivateRun, Error> {
+    /// Calibrates the noise and starts the run, whose fresh bytes are kept at `kept`.
+    pub(crate) fn start(
+        &self,
+        data: &Examples,
+        settings: &Settings,
+        seed: Seed,
+        kept: Option<&Path>,
+    ) -> Result<PrivateRun, Error> {
         let count = settings.steps(data.len());
         // The run sets a millionth of delta aside for its noise's distance from its ideal: twice that is left out here.
         let delta = Delta::new(self.delta.value() * (1.0 - 2e-6))?;
         let (norm, rows) = (self.clipping.norm(), data.len() + self.canaries as usize);
-        let key = self.run_key(data, settings, seed);
+        let key = self.run_key(data, settings, seed, kept)?;
         let (adversary, own) = (key.derive("adversary", &[]), key.derive("steps", &[]));
         let steps = match self.mechanism {
             Mechanism::Poisson => {
@@ -111,20 +119,21 @@ impl Privacy {
         Ok(PrivateRun { steps, adversary, canaries: key })
     }
 
-    fn run_key(&self, data: &Examples, settings: &Settings, seed: Seed) -> SecretKey {
+    fn run_key(
+        &self,
+        data: &Examples,
+        settings: &Settings,
+        seed: Seed,
+        kept: Option<&Path>,
+    ) -> Result<SecretKey, Error> {
         let shape: Vec<u8> =
             data.inputs().shape().axes().iter().flat_map(|axis| (*axis as u64).to_le_bytes()).collect();
         let counts = [data.len() as u64, data.classes() as u64].map(u64::to_le_bytes).concat();
-        let Self { target, delta, clipping, mechanism, canaries, key: own, payment: _ } = self;
-        // The field's name when the key's text was fixed: a seed keeps its noise.
-        let clipping = format!("{clipping:?}").replace("fraction:", "share:");
         // What pays has no part in it: the same run, whoever pays for it.
-        let privacy = format!(
-            "Privacy {{ target: {target:?}, delta: {delta:?}, clipping: {clipping}, mechanism: {mechanism:?}, \
-             canaries: {canaries:?}, key: {own:?} }}"
-        );
-        let settings = format!("{settings:?} {privacy}");
-        let mut key = self.key.derive("training run", &[&shape, &counts, settings.as_bytes(), &seed.0.to_le_bytes()]);
+        let Self { target, delta, clipping, mechanism, canaries, noise, payment: _ } = self;
+        let settings = format!("{settings:?} {target:?} {delta:?} {clipping:?} {mechanism:?} {canaries:?}");
+        let parts: [&[u8]; 4] = [&shape, &counts, settings.as_bytes(), &seed.0.to_le_bytes()];
+        let mut key = noise.run_key(kept)?.derive("training run", &parts);
         for values in data.inputs().values().chunks(CHUNK) {
             let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
             key = key.derive("rows", &[&bytes]);
@@ -133,7 +142,7 @@ impl Privacy {
             let bytes: Vec<u8> = labels.iter().flat_map(|label| (*label as u64).to_le_bytes()).collect();
             key = key.derive("labels", &[&bytes]);
         }
-        key
+        Ok(key)
     }
 }
 

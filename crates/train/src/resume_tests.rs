@@ -2,14 +2,15 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::Duration;
 
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::AdamConfig;
 use burn::tensor::Tensor;
 use underpin_core::{Audited, Delta, Epsilon, Examples, Inputs, Seed, Shape};
-use underpin_privacy::{BandedFactor, CorrelatedGaussian, Participation, SecretKey, SubsampledGaussian};
+use underpin_privacy::{
+    BandedFactor, CorrelatedGaussian, FreshBytes, NoiseSource, Participation, SecretKey, SubsampledGaussian,
+};
 
 use super::*;
 use crate::paid::tests::{file, paid};
@@ -208,7 +209,7 @@ pub(crate) fn sgd() -> Sgd<NoAdversary> {
         clipping: Clipping::Adaptive { initial: 1.0, quantile: 0.5, rate: 0.2, fraction: 0.1 },
         mechanism: Mechanism::Poisson,
         canaries: 12,
-        ..Privacy::flat(target, delta, 1.0, Arc::new(SecretKey::new([7; 32])))
+        ..Privacy::flat(target, delta, 1.0, NoiseSource::fresh(SecretKey::new([7; 32])))
     };
     Sgd { settings, privacy: Some(privacy), adversary: None }
 }
@@ -230,11 +231,14 @@ fn train_until_killed() {
 }
 
 /// Killed (SIGKILL) after every few steps begun, wherever it then is: the same weights, the same record as `sgd` leaves at
-/// once, every step begun exactly once.
+/// once with the same fresh bytes, every step begun exactly once.
 pub(crate) fn end_as_if_not_killed(folder: &Path, sgd: &Sgd<NoAdversary>) {
-    use underpin_core::Trainer;
-
-    let expected: Audited<Classifier> = sgd.train(&data(), Seed(3)).unwrap();
+    // The fresh bytes that the run would draw first: drawn before, so that a run that is not killed can have the same.
+    let whole = tempfile::tempdir().unwrap();
+    drop(FreshBytes::kept(&folder.join("run.fresh")).unwrap());
+    std::fs::copy(folder.join("run.fresh"), whole.path().join("run.fresh")).unwrap();
+    let checkpoints = Checkpoints { path: whole.path().join("run"), every: 4 };
+    let expected: Audited<Classifier> = sgd.train_kept(&data(), Seed(3), &checkpoints).unwrap();
     let (journal, model) = (folder.join("run.steps"), folder.join("model"));
     let begun = || std::fs::metadata(&journal).map_or(0, |file| file.len() / 40);
     let mut kills = 0;

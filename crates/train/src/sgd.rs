@@ -22,8 +22,9 @@ const MEMORY: usize = 1 << 25;
 ///
 /// # Guarantees
 ///
-/// 1. The same settings, data, seed and key give bit-identical weights on the same device
-///    (`the_same_seed_gives_the_same_model`).
+/// 1. The same settings, data and seed give bit-identical weights on the same device, where training is not private
+///    (`the_same_seed_gives_the_same_model`). Private training draws fresh noise each time; kept on disk
+///    ([`train_kept`](Sgd::train_kept)) it goes on with the noise that it began with.
 ///
 /// With privacy, those of [`Privacy`] and [`Engine`] hold as well.
 ///
@@ -67,7 +68,12 @@ where
     A: Attack<Classifier, Outcome = Perturbed> + Sync,
 {
     /// As [`Trainer::train`], kept on disk: killed at any moment and called again, it goes on where it was, and ends with
-    /// the same weights ([`Engine::keep`]). The file stays when training ends.
+    /// the same weights ([`Engine::keep`]). The run's fresh bytes are kept beside it, for their owner alone, from before the
+    /// first batch is drawn: a step that is repeated after a crash has the same noise on the same gradient, which is the same
+    /// release and costs nothing more; on another gradient it is refused. The files stay when training ends, so that the
+    /// model is not lost with the process: put it where it belongs, then call [`Checkpoints::remove`].
+    ///
+    /// The folder of the files is made, for its owner alone, if it is absent; one that others may enter is warned of.
     ///
     /// # Errors
     ///
@@ -121,7 +127,10 @@ where
         let shape = data.inputs().shape();
         let mut model =
             Classifier::initial(architecture.clone(), shape, data.classes(), *device, seed.derive("initial"))?;
-        let (mut engine, adversary) = self.engine(data, seed, &model)?;
+        if let Some(checkpoints) = kept {
+            checkpoints.make_folder()?;
+        }
+        let (mut engine, adversary) = self.engine(data, seed, &model, kept)?;
         let mut log = Log::new(&self.settings, self.privacy.as_ref(), self.adversary.is_some(), data.len());
         let identity = if kept.is_some() { self.identity(data, seed) } else { String::new() };
         if let Some(checkpoints) = kept {
@@ -195,7 +204,13 @@ where
     }
 
     /// The engine of a run, and the key of its adversary's seeds if they are secret.
-    fn engine(&self, data: &Examples, seed: Seed, model: &Classifier) -> Result<(Engine, Option<SecretKey>), Error> {
+    fn engine(
+        &self,
+        data: &Examples,
+        seed: Seed,
+        model: &Classifier,
+        kept: Option<&Checkpoints>,
+    ) -> Result<(Engine, Option<SecretKey>), Error> {
         let Settings { batch_size, device, schedule, averaging, .. } = self.settings;
         let (parameters, size) = (model.parameters(), data.inputs().shape().size());
         let method = Method {
@@ -212,7 +227,8 @@ where
             let optimiser = self.optimiser(&steps, data.len())?;
             return Ok((Engine::new(steps, method, optimiser, vec![device.device()])?, None));
         };
-        let run = privacy.start(data, &self.settings, seed)?;
+        let fresh = kept.map(Checkpoints::fresh);
+        let run = privacy.start(data, &self.settings, seed, fresh.as_deref())?;
         let optimiser = self.optimiser(&run.steps, data.len())?;
         let engine = Engine::new(run.steps, method, optimiser, vec![device.device()])?;
         let engine = if privacy.canaries > 0 { engine.with_canaries(privacy.canaries, &run.canaries)? } else { engine };
@@ -261,4 +277,4 @@ fn optimiser(optimiser: Optimiser) -> ModuleOptimizer {
 
 #[cfg(test)]
 #[path = "sgd_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -1,12 +1,10 @@
-use std::sync::Arc;
-
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use underpin_core::{
     Attack, Delta, Denied, Epsilon, Examples, Inputs, LossGradient, Norm, Perturbed, Quantity, Radius, Seed, Shape,
     Trainer, Value,
 };
-use underpin_privacy::SecretKey;
+use underpin_privacy::NoiseSource;
 
 use crate::captured::capture;
 use crate::private::adversary_seed;
@@ -16,7 +14,7 @@ use crate::{
 };
 
 /// Three classes around three corners of the unit square, in images of 4×4 whose halves repeat the two coordinates.
-fn corners(rows: usize, seed: u64) -> Examples {
+pub(crate) fn corners(rows: usize, seed: u64) -> Examples {
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
     let mut values = Vec::new();
     let labels: Vec<usize> = (0..rows).map(|row| row % 3).collect();
@@ -29,7 +27,7 @@ fn corners(rows: usize, seed: u64) -> Examples {
     Examples::new(Inputs::new(Shape::new([1, 4, 4]).unwrap(), values).unwrap(), labels, 3).unwrap()
 }
 
-fn settings(architecture: Architecture) -> Settings {
+pub(crate) fn settings(architecture: Architecture) -> Settings {
     let optimiser = Optimiser::Adam { learning_rate: 0.02 };
     Settings {
         architecture,
@@ -44,7 +42,7 @@ fn settings(architecture: Architecture) -> Settings {
     }
 }
 
-fn mlp() -> Settings {
+pub(crate) fn mlp() -> Settings {
     settings(Architecture::Mlp { hidden: vec![8] })
 }
 
@@ -59,9 +57,9 @@ fn pooled() -> Settings {
     settings(Architecture::Convolutional { convolutions: vec![first], hidden: vec![] })
 }
 
-fn privacy(epsilon: f64) -> Privacy {
+pub(crate) fn privacy(epsilon: f64) -> Privacy {
     let (target, delta) = (Epsilon::new(epsilon).unwrap(), Delta::new(1e-5).unwrap());
-    Privacy::flat(target, delta, 1.0, Arc::new(SecretKey::new([7; 32])))
+    Privacy::flat(target, delta, 1.0, NoiseSource::dangerous_from_seed([7; 32]))
 }
 
 fn accuracy(model: &Classifier, data: &Examples) -> f64 {
@@ -70,7 +68,7 @@ fn accuracy(model: &Classifier, data: &Examples) -> f64 {
 
 /// One step of the fast gradient sign method (Goodfellow et al. 2015).
 #[derive(Clone, Debug)]
-struct Fgsm(f32);
+pub(crate) struct Fgsm(pub(crate) f32);
 
 impl Attack<Classifier> for Fgsm {
     type Outcome = Perturbed;
@@ -175,7 +173,7 @@ fn the_accounted_noise_reaches_the_weights() {
     };
     let train = |key: u8| {
         let privacy = Privacy {
-            key: Arc::new(SecretKey::new([key; 32])),
+            noise: NoiseSource::dangerous_from_seed([key; 32]),
             clipping: Clipping::Flat { norm: 0.5 },
             ..privacy(2.0)
         };
@@ -200,23 +198,23 @@ fn runs_that_differ_share_no_noise() {
     inputs.values_mut()[7] += 1e-6;
     let relabelled = data.with_labels(labels).unwrap();
     let moved = data.with_inputs(inputs).unwrap();
-    let other_key = Privacy { key: Arc::new(SecretKey::new([8; 32])), ..privacy(3.0) };
+    let other_key = Privacy { noise: NoiseSource::dangerous_from_seed([8; 32]), ..privacy(3.0) };
     let other_clip = Privacy { clipping: Clipping::Flat { norm: 2.0 }, ..privacy(3.0) };
     let runs = [
-        privacy(3.0).start(&data, &mlp(), Seed(1)),
-        privacy(3.0).start(&data, &mlp(), Seed(2)),
-        privacy(3.0).start(&relabelled, &mlp(), Seed(1)),
-        privacy(3.0).start(&moved, &mlp(), Seed(1)),
-        privacy(3.0).start(&data, &Settings { epochs: 9, ..mlp() }, Seed(1)),
-        privacy(2.0).start(&data, &mlp(), Seed(1)),
-        other_key.start(&data, &mlp(), Seed(1)),
-        other_clip.start(&data, &mlp(), Seed(1)),
+        privacy(3.0).start(&data, &mlp(), Seed(1), None),
+        privacy(3.0).start(&data, &mlp(), Seed(2), None),
+        privacy(3.0).start(&relabelled, &mlp(), Seed(1), None),
+        privacy(3.0).start(&moved, &mlp(), Seed(1), None),
+        privacy(3.0).start(&data, &Settings { epochs: 9, ..mlp() }, Seed(1), None),
+        privacy(2.0).start(&data, &mlp(), Seed(1), None),
+        other_key.start(&data, &mlp(), Seed(1), None),
+        other_clip.start(&data, &mlp(), Seed(1), None),
     ];
     let seeds: Vec<_> = runs.into_iter().map(|run| adversary_seed(&run.unwrap().adversary, 1).unwrap()).collect();
     for (at, seed) in seeds.iter().enumerate() {
         assert!(!seeds[..at].contains(seed), "{at}");
     }
-    let again = privacy(3.0).start(&data, &mlp(), Seed(1)).unwrap();
+    let again = privacy(3.0).start(&data, &mlp(), Seed(1), None).unwrap();
     assert_eq!(adversary_seed(&again.adversary, 1).unwrap(), seeds[0]);
     assert_ne!(adversary_seed(&again.adversary, 2).unwrap(), seeds[0]);
 }
@@ -378,7 +376,7 @@ fn canaries_leave_the_data_their_step() {
     let model = Classifier::initial(mlp().architecture, data.inputs().shape(), 3, DeviceKind::Flex, Seed(1)).unwrap();
     let deviation = |canaries| {
         let sgd = Sgd { privacy: Some(Privacy { canaries, ..privacy(3.0) }), ..sgd.clone() };
-        let (engine, _) = sgd.engine(&data, Seed(5), &model).unwrap();
+        let (engine, _) = sgd.engine(&data, Seed(5), &model, None).unwrap();
         let Steps::Poisson(run) = engine.steps() else { panic!("{engine:?}") };
         let mechanism = *run.mechanism();
         (mechanism.sampling_rate(), mechanism.noise_multiplier(), engine.steps().noise_deviation(150).unwrap())

@@ -88,7 +88,8 @@ fn evidence_names_the_clipping_and_the_mechanism_that_ran() {
         assert_eq!(spent.parameters["mechanism"], mechanism.into());
         assert!(spent.interval.upper <= 8.0 && spent.interval.lower > 7.5, "{spent}");
         let Value::Number(noise) = record.parameters["training.noise_multiplier"] else { panic!("a number") };
-        let delta = underpin_core::Delta::new(1e-4).unwrap();
+        let Value::Number(delta) = record.parameters["training.delta"] else { panic!("a number") };
+        let delta = underpin_core::Delta::new(delta).unwrap();
         let one = underpin_privacy::Event::Gaussian { noise_multiplier: noise };
         let one = one.epsilon(delta, underpin_privacy::Adjacency::ZeroOut).unwrap();
         // Banded noise costs what one Gaussian does; one step of many costs less than all.

@@ -55,7 +55,7 @@ fn median(group: &str, way: &str) -> Result<f64> {
     estimates["median"]["point_estimate"].as_f64().with_context(|| format!("{} has no median", path.display()))
 }
 
-/// Processor and number of cores, as far as the system tells.
+/// Processor and number of cores, as far as the system reports them.
 fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
-use underpin_core::{Delta, Epsilon};
-use underpin_privacy::{Adjacency, Bounds, Event, Target};
+use underpin_core::{Delta, Epsilon, OutOfRange};
+use underpin_privacy::{Adjacency, Bounds, Event, Target, recommended_delta};
 
 use crate::console::Console;
 
@@ -38,8 +38,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "T")]
     steps: Option<u64>,
     /// The additive slack δ of (ε, δ)-differential privacy; choose it well below 1 / rows (Dwork and Roth 2014, section 2.3).
+    /// Default with --rows: the largest power of ten that is at most 1 / (10 rows), and at most 1e-4.
     #[arg(long, value_name = "DELTA", allow_negative_numbers = true)]
-    delta: f64,
+    delta: Option<f64>,
     /// How epsilon is bounded.
     #[arg(long, value_enum, default_value = "pld")]
     accountant: Accountant,
@@ -219,6 +220,34 @@ impl Arguments {
         }
     }
 
+    /// An error of the accountant, with the name of the option in place of the parameter's.
+    fn in_options(&self, error: anyhow::Error) -> anyhow::Error {
+        let Some(underpin_privacy::Error::OutOfRange(out_of_range)) = error.downcast_ref() else { return error };
+        let option = match &*out_of_range.name {
+            // The quotient of two options.
+            "sampling_rate" if self.sampling_rate.is_none() && self.batch_size.is_some() => "--batch-size / --rows",
+            "sampling_rate" => "--sampling-rate",
+            "noise_multiplier" => "--noise-multiplier",
+            "batch_size" => "--batch-size",
+            "rows" => "--rows",
+            "steps" => "--steps",
+            "gap" => "--gap",
+            "epsilon" => "--target-epsilon",
+            "delta" => "--delta",
+            _ => return error,
+        };
+        anyhow::Error::new(OutOfRange { name: option.into(), ..out_of_range.clone() })
+    }
+
+    /// The δ that was named, or one that fits the rows.
+    fn delta(&self) -> Result<Delta> {
+        match (self.delta, self.rows) {
+            (Some(delta), _) => Delta::new(delta).context("--delta"),
+            (None, Some(rows)) => Ok(recommended_delta(usize::try_from(rows).unwrap_or(usize::MAX))),
+            (None, None) => bail!("--delta is missing; it has a default with --rows, 1 / (10 rows) at most"),
+        }
+    }
+
     fn bounds(&self, event: &Event, delta: Delta) -> Result<Bounds> {
         let adjacency = self.neighbours.into();
         Ok(match self.accountant {
@@ -229,10 +258,10 @@ impl Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> {
-    let delta = Delta::new(arguments.delta).context("--delta")?;
+    let delta = arguments.delta()?;
     let started = Instant::now();
-    let (run, found) = arguments.run(delta)?;
-    let bounds = arguments.bounds(&run.event(), delta)?;
+    let (run, found) = arguments.run(delta).map_err(|error| arguments.in_options(error))?;
+    let bounds = arguments.bounds(&run.event(), delta).map_err(|error| arguments.in_options(error))?;
     let elapsed = 1e3 * started.elapsed().as_secs_f64();
     if let Some(path) = &arguments.curve {
         let points = curve::steps(run.steps)
@@ -245,13 +274,13 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
             short(run.noise_multiplier),
             Adjacency::from(arguments.neighbours)
         );
-        let drawing = curve::draw(&points, arguments.delta, &about);
+        let drawing = curve::draw(&points, delta.value(), &about);
         std::fs::write(path, drawing).with_context(|| format!("--curve {}", path.display()))?;
     }
     if console.json {
-        console.print(&format_args!("{:#}", json(arguments, run, found, bounds, elapsed)))?;
+        console.print(&format_args!("{:#}", json(arguments, run, found, bounds, delta, elapsed)))?;
     } else if !console.quiet {
-        console.print(&lines(arguments, run, found, bounds, elapsed).join("\n"))?;
+        console.print(&lines(arguments, run, found, bounds, delta, elapsed).join("\n"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -260,7 +289,14 @@ fn name(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-fn json(arguments: &Arguments, run: Run, found: Option<&str>, bounds: Bounds, elapsed: f64) -> serde_json::Value {
+fn json(
+    arguments: &Arguments,
+    run: Run,
+    found: Option<&str>,
+    bounds: Bounds,
+    delta: Delta,
+    elapsed: f64,
+) -> serde_json::Value {
     let (batch_size, rows) = match run.batches {
         Batches::FixedSize { batch_size, rows } => (Some(batch_size), Some(rows)),
         _ => (arguments.batch_size, arguments.rows),
@@ -268,7 +304,7 @@ fn json(arguments: &Arguments, run: Run, found: Option<&str>, bounds: Bounds, el
     serde_json::json!({
         "epsilon_lower": (arguments.accountant == Accountant::Pld).then_some(bounds.lower),
         "epsilon_upper": bounds.upper,
-        "delta": arguments.delta,
+        "delta": delta.value(),
         "accountant": name(&arguments.accountant),
         "neighbours": name(&arguments.neighbours),
         "sampler": name(&arguments.sampler),
@@ -283,14 +319,21 @@ fn json(arguments: &Arguments, run: Run, found: Option<&str>, bounds: Bounds, el
     })
 }
 
-fn lines(arguments: &Arguments, run: Run, found: Option<&str>, bounds: Bounds, elapsed: f64) -> Vec<String> {
+fn lines(
+    arguments: &Arguments,
+    run: Run,
+    found: Option<&str>,
+    bounds: Bounds,
+    delta: Delta,
+    elapsed: f64,
+) -> Vec<String> {
     let epsilon = match arguments.accountant {
         Accountant::Pld => format!("between {} and {}", short(bounds.lower), short_up(bounds.upper)),
         Accountant::Rdp => format!("at most {}", short_up(bounds.upper)),
     };
     let mark = |what: &str| if found == Some(what) { " (found)" } else { "" };
     let mut lines = vec![
-        format!("epsilon           {epsilon} at delta {:e}", arguments.delta),
+        format!("epsilon           {epsilon} at delta {:e}", delta.value()),
         format!("neighbours        {}", Adjacency::from(arguments.neighbours)),
         match run.batches {
             Batches::FixedSize { batch_size, rows } => {
@@ -305,7 +348,7 @@ fn lines(arguments: &Arguments, run: Run, found: Option<&str>, bounds: Bounds, e
     ];
     if arguments.accountant == Accountant::Pld && bounds.gap() > arguments.gap {
         let gap = 100.0 * bounds.gap();
-        lines.push(format!("note              the bounds are {gap:.1} % apart: no closer ones are known"));
+        lines.push(format!("note              the bounds are {gap:.1} % apart: the accountant found no closer ones"));
     }
     lines
 }
@@ -353,9 +396,9 @@ mod tests {
 
     fn refused(line: &str) -> String {
         let arguments = parsed(line);
-        let delta = Delta::new(arguments.delta).unwrap();
+        let delta = arguments.delta().unwrap();
         let found = arguments.run(delta).and_then(|(run, _)| arguments.bounds(&run.event(), delta));
-        format!("{:#}", found.unwrap_err())
+        format!("{:#}", arguments.in_options(found.unwrap_err()))
     }
 
     #[test]
@@ -380,10 +423,20 @@ mod tests {
     }
 
     #[test]
+    fn delta_follows_the_rows_unless_it_is_named() {
+        let delta = |line: &str| parsed(line).delta().map(Delta::value).map_err(|error| error.to_string());
+        assert_eq!(delta("--rows 10000 --batch-size 100"), Ok(1e-5));
+        assert_eq!(delta("--rows 60000 --batch-size 100"), Ok(1e-6));
+        assert_eq!(delta("--rows 60000 --batch-size 100 --delta 1e-5"), Ok(1e-5));
+        assert!(delta("--sampling-rate 0.01").unwrap_err().contains("--delta is missing"));
+        assert!(delta("--rows 10 --delta 1").unwrap_err().contains("--delta"));
+    }
+
+    #[test]
     fn bad_options_are_named() {
         for (line, says) in [
             ("--sampling-rate 0.01 --steps 10 --delta 1e-5", "--noise-multiplier is missing"),
-            ("--sampling-rate 2 --noise-multiplier 1 --steps 10 --delta 1e-5", "sampling_rate = 2 is outside"),
+            ("--sampling-rate 2 --noise-multiplier 1 --steps 10 --delta 1e-5", "--sampling-rate = 2 is outside"),
             ("--batch-size 9 --rows 8 --noise-multiplier 1 --steps 10 --delta 1e-5", "--batch-size 9 is outside"),
             ("--sampling-rate 0.1 --noise-multiplier 1 --steps 10 --delta 1e-5 --sampler fixed-size", "needs --rows"),
             ("--sampling-rate 0.1 --noise-multiplier 1 --steps 10 --delta 1e-5 --sampler shuffle", "Chua et al. 2024"),
@@ -392,7 +445,12 @@ mod tests {
                 "leave out exactly one",
             ),
             ("--sampling-rate 0.1 --steps 10 --delta 1e-5 --target-epsilon -1", "--target-epsilon"),
-            ("--sampling-rate 0.1 --noise-multiplier 1 --steps 10 --delta 1e-5 --gap 0", "gap = 0 is outside"),
+            (
+                "--sampling-rate 0.1 --noise-multiplier 1e300 --steps 10 --delta 1e-5",
+                "--noise-multiplier = 1e300 is outside",
+            ),
+            ("--batch-size 0 --rows 8 --noise-multiplier 1 --steps 10 --delta 1e-5", "--batch-size 0 is outside"),
+            ("--sampling-rate 0.1 --noise-multiplier 1 --steps 10 --delta 1e-5 --gap 0", "--gap = 0 is outside"),
         ] {
             assert!(refused(line).contains(says), "{line}: {}", refused(line));
         }

@@ -15,6 +15,12 @@ fn a_run_that_does_not_fit_in_the_budget_is_refused_before_it_trains() {
             ["pipeline", "--quiet", "--config", "private.toml", "--budget", "digits.budget", "--seed", seed, "--out"];
         home.run(&[&line[..], &[out]].concat())
     };
+    // More than a new file would hold: refused, and no file is made.
+    let small =
+        "pipeline --quiet --config private.toml --budget small --budget-epsilon 1 --budget-delta 0.01 --out small-run";
+    let refused = home.run(&small.split(' ').collect::<Vec<_>>());
+    assert!(refused.code == Some(1) && refused.err.contains("whole"), "{refused:?}");
+    assert!(!home.path("small").exists() && !home.path("small-run").exists());
     let first = run("one", "1");
     assert_eq!(first.code, Some(2), "weak attacks are refused: {first:?}");
     let second = run("two", "2");

@@ -68,10 +68,31 @@ fn a_dry_run_refuses_what_the_run_would_before_it_begins() {
         (&["--key", "nope.pem"], "nope.pem"),
         (&["--undefended", "--budget", "b"], "does not train privately"),
         (&["--resume", "state"], "--out"),
+        (&["--resume", "x/state", "--out", "x"], "neither lies in the other"),
+        (&["--data", "."], "--data . is not a regular file"),
         (&["--budget-epsilon", "3"], "--budget"),
         (&["--device", "cuda"], "flex"),
     ] {
         let ran = home.run(&[&["pipeline", "--dry-run"], more].concat());
         assert!(ran.code == Some(1) && ran.err.contains(fault), "{more:?}: {ran:?}");
+    }
+}
+
+/// A FIFO that nobody writes to would be read from without end.
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_refused_at_once() {
+    let home = Home::new();
+    let made = std::process::Command::new("mkfifo").arg(home.path("fifo")).status().unwrap();
+    assert!(made.success());
+    for option in ["--data", "--config", "--policy"] {
+        let mut child = home
+            .command(&["pipeline", "--dry-run", option, "fifo"])
+            .stderr(std::process::Stdio::null())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let status = crate::support::wait(&mut child, std::time::Duration::from_mins(1));
+        assert_eq!(status.code(), Some(1), "{option}");
     }
 }

@@ -61,6 +61,23 @@ fn a_signal_removes_the_unfinished_run_and_says_which_one_it_was() {
     }
 }
 
+/// Folders that were made above the run go with it; one that was there, or holds something, stays.
+#[test]
+fn a_signal_removes_the_folders_that_were_made_above_the_run() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("old")).unwrap();
+    let line = ["pipeline", "--quiet", "--config", "quick.toml", "--out", "old/new/newer/run"];
+    let mut running = home.command(&line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let started = Instant::now();
+    while !home.path("old/new/newer/.run.partial").exists() {
+        assert!(running.try_wait().unwrap().is_none() && started.elapsed() < Duration::from_mins(1), "it never began");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    kill("TERM", &running);
+    assert_eq!(wait(&mut running, Duration::from_secs(20)).code(), Some(143));
+    assert!(names(&home.path("old")).is_empty());
+}
+
 /// A shell starts background jobs with SIGINT ignored.
 #[test]
 fn a_signal_that_the_parent_ignores_is_heeded() {

@@ -31,8 +31,9 @@ fn a_recipe_tells_accuracy_epsilon_and_time() {
     assert!(number("steps") > 0.0 && number("seconds") > 0.0, "{told}");
     assert_eq!((told["seed"].as_u64(), told["rows"].as_u64()), (Some(5), Some(900)));
     let again: serde_json::Value = serde_json::from_str(&home.run(&train).out).unwrap();
-    assert_eq!(again["accuracy"], told["accuracy"]);
-    assert_eq!(again["epsilon_audited"], told["epsilon_audited"]);
+    // Once more: the same cost, and noise of its own, by which the canaries, sums of thousands of draws, tell the runs apart.
+    assert_eq!((&again["epsilon_upper"], &again["steps"]), (&told["epsilon_upper"], &told["steps"]));
+    assert!(again["accuracy"].as_f64().unwrap() > 0.8, "{again}");
 }
 
 #[test]

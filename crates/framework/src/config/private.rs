@@ -1,10 +1,8 @@
 //! How private training bounds gradients and makes its noise.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 use underpin_core::{Delta, Epsilon, OutOfRange};
-use underpin_privacy::SecretKey;
+use underpin_privacy::NoiseSource;
 use underpin_train::{Mechanism, Optimiser, Settings};
 
 use super::ConfigError;
@@ -26,7 +24,7 @@ pub struct Privacy {
     /// Where batches and noise come from.
     #[serde(default)]
     pub mechanism: Mechanism,
-    /// The part of ε that the counts of the classes may spend; 0 tells none.
+    /// The part of ε that the counts of the classes may spend; with 0 none are released.
     #[serde(default)]
     pub statistics: f64,
     /// Canaries by which each private training audits itself, 6 at least; 0 for none. They change neither ε nor accuracy.
@@ -67,12 +65,12 @@ impl Clipping {
 }
 
 impl Privacy {
-    /// ε = 8 at δ = 1 / (10 rows), rounded down to a power of ten and at most 1e-5.
+    /// ε = 8 at a δ well below 1 / rows: the largest power of ten that is at most 1 / (10 rows), and at most 1e-4.
     pub(super) fn recommended(rows: usize) -> Self {
-        let delta = 10_f64.powf((0.099 / rows.max(1) as f64).log10().floor()).min(1e-5);
+        let delta = underpin_privacy::recommended_delta(rows);
         Self {
             epsilon: Epsilon::new(8.0).expect("invariant: 8 is a positive number"),
-            delta: Delta::new(delta).expect("invariant: a power of ten below 1"),
+            delta,
             clipping_norm: 1.0,
             clipping: Clipping::Flat,
             mechanism: Mechanism::Poisson,
@@ -83,9 +81,9 @@ impl Privacy {
 }
 
 impl Privacy {
-    /// Private training that spends at most `target`, with noise from `key`.
-    pub(crate) fn training(&self, target: Epsilon, key: SecretKey) -> underpin_train::Privacy {
-        let flat = underpin_train::Privacy::flat(target, self.delta, self.clipping_norm, Arc::new(key));
+    /// Private training that spends at most `target`, with noise from `noise`.
+    pub(crate) fn training(&self, target: Epsilon, noise: NoiseSource) -> underpin_train::Privacy {
+        let flat = underpin_train::Privacy::flat(target, self.delta, self.clipping_norm, noise);
         underpin_train::Privacy { clipping: self.bound(), mechanism: self.mechanism, canaries: self.canaries, ..flat }
     }
 
@@ -151,10 +149,17 @@ mod tests {
     }
 
     #[test]
+    fn delta_is_well_below_one_over_the_rows() {
+        for (rows, delta) in [(1, 1e-4), (999, 1e-4), (1_000, 1e-4), (1_001, 1e-5), (10_000, 1e-5), (60_000, 1e-6)] {
+            assert_eq!(Privacy::recommended(rows).delta, Delta::new(delta).unwrap(), "{rows} rows");
+        }
+    }
+
+    #[test]
     fn every_clipping_and_mechanism_is_read() {
         let trained = |text: &str| {
             let privacy = changed(text).unwrap().privacy.unwrap();
-            let trained = privacy.training(privacy.epsilon, SecretKey::new([0; 32]));
+            let trained = privacy.training(privacy.epsilon, NoiseSource::dangerous_from_seed([0; 32]));
             assert_eq!((trained.delta, trained.target), (privacy.delta, privacy.epsilon));
             (trained.clipping, trained.mechanism)
         };

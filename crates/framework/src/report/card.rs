@@ -89,7 +89,7 @@ fn factors(report: &Report<'_>) -> Vec<String> {
         let rows_of = |(_, class): (usize, &Class)| vec![class.name.clone(), words::count(class.rows)];
         return section("Factors", rows(&["Class", "Rows kept"], classes.map(rows_of)));
     };
-    // A private model's card tells no more of the rows than the model's own ε allows.
+    // A private model's card reveals no more about the rows than the model's own ε allows.
     let rows_of = |(label, class): (usize, &Class)| vec![class.name.clone(), told(label).unwrap_or_default()];
     let mut lines = rows(&["Class", "Rows that trained, about"], classes.map(rows_of));
     lines.push(String::new());

@@ -244,7 +244,7 @@ pub fn bounds_svg(heading: &str, note: &str, titles: [&str; 2], points: &[(f64, 
     drawn.into_string() + "\n"
 }
 
-/// A mark whose shape goes with the hue, so that colour does not tell alone.
+/// A mark whose shape goes with the hue, so that colour is not the only distinction.
 fn mark(hue: usize, x: f64, y: f64) -> Markup {
     html! {
         @match hue % 3 {

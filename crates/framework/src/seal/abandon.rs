@@ -1,6 +1,6 @@
 //! Run folders in the making, known to the whole process, so that a signal can take them away.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use super::Error;
 /// Attempts to remove a folder into which another thread may be writing.
 const ATTEMPTS: usize = 100;
 
-/// The hidden folders that this process is writing.
+/// The hidden folders that this process is writing, each with the folders above it that were made for it.
 #[derive(Debug)]
 pub(super) struct Unfinished {
-    folders: BTreeSet<PathBuf>,
+    folders: BTreeMap<PathBuf, Vec<PathBuf>>,
     abandoned: bool,
 }
 
-static UNFINISHED: Mutex<Unfinished> = Mutex::new(Unfinished { folders: BTreeSet::new(), abandoned: false });
+static UNFINISHED: Mutex<Unfinished> = Mutex::new(Unfinished { folders: BTreeMap::new(), abandoned: false });
 
 /// Holds back [`abandon`] until it is dropped: a folder is made, named or removed meanwhile.
 ///
@@ -32,23 +32,34 @@ pub(super) fn unfinished() -> Result<MutexGuard<'static, Unfinished>, Error> {
 }
 
 impl Unfinished {
-    pub(super) fn begin(&mut self, partial: &Path) {
-        self.folders.insert(partial.to_owned());
+    /// `above`: the folders that were made for it, the outermost first.
+    pub(super) fn begin(&mut self, partial: &Path, above: Vec<PathBuf>) {
+        self.folders.insert(partial.to_owned(), above);
     }
 
-    pub(super) fn end(&mut self, partial: &Path) {
-        self.folders.remove(partial);
+    /// The folders above it that were made for it.
+    pub(super) fn end(&mut self, partial: &Path) -> Vec<PathBuf> {
+        self.folders.remove(partial).unwrap_or_default()
     }
 }
 
-/// Removes every run folder that this process has begun and not finished. For whoever ends the process, on a signal say:
+/// Removes folders that were made for a run, the innermost first, as far as nothing else lies in them.
+pub(super) fn remove_empty(above: &[PathBuf]) {
+    for folder in above.iter().rev() {
+        if fs::remove_dir(folder).is_err() {
+            return;
+        }
+    }
+}
+
+/// Removes every run folder that this process has begun and not finished, and the folders made above it. For whoever ends the process, on a signal say:
 /// from then on no [`RunFolder`](super::RunFolder) of this process can be created or finished.
 ///
 /// A run that is being given its name at this moment gets it, complete; it is not removed.
 pub fn abandon() {
     let mut unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
     unfinished.abandoned = true;
-    for folder in &unfinished.folders {
+    for (folder, above) in &unfinished.folders {
         // Another thread may put a file into it between the listing and the removal.
         let removed = (0..ATTEMPTS).map(|_| fs::remove_dir_all(folder)).find(|removed| match removed {
             Ok(()) => true,
@@ -57,5 +68,6 @@ pub fn abandon() {
         if removed.is_none() {
             tracing::warn!(path = %folder.display(), "an unfinished run could not be removed");
         }
+        remove_empty(above);
     }
 }

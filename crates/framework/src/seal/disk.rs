@@ -98,7 +98,7 @@ pub(super) fn lock_patiently(folder: &Path) -> Result<Lock, Error> {
 
 /// Waits until nobody writes to a folder, and keeps writers out until the lock is dropped.
 ///
-/// Who waits longer than two seconds is told so.
+/// A wait of more than two seconds is an error.
 pub(super) fn lock_shared(folder: &Path) -> Result<Lock, Flaw> {
     let file = File::open(folder).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Flaw::Missing,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use underpin_core::Digest;
 
-use super::abandon::unfinished;
+use super::abandon::{remove_empty, unfinished};
 use super::layout::{check_name, files, names};
 use super::{Action, Error, Log, LogHead, SigningKey, disk, verify};
 
@@ -45,6 +45,7 @@ impl RunFolder {
         };
         check_free(path)?;
         let partial = path.with_file_name(format!(".{name}.partial"));
+        let above = absent_above(path);
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             fs::create_dir_all(parent).map_err(Error::io("create the folder", parent))?;
         }
@@ -61,7 +62,7 @@ impl RunFolder {
         }
         let lock = disk::lock(&partial)?;
         let folder = Self { target: path.to_owned(), partial, log: Log::default(), _lock: lock, kept: Kept::No };
-        unfinished.begin(&folder.partial);
+        unfinished.begin(&folder.partial, above);
         // Its drop takes the lock again.
         drop(unfinished);
         folder.clear()?;
@@ -150,10 +151,11 @@ impl Drop for RunFolder {
         }
         // Abandoned, it is gone already.
         let Ok(mut unfinished) = unfinished() else { return };
-        unfinished.end(&self.partial);
+        let above = unfinished.end(&self.partial);
         if let Err(error) = fs::remove_dir_all(&self.partial) {
             tracing::warn!(path = %self.partial.display(), %error, "an unfinished run could not be removed");
         }
+        remove_empty(&above);
     }
 }
 
@@ -171,6 +173,14 @@ pub fn check_free(path: &Path) -> Result<(), Error> {
         Ok(_) if names(path)?.is_empty() => Ok(()),
         Ok(_) => Err(occupied()),
     }
+}
+
+/// The folders above `path` that do not exist yet, the outermost first.
+fn absent_above(path: &Path) -> Vec<PathBuf> {
+    let above = path.ancestors().skip(1).take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    let mut absent: Vec<PathBuf> = above.map(Path::to_owned).collect();
+    absent.reverse();
+    absent
 }
 
 fn folder_above(path: &Path) -> PathBuf {

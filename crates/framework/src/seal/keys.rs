@@ -138,8 +138,8 @@ impl SigningKey {
 
     /// A secret for one purpose, for instance the noise that protects privacy; the same key gives the same secret.
     ///
-    /// BLAKE3 `derive_key` of the private scalar under `underpin.dev v1 CONTEXT`: secrets of two contexts tell nothing
-    /// of each other, nor of the key.
+    /// BLAKE3 `derive_key` of the private scalar under `underpin.dev v1 CONTEXT`: secrets of two contexts reveal nothing
+    /// about each other, nor about the key.
     pub fn secret(&self, context: &str) -> [u8; 32] {
         let scalar = Zeroizing::new(<[u8; 32]>::from(self.0.to_bytes()));
         blake3::derive_key(&format!("underpin.dev v1 {context}"), scalar.as_ref())

@@ -43,7 +43,7 @@ struct WireDigest {
     sha256: Digest,
 }
 
-/// Only what is needed to tell a statement of another kind from one that is broken.
+/// Only what is needed to distinguish a statement of another kind from one that is broken.
 #[derive(Deserialize)]
 struct Kind {
     #[serde(rename = "predicateType")]

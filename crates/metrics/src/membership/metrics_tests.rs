@@ -26,7 +26,7 @@ fn advantage_at_a_fixed_threshold_by_hand() {
 #[test]
 fn a_cross_fitted_threshold_is_not_chosen_on_what_it_judges() {
     let metric = MembershipAdvantage { setting: setting(), threshold: Threshold::CrossFitted };
-    // Even positions are told apart at 10, odd ones at 0: each threshold is right on its own fold, wrong on the other.
+    // Even positions are separated at 10, odd ones at 0: each threshold is right on its own fold, wrong on the other.
     let members: Vec<f64> = (0..20).map(|i| if i % 2 == 0 { 10.0 } else { 1.0 }).collect();
     let others: Vec<f64> = (0..20).map(|i| if i % 2 == 0 { 9.0 } else { 0.0 }).collect();
     // Even samples at threshold 1: all called members. Odd samples at threshold 10: none. Advantage 0.

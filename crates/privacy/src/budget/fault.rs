@@ -2,6 +2,8 @@
 
 use std::io::ErrorKind;
 
+use crate::durable::Exposure;
+
 /// Why a budget's file cannot be made, read or written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -20,6 +22,9 @@ pub enum FileFault {
         /// Its permission bits.
         mode: u32,
     },
+    /// Others may have a hand in the file in another way.
+    #[error("{0}")]
+    Exposed(Exposure),
     /// A thread panicked while it wrote.
     #[error("an earlier write panicked; open the budget again")]
     WriterPanicked,

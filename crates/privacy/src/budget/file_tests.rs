@@ -99,6 +99,31 @@ fn the_file_is_its_owners_alone() {
     assert!(matches!(Budget::open(&path, &terms(), None), Err(Error::BudgetFile { .. })));
 }
 
+/// Guarantee 4 of `DurableStore`.
+#[cfg(unix)]
+#[test]
+fn a_file_of_others_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+
+    use crate::durable::{DurableStore, Exposure, StoreError};
+
+    let (folder, path) = folder();
+    closed(&path, 0);
+    let link = folder.path().join("link.budget");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let refused = Budget::open(&link, &terms(), None).unwrap_err();
+    assert_eq!(refused, Error::BudgetFile { path: link.clone(), fault: FileFault::Exposed(Exposure::Link) });
+    for opened in [DurableStore::open(&link), DurableStore::open_or_create(&link)] {
+        assert!(matches!(opened, Err(StoreError::Exposed { exposure: Exposure::Link, .. })), "{opened:?}");
+    }
+    // Whoever may read the file may lock it: it is refused for its permissions, not found in use.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let reader = fs::File::open(&path).unwrap();
+    reader.lock_shared().unwrap();
+    let refused = Budget::open(&path, &terms(), None).unwrap_err();
+    assert_eq!(refused, Error::BudgetFile { path, fault: FileFault::Permissions { mode: 0o644 } });
+}
+
 #[test]
 fn other_terms_are_refused() {
     let (_folder, path) = folder();

@@ -13,10 +13,10 @@
 //!
 //! 1. With the ideal noise in place of the noise drawn, `P` and `Q` each change by at most the largest `S_τ`, and
 //!    `∫ (P - e^ε Q)₊` by `1 + e^ε` times that: δ₃ at most. (Its limit is its own: the sums that count here are those of
-//!    `P` and of `Q`, which an analyst may tell apart.)
-//! 2. An (ε', δ')-private step is a function of one that tells all with probability δ' and else is ε'-private, on both
+//!    `P` and of `Q`, which an analyst may distinguish.)
+//! 2. An (ε', δ')-private step is a function of one that releases everything with probability δ' and else is ε'-private, on both
 //!    neighbours alike (Kairouz, Oh and Viswanath 2015). The sum of δ' expected under `P` is at most δ₂, so the
-//!    transcripts on which anything is told at all add no more than that. It is left to bound `∫ (P - e^ε Q)₊` over the
+//!    transcripts on which anything is released add no more than that. It is left to bound `∫ (P - e^ε Q)₊` over the
 //!    others, where all steps may be taken as pure or Rényi private.
 //! 3. Where (b) holds, the loss `ln P/Q` is at most `S_ε <= ε` at every transcript (basic composition; Rogers, Roth,
 //!    Ullman and Vadhan 2016): nothing is added.

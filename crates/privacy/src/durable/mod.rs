@@ -1,12 +1,15 @@
-//! Durable writes: a redb database in a file of its owner's alone ([`DurableStore`]), and group commit for the threads
-//! that write to it ([`GroupCommit`]).
+//! Durable writes: files of their owner's alone ([`open_owned`]), a redb database in one ([`DurableStore`]), and group
+//! commit for the threads that write to it ([`GroupCommit`]).
 //!
 //! One writer at a time commits what all threads wait for, so that they share the cost of one synchronisation. The
 //! privacy budget of this crate and the query ledger of `underpin-serve` are written this way.
 
 mod group_commit;
+mod owned;
 mod store;
 mod sync;
 
 pub use group_commit::{BatchWriter, GroupCommit};
+pub use owned::{Exposure, OwnedError, folder_exposure, open_owned, owned_folder};
+pub(crate) use owned::{draft_beside, sync_folder_of};
 pub use store::{DurableStore, StoreError};

@@ -4,16 +4,18 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use redb::backends::FileBackend;
 use redb::{Database, Durability, ReadTransaction, ReadableDatabase, StorageBackend, WriteTransaction};
 use underpin_core::ErrorOrigin;
 
+use super::owned::{Exposure, OwnedError, draft_beside, open_owned, sync_folder_of, warn_of_folder};
+
 /// Memory for pages; what is kept here is small or read once, in order.
 const CACHE_BYTES: usize = 8 << 20;
 
-/// A redb database in a file: mode 600, open in one process at a time, each commit synchronised before it returns.
+/// A redb database in a file of its owner's alone: open in one process at a time, each commit synchronised before it
+/// returns.
 ///
 /// A clone shares the open database. Put a [`GroupCommit`](super::GroupCommit) before it where threads write.
 ///
@@ -24,6 +26,9 @@ const CACHE_BYTES: usize = 8 << 20;
 /// 2. Every page is checked when the file is opened: bytes that were changed or cut are an error, or never mattered; not
 ///    a panic (`changed_bytes_refill_nothing`).
 /// 3. [`create`](Self::create) replaces nothing, and its file appears whole or not at all.
+/// 4. A file that others may read or write, of another user, or behind a symbolic link is refused before it is locked or
+///    read, whoever runs the program ([`open_owned`](super::open_owned); `a_file_of_others_is_refused`). A folder in which
+///    others may exchange files is warned of.
 ///
 /// # Examples
 ///
@@ -72,6 +77,14 @@ pub enum StoreError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Others may have a hand in the file in another way than by its permissions.
+    #[error("{}: {exposure}", .path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// In which way.
+        exposure: Exposure,
+    },
     /// The file is open already, here or in another process.
     #[error("{} is open already; one writer at a time is allowed", .path.display())]
     InUse {
@@ -100,7 +113,7 @@ impl StoreError {
         match self {
             Self::Io { source, .. } if source.kind() == ErrorKind::NotFound => ErrorOrigin::Caller,
             Self::Io { .. } => ErrorOrigin::System,
-            Self::Permissions { .. } | Self::InUse { .. } => ErrorOrigin::Caller,
+            Self::Permissions { .. } | Self::Exposed { .. } | Self::InUse { .. } => ErrorOrigin::Caller,
             Self::Empty { .. } | Self::Database { .. } => ErrorOrigin::Input,
         }
     }
@@ -117,12 +130,12 @@ impl DurableStore {
         path: &Path,
         first: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
     ) -> Result<Self, StoreError> {
-        let draft = draft(path);
+        let draft = draft_beside(path);
         let made = Self::make(path, &draft, first);
         // OK to pass over: the file has its own name by now, or was never made.
         let _ = fs::remove_file(&draft);
         let made = made?;
-        sync_folder(path)?;
+        sync_folder_of(path).map_err(unusable(path))?;
         Ok(made)
     }
 
@@ -131,8 +144,10 @@ impl DurableStore {
         draft: &Path,
         first: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
     ) -> Result<Self, StoreError> {
-        let file = private(OpenOptions::new().read(true).write(true).create_new(true)).open(draft);
-        let this = Self::over_file(path, file.map_err(unusable(path))?)?;
+        let file =
+            open_owned(draft, OpenOptions::new().read(true).write(true).create_new(true)).map_err(refused(path))?;
+        warn_of_folder(path);
+        let this = Self::over_file(path, file)?;
         this.write(|transaction| first(transaction).map(Some))?;
         // Unlike a renaming, this replaces nothing.
         fs::hard_link(draft, path).map_err(unusable(path))?;
@@ -145,8 +160,8 @@ impl DurableStore {
     ///
     /// Each of [`StoreError`]'s variants.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let file = OpenOptions::new().read(true).write(true).open(path).map_err(unusable(path))?;
-        check_private(path, &file)?;
+        let file = open_owned(path, OpenOptions::new().read(true).write(true)).map_err(refused(path))?;
+        warn_of_folder(path);
         if file.metadata().map_err(unusable(path))?.len() == 0 {
             return Err(StoreError::Empty { path: path.to_owned() });
         }
@@ -161,10 +176,10 @@ impl DurableStore {
     pub fn open_or_create(path: &Path) -> Result<Self, StoreError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let file = private(&mut options).open(path).map_err(unusable(path))?;
-        check_private(path, &file)?;
+        let file = open_owned(path, &mut options).map_err(refused(path))?;
+        warn_of_folder(path);
         // Without it, a power loss could take a new file away.
-        sync_folder(path)?;
+        sync_folder_of(path).map_err(unusable(path))?;
         Self::over_file(path, file)
     }
 
@@ -239,6 +254,14 @@ fn unusable(path: &Path) -> impl Fn(io::Error) -> StoreError {
     move |source| StoreError::Io { path: path.to_owned(), source }
 }
 
+fn refused(path: &Path) -> impl Fn(OwnedError) -> StoreError {
+    move |error| match error {
+        OwnedError::Io(source) => unusable(path)(source),
+        OwnedError::Exposed(Exposure::Permissions { mode }) => StoreError::Permissions { path: path.to_owned(), mode },
+        OwnedError::Exposed(exposure) => StoreError::Exposed { path: path.to_owned(), exposure },
+    }
+}
+
 fn failed(path: &Path) -> impl Fn(redb::Error) -> StoreError {
     move |source| match source {
         redb::Error::DatabaseAlreadyOpen => StoreError::InUse { path: path.to_owned() },
@@ -249,39 +272,4 @@ fn failed(path: &Path) -> impl Fn(redb::Error) -> StoreError {
         }
         source => StoreError::Database { path: path.to_owned(), source: Box::new(source) },
     }
-}
-
-/// Makes new files their owner's alone.
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options
-}
-
-/// Refuses a file that others may read or write.
-fn check_private(path: &Path, file: &File) -> Result<(), StoreError> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-
-        let mode = file.metadata().map_err(unusable(path))?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(StoreError::Permissions { path: path.to_owned(), mode });
-        }
-    }
-    Ok(())
-}
-
-/// Makes sure that the folder that holds `path` remembers it through a power loss.
-fn sync_folder(path: &Path) -> Result<(), StoreError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(unusable(path))
-}
-
-/// A name beside `path` that no other writer uses.
-fn draft(path: &Path) -> PathBuf {
-    static DRAFTS: AtomicU64 = AtomicU64::new(0);
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}-{}.draft", std::process::id(), DRAFTS.fetch_add(1, Ordering::Relaxed)));
-    name.into()
 }

@@ -222,7 +222,7 @@ impl Composed {
 
     /// δ at `epsilon`: never too small for an upper, never too large for a lower composition.
     ///
-    /// Below the window an upper one tells nothing, and a lower one what it tells at the window's start.
+    /// Below the window an upper one bounds nothing, and a lower one what it bounds at the window's start.
     pub(crate) fn delta(&self, epsilon: f64) -> f64 {
         let sign = if self.side == Side::Upper { -1.0 } else { 1.0 };
         let position = (epsilon + sign * self.loss_error - self.start) / self.width;

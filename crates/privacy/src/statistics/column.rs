@@ -189,8 +189,8 @@ impl Candidates {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfRange`] unless `count` lies in `[2, 2^24]`; [`Error::Disorder`] when double precision does not tell
-    /// so many numbers apart.
+    /// [`Error::OutOfRange`] unless `count` lies in `[2, 2^24]`; [`Error::Disorder`] when double precision does not hold
+    /// so many numbers that differ.
     pub fn spread(interval: Interval, count: usize) -> Result<Self, Error> {
         within("candidates", count as f64, "[2, 2^24]", |count| (2.0..=2f64.powi(24)).contains(&count))?;
         let part = |at: usize| at as f64 / (count - 1) as f64;

@@ -24,7 +24,7 @@ pub(in crate::report) fn banner(report: &Report<'_>, rows: &[Row<'_>]) -> Markup
     }
 }
 
-/// A tick in a disc or a cross in an octagon: shape, not colour, tells them apart.
+/// A tick in a disc or a cross in an octagon: shape, not colour, distinguishes them.
 fn sign(cleared: bool) -> Markup {
     html! {
         svg.sign viewBox="0 0 48 48" width="56" height="56" aria-hidden="true" {

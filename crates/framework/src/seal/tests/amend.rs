@@ -146,7 +146,7 @@ fn an_act_killed_at_any_moment_is_made_good() {
     assert!(verify(&path, &trusted(), NOW).unwrap().log().entries().len() > 3, "no act was ever finished");
 }
 
-/// Readers and writers wait for each other; a reader that waits too long is told so, and reads nothing.
+/// Readers and writers wait for each other; a reader that waits too long gets an error, and reads nothing.
 #[test]
 fn readers_never_see_half_an_act_and_no_act_is_lost() {
     let (_place, path) = sealed();
