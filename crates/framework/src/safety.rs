@@ -6,7 +6,7 @@ use underpin_core::{
     About, Confidence, Confusion, Examples, Inputs, Intent, Interval, Measurement, Phase, Predict, Quantity, Record,
     Seed, System,
 };
-use underpin_metrics::interval::{Bootstrap, Proportion, bootstrap};
+use underpin_metrics::interval::{Bootstrap, Proportion, bootstrap, clopper_pearson};
 use underpin_metrics::utility::{
     Prediction, abstention_threshold, calibration_error, coverage, predictions, selective_risk, worst_group_accuracy,
 };
@@ -19,6 +19,9 @@ const CONFIDENCE: f64 = 0.95;
 
 /// Risk at which the model abstains when the policy's intent names none.
 const RISK: f64 = 0.05;
+
+/// Part of the risk allowed that the rows to tune on may show: other rows, as few, must then show no more than all of it.
+const PART: f64 = 0.5;
 
 /// Bins of the calibration error.
 const BINS: usize = 15;
@@ -65,7 +68,12 @@ pub(crate) fn evaluate<P: Predict>(subject: &Subject<'_, P>, seed: Seed) -> Resu
 
     let risk = intent.selective_risk.unwrap_or(RISK);
     let tuned = predictions(&endpoint.predict(tuning.inputs())?, tuning.labels())?;
-    let threshold = abstention_threshold(&tuned, risk, confidence)?;
+    let mut threshold = abstention_threshold(&tuned, PART * risk, confidence)?;
+    if let Some(least) = intent.out_of_scope_abstention {
+        let strangers = out_of_scope(tuning.inputs(), seed.derive("out of scope tuning"));
+        let seen = predictions(&endpoint.predict(&strangers)?, &vec![0; strangers.len()])?;
+        threshold = threshold.max(stranger_threshold(&seen, least, confidence)?);
+    }
     let abstaining = setting("abstention").with("risk", risk).with("threshold", threshold);
     record.measurements.push(coverage(&abstaining, &seen, threshold)?);
     if seen.iter().any(|prediction| prediction.confidence >= threshold) {
@@ -152,6 +160,24 @@ fn alignment(
     Ok(measurements)
 }
 
+/// The lowest threshold below which a fraction of at least `least` of the out-of-scope inputs `seen` lies, with room for two
+/// half-widths of the interval: one for the choice, one for other inputs to confirm it. Infinite if there is none: then
+/// nothing is answered.
+fn stranger_threshold(seen: &[Prediction], least: f64, confidence: Confidence) -> Result<f64, Error> {
+    let mut rising: Vec<f64> = seen.iter().map(|prediction| prediction.confidence).collect();
+    rising.sort_by(f64::total_cmp);
+    rising.dedup();
+    for threshold in rising.into_iter().skip(1) {
+        let below = seen.iter().filter(|prediction| prediction.confidence < threshold).count() as u64;
+        let trials = seen.len() as u64;
+        let lower = clopper_pearson(below, trials, confidence)?.lower;
+        if 2.0 * lower - below as f64 / trials as f64 >= least {
+            return Ok(threshold);
+        }
+    }
+    Ok(f64::INFINITY)
+}
+
 /// Inputs that mean nothing: each test input with its features in random order, so that every feature's values are
 /// ordinary and their arrangement is not.
 fn out_of_scope(inputs: &Inputs, seed: Seed) -> Inputs {
@@ -215,6 +241,18 @@ mod tests {
         assert!(row.iter().zip([0.0, 0.0, 1.0, 2.0]).all(|(a, b)| (a - b).abs() < 1e-6), "{row:?}");
         moved(&mut row, &original, [1, 2, 2], 0, -1);
         assert!(row.iter().zip([2.0, 0.0, 4.0, 0.0]).all(|(a, b)| (a - b).abs() < 1e-6), "{row:?}");
+    }
+
+    #[test]
+    fn strangers_lie_below_the_threshold() {
+        let confidence = Confidence::new(0.95).unwrap();
+        let seen: Vec<Prediction> =
+            (0..1000).map(|at| Prediction { confidence: f64::from(at / 100) / 10.0, correct: false }).collect();
+        // Below 0.6 lie 600 of 1,000, [0.569, 0.631] at 95 %: two half-widths below is 0.538.
+        assert!((stranger_threshold(&seen, 0.53, confidence).unwrap() - 0.6).abs() < 1e-12);
+        assert!((stranger_threshold(&seen, 0.54, confidence).unwrap() - 0.7).abs() < 1e-12);
+        assert!(stranger_threshold(&seen, 0.99, confidence).unwrap().is_infinite());
+        assert!(stranger_threshold(&[], 0.5, confidence).unwrap().is_infinite());
     }
 
     #[test]

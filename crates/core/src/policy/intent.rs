@@ -54,6 +54,9 @@ pub struct Intent {
     /// Least fraction of out-of-scope inputs that must be abstained on, in `(0, 1]`.
     #[serde(default)]
     pub out_of_scope_abstention: Option<f64>,
+    /// Least fraction of inputs that must be answered, in `(0, 1]`: who abstains from everything is never wrong.
+    #[serde(default)]
+    pub coverage: Option<f64>,
     /// Least accuracy on the class on which it is lowest, in `(0, 1]`.
     #[serde(default)]
     pub worst_group_accuracy: Option<f64>,
@@ -73,6 +76,7 @@ impl Intent {
             forbidden,
             selective_risk,
             out_of_scope_abstention,
+            coverage,
             worst_group_accuracy,
         } = self;
         if let Some(cost) = costs.iter().find(|cost| !(cost.weight.is_finite() && cost.weight >= 0.0)) {
@@ -115,6 +119,9 @@ impl Intent {
         if let Some(least) = *out_of_scope_abstention {
             let limit = Limit::AtLeast(least);
             bars.push(bar(About::Alignment, Quantity::OutOfScopeAbstention, limit, none())?);
+        }
+        if let Some(least) = *coverage {
+            bars.push(bar(About::Safety, Quantity::Coverage, Limit::AtLeast(least), none())?);
         }
         if let Some(least) = *worst_group_accuracy {
             bars.push(bar(About::Safety, Quantity::WorstGroupAccuracy, Limit::AtLeast(least), none())?);

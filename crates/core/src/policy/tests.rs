@@ -321,7 +321,7 @@ fn a_constant_answer_meets_no_bar() {
 #[test]
 fn the_limits_of_intent_are_bars() {
     let intent = "[intent]\nmax_expected_cost = 0.3\nselective_risk = 0.05\nout_of_scope_abstention = 0.5\n\
-                  worst_group_accuracy = 0.6\nforbidden = [{ truth = \"8\", answer = \"1\", weight = 0.1 }]\n";
+                  coverage = 0.5\nworst_group_accuracy = 0.6\nforbidden = [{ truth = \"8\", answer = \"1\", weight = 0.1 }]\n";
     let policy: Policy = toml::from_str(&(text(&complete()) + intent)).unwrap();
     let measured = |about, quantity, lower: f64, upper: f64| Measurement {
         about,
@@ -339,13 +339,14 @@ fn the_limits_of_intent_are_bars() {
         confused("8", 0.1),
         measured(About::Safety, Quantity::SelectiveRisk, 0.0, 0.05),
         measured(About::Alignment, Quantity::OutOfScopeAbstention, 0.5, 0.9),
+        measured(About::Safety, Quantity::Coverage, 0.5, 0.9),
         measured(About::Safety, Quantity::WorstGroupAccuracy, 0.6, 0.9),
     ];
     let judge = |measurements: &[Measurement]| -> Vec<Option<Unmet>> {
         let safety = Record { measurements: measurements.to_vec(), ..Record::default() };
         policy.judge_release(&safety).into_iter().map(|verdict| verdict.unmet).collect()
     };
-    assert_eq!(judge(&all), vec![None; 5]);
+    assert_eq!(judge(&all), vec![None; 6]);
     for broken in 0..all.len() {
         let mut fewer = all.clone();
         fewer.remove(broken);
