@@ -1,0 +1,10 @@
+//! The server over real sockets: the protocol, every status, what it must never do, and what it must withstand.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod columns;
+mod common;
+mod encrypted;
+mod kills;
+mod load;
+mod memory;
+mod protocol;
