@@ -197,11 +197,12 @@ mod tests {
 
     #[test]
     fn values_become_the_features_of_a_file_s_rows() {
-        let mut text = String::from("height,id,salary,region,label\n");
+        let mut lines = vec!["height,id,salary,region,label".to_owned()];
         for row in 0..60 {
             let (region, label) = (["north", "east", " south "][row % 3], ["a", "b"][row % 2]);
-            text += &format!("{}.5,x{row}y,{},{region},{label}\n", 150 + row % 40, 30_000 + 37 * row);
+            lines.push(format!("{}.5,x{row}y,{},{region},{label}", 150 + row % 40, 30_000 + 37 * row));
         }
+        let text = lines.join("\n");
         let raw = table(&text, &Source::new("t.csv"));
         let contract = Contract::infer(&raw).unwrap();
         let encoder = ValueEncoder::new(&contract);

@@ -133,7 +133,7 @@ fn whole_rows(expected: &Expected<'_>, batch: &[i64]) -> Value {
         tensor["parameters"] = all;
     } else if !columns.is_empty() {
         // A parameter is a number, a word or a flag: the list travels as text.
-        let list = Value::from_iter(columns.iter().map(described));
+        let list: Value = columns.iter().map(described).collect();
         tensor["parameters"] = json!({ "columns": list.to_string() });
     }
     tensor

@@ -107,7 +107,7 @@ fn lists_and_rows_are_bounded() {
         assert!(format!("{refusal:?}").contains(word), "{refusal:?}");
         refusal.outcome
     };
-    let inputs = format!(r#"{{"inputs": [{}]}}"#, [input; 4097].join(","));
+    let inputs = format!(r#"{{"inputs": [{}]}}"#, vec![input; 4097].join(","));
     assert_eq!(refused(&inputs, "at most 4096"), RequestOutcome::Malformed);
     let axes = format!(r#"{{"inputs": [{}]}}"#, input.replace("[1, 1, 2]", &format!("{:?}", [1; 17])));
     assert_eq!(refused(&axes, "at most 16"), RequestOutcome::Malformed);

@@ -25,7 +25,7 @@ fn child() {
     let quota = Quota { queries: u64::MAX, per_second: None };
     let server = Server::start_with(Path::new(&folder), quota, HttpLimits::default(), None, None);
     writeln!(std::io::stderr(), "{}", server.address).unwrap();
-    std::thread::sleep(Duration::from_secs(600));
+    std::thread::sleep(Duration::from_mins(10));
 }
 
 /// Asks until the server is gone; rows that were answered.

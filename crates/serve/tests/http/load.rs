@@ -107,7 +107,7 @@ fn a_head_that_does_not_come_is_not_waited_for() {
 
 #[test]
 fn an_idle_connection_makes_room_for_a_new_one() {
-    let limits = HttpLimits { connections: 2, head: Duration::from_secs(60), ..HttpLimits::default() };
+    let limits = HttpLimits { connections: 2, head: Duration::from_mins(1), ..HttpLimits::default() };
     let server = Server::start(quota(10), limits);
     let (mut silent, mut slow) = (server.connect(), server.connect());
     slow.write_all(b"GET /v2/health").unwrap();
