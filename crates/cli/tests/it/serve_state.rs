@@ -34,7 +34,8 @@ fn a_server_needs_no_signing_key_and_a_copied_run_keeps_its_quota() {
     cleared(&home);
     fs::rename(home.path("config"), home.path("elsewhere")).unwrap();
     let key = home.run(&["client", "add", "alice", "--run", "cleared"]).out.trim().to_owned();
-    let trust = ["--trust", "cleared/signer.pub.pem"];
+    fs::copy(home.path("cleared/signer.pub.pem"), home.path("signer.pem")).unwrap();
+    let trust = ["--trust", "signer.pem"];
     let serve = |run: &'static str| [&["--run", run], &trust[..]].concat();
     let server = Server::start_as(&home, &serve("cleared"));
     let (status, answer) = server.ask(&key);
