@@ -118,8 +118,8 @@ fn check_folder(folder: &Path) -> Result<(), Error> {
 ///
 /// 1. A run that others than its owner can change, and a state, ledger or file of keys that others can read, is refused
 ///    (`what_others_may_change_is_not_served`).
-/// 2. A moved or copied run is served with the ledger that counted it, or not at all (`a_copied_run_keeps_its_quota`).
-/// 3. No signing key is needed, and none is made (`a_server_needs_no_signing_key`).
+/// 2. A moved or copied run is served with the ledger that counted it, or not at all (`a_server_needs_no_signing_key_and_a_copied_run_keeps_its_quota`).
+/// 3. No signing key is needed, and none is made (`a_server_needs_no_signing_key_and_a_copied_run_keeps_its_quota`).
 ///
 /// # Errors
 ///
