@@ -151,6 +151,8 @@ where
     let classes = manifest.contract.classes().to_vec();
 
     let state = State::of(folder)?;
+    // First of all: of a run that is refused for its ledger, nothing is made.
+    let ledger = Arc::new(RememberedLedger::open(&state.0.join("queries.redb"), &root, owner)?);
     let sketch = match read_sketch(&state.sketch())? {
         Some(sketch) => sketch,
         None => Sketch::new(shape.size(), classes.len()),
@@ -164,7 +166,6 @@ where
         let clock = Arc::clone(&clock);
         move || Duration::from_secs(clock())
     });
-    let ledger = Arc::new(RememberedLedger::open(&state.0.join("queries.redb"), &root, owner)?);
     let guards = Guards {
         ledger: ledger.ledger(),
         quota: serving.quota,

@@ -51,6 +51,8 @@ fn a_server_needs_no_signing_key_and_a_copied_run_keeps_its_quota() {
     refused(&home, &serve("copied"), "1 queries of this run were counted, last in");
     fs::rename(home.path("cleared"), home.path("moved")).unwrap();
     refused(&home, &serve("moved"), "put that file back");
+    // Empty: of a run that is refused nothing is made.
+    fs::remove_dir(home.path("moved.serving")).unwrap();
     fs::rename(home.path("cleared.serving"), home.path("moved.serving")).unwrap();
     let ledger = home.path("moved.serving/queries.redb");
     copy(&ledger, &home.path("old.redb"));
