@@ -17,6 +17,6 @@ fuzz_target!(|bytes: &[u8]| {
     file.write_all(bytes).expect("it takes bytes");
     if let Ok(book) = ClientBook::open(file.path()) {
         let _ = book.list();
-        let _ = book.authenticate("up_0000000000000000000000000000000000000000000000000000000000000000");
+        let _ = book.authenticate("up_0000000000000000000000000000000000000000000000000000000000000000", 0);
     }
 });

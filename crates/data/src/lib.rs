@@ -18,4 +18,4 @@ pub use sanitize::{
     ActivationClustering, ExactDuplicates, FalsePositiveRate, Features, KnnLabels, KnnOutliers, Leakage,
     NearDuplicates, Representation, Sanitizers, SpectralSignatures,
 };
-pub use schema::{Column, Contract, Kind, Rows};
+pub use schema::{Column, Contract, Kind, RowValue, Rows, Takes, ValueEncoder, ValueFault};

@@ -23,6 +23,7 @@ pub mod report;
 mod run_state;
 mod safety;
 pub mod seal;
+mod served_inputs;
 mod serving;
 pub mod stages;
 mod state_fault;

@@ -8,10 +8,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use underpin_core::{Denied, Digest, Sketch};
 use underpin_data::Manifest;
-use underpin_privacy::SecretKey;
 use underpin_serve::{
-    ClearanceCheck, ClientBook, Clock, Guards, HttpLimits, ModelInfo, QueryLedger, Recorder, Service, read_sketch,
-    serve,
+    ClearanceCheck, ClientBook, Clock, Guards, HttpLimits, ModelInfo, OwnerState, Recorder, RememberedLedger, Service,
+    Tls, check_unchangeable, private_folder, read_sketch, secret_file, serve, serve_tls,
 };
 use underpin_train::{Classifier, DeviceKind};
 
@@ -21,9 +20,13 @@ use crate::job::{self, RecordedJob};
 use crate::json::from_run;
 use crate::seal::policy::AcceptedPolicies;
 use crate::seal::{self, ClearanceStatus, PublicKey, files};
+use crate::served_inputs::ServedInputs;
 
 /// How often the sketch of the traffic is written to disk.
 const SAVE: Duration = Duration::from_secs(5);
+
+/// How often the count of queries is written to the owner's state.
+const REMEMBER: Duration = Duration::from_secs(1);
 
 /// Where the serving state of a run lies: beside its folder, never in it.
 #[derive(Clone, Debug)]
@@ -34,7 +37,8 @@ impl State {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when it cannot be made.
+    /// [`Error::Io`] when there is no such run; [`Error::Serve`] when the state cannot be made, is a link, belongs to another
+    /// user or is open to others.
     pub fn of(folder: &Path) -> Result<Self, Error> {
         // By its real name: `.` and links lead to the same state.
         let folder = &std::fs::canonicalize(folder).map_err(|source| Error::Io {
@@ -44,17 +48,7 @@ impl State {
         })?;
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         let path = folder.with_file_name(format!("{name}.serving"));
-        let failed = |source| Error::Io { action: "create", path: path.clone(), source };
-        // A link would lead keys and quotas to a place that somebody else chose.
-        if path.symlink_metadata().is_ok_and(|about| !about.is_dir()) {
-            return Err(failed(std::io::Error::other("a link or a file is there, not a folder")));
-        }
-        std::fs::create_dir_all(&path).map_err(failed)?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
-        }
+        private_folder(&path)?;
         Ok(Self(path))
     }
 
@@ -77,6 +71,7 @@ impl State {
 pub struct Ready {
     service: Service,
     recorder: Arc<Recorder<Answers<'static>>>,
+    ledger: Arc<RememberedLedger>,
     state: State,
     info: ModelInfo,
 }
@@ -90,7 +85,7 @@ impl std::fmt::Debug for Ready {
 /// Asks the seal, before every answer, whether the clearance still stands.
 struct Watch<C> {
     standing: Mutex<seal::ClearanceWatch>,
-    clock: C,
+    clock: Arc<C>,
 }
 
 impl<C: Fn() -> u64 + Send + Sync> ClearanceCheck for Watch<C> {
@@ -101,24 +96,48 @@ impl<C: Fn() -> u64 + Send + Sync> ClearanceCheck for Watch<C> {
     }
 }
 
+/// Refuses a run that others can change; warns of one that others can read.
+fn check_folder(folder: &Path) -> Result<(), Error> {
+    let io = |source| Error::Io { action: "read", path: folder.to_owned(), source };
+    // By its real name: the folder may be reached by a link, what is in it may not.
+    let real = std::fs::canonicalize(folder).map_err(io)?;
+    let mut open = check_unchangeable(&real)?;
+    for entry in std::fs::read_dir(&real).map_err(io)? {
+        open &= check_unchangeable(&entry.map_err(io)?.path())?;
+    }
+    if open {
+        tracing::warn!(folder = %folder.display(), "others can read the run folder, which is confidential: chmod -R go= it");
+    }
+    Ok(())
+}
+
 /// Opens the run in `folder` for serving: only with a clearance in force, signed by a trusted key, for the very bytes
-/// of the model. `clock` returns seconds since 1970 UTC; the noise of perturbed answers comes from `key`.
+/// of the model. `clock` returns seconds since 1970 UTC; `owner` remembers the ledger of the run. The noise of perturbed answers
+/// comes from a secret of the server's own, in its state.
+///
+/// # Guarantees
+///
+/// 1. A run that others than its owner can change, and a state, ledger or file of keys that others can read, is refused
+///    (`what_others_may_change_is_not_served`).
+/// 2. A moved or copied run is served with the ledger that counted it, or not at all (`a_server_needs_no_signing_key_and_a_copied_run_keeps_its_quota`).
+/// 3. No signing key is needed, and none is made (`a_server_needs_no_signing_key_and_a_copied_run_keeps_its_quota`).
 ///
 /// # Errors
 ///
 /// [`Error::Fault`] naming what is wrong with the run, a policy that is not among `policies`, or a model that is cleared
-/// and not released; [`Error::NotCleared`] for a refusal.
+/// and not released; [`Error::NotCleared`] for a refusal; [`Error::Serve`] for its state.
 pub fn open<C>(
     folder: &Path,
     trusted: &[PublicKey],
     policies: &AcceptedPolicies,
     name: Option<&str>,
-    key: &SecretKey,
+    owner: &OwnerState,
     clock: C,
 ) -> Result<Ready, Error>
 where
     C: Fn() -> u64 + Send + Sync + 'static,
 {
+    check_folder(folder)?;
     let verified = seal::verify(folder, trusted, clock())?;
     if let ClearanceStatus::Refused(unmet) = verified.status() {
         return Err(Error::NotCleared { unmet: unmet.len(), wanted: "served" });
@@ -129,6 +148,7 @@ where
     }
     let standing = Mutex::new(seal::ClearanceWatch::new(folder, trusted, &verified));
     let run = verified.into_run();
+    let root = run.log().root().to_string();
     let recorded: RecordedJob = from_run(&run, job::FILE)?;
     let manifest: Manifest = from_run(&run, files::MANIFEST)?;
     let bytes = run.file(files::MODEL).unwrap_or_default();
@@ -138,25 +158,34 @@ where
     let classes = manifest.contract.classes().to_vec();
 
     let state = State::of(folder)?;
+    // First of all: of a run that is refused for its ledger, nothing is made.
+    let ledger = Arc::new(RememberedLedger::open(&state.0.join("queries.redb"), &root, owner)?);
     let sketch = match read_sketch(&state.sketch())? {
         Some(sketch) => sketch,
         None => Sketch::new(shape.size(), classes.len()),
     };
     let serving = &recorded.config.serving;
-    let key = key.derive("model", &[digest.bytes()]);
+    let key = secret_file(&state.0.join("noise.key"))?.derive("model", &[digest.bytes()]);
     let guarded = perturbed(Box::new(model), &serving.perturb, &key);
     let recorder = Arc::new(Recorder::new(guarded, sketch));
+    let clock = Arc::new(clock);
+    let date = Clock::new({
+        let clock = Arc::clone(&clock);
+        move || Duration::from_secs(clock())
+    });
     let guards = Guards {
-        ledger: Arc::new(QueryLedger::open(&state.0.join("queries.redb"))?),
+        ledger: ledger.ledger(),
         quota: serving.quota,
         clients: Arc::new(state.clients()?),
         clearance: Arc::new(Watch { standing, clock }),
         clock: Clock::monotonic(),
+        date,
+        contract: Some(Arc::new(ServedInputs::new(&manifest.contract))),
     };
     let name = name.map_or_else(|| manifest.source.split('.').next().unwrap_or("model").to_owned(), str::to_owned);
     let info = ModelInfo { name, version: digest.to_string()[..12].to_owned(), shape, classes };
     let service = Service::new(info.clone(), Arc::clone(&recorder) as _, guards, HttpLimits::default());
-    Ok(Ready { service, recorder, state, info })
+    Ok(Ready { service, recorder, ledger, state, info })
 }
 
 impl Ready {
@@ -165,31 +194,53 @@ impl Ready {
         &self.info
     }
 
-    /// Answers on `listener` until `shutdown` is ready; keeps the sketch of the traffic on disk.
+    /// Answers on `listener`, over TLS where there is an identity, until `shutdown` is ready; keeps the sketch of the traffic
+    /// and the count of queries on disk.
     ///
     /// # Errors
     ///
-    /// When the listener fails, or the last sketch cannot be written.
+    /// When the listener fails, or the last sketch or count cannot be written.
     pub async fn serve(
         self,
         listener: TcpListener,
+        tls: Option<Tls>,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), Error> {
         let (recorder, path) = (Arc::clone(&self.recorder), self.state.sketch());
-        let saving = tokio::spawn(async move {
-            let mut often = tokio::time::interval(SAVE);
-            loop {
-                often.tick().await;
-                if let Err(error) = recorder.save(&path) {
-                    tracing::warn!(%error, "the sketch of the traffic could not be written");
-                }
-            }
-        });
-        let served = serve(listener, self.service, shutdown).await;
+        let saving = regularly(SAVE, "the sketch of the traffic", move || recorder.save(&path));
+        let ledger = Arc::clone(&self.ledger);
+        let remembering = regularly(REMEMBER, "the count of queries", move || ledger.remember());
+        let served = match tls {
+            None => serve(listener, self.service, shutdown).await,
+            Some(tls) => serve_tls(listener, self.service, tls, shutdown).await,
+        };
         saving.abort();
+        remembering.abort();
         self.recorder.save(&self.state.sketch())?;
+        self.ledger.remember()?;
         Ok(served?)
     }
+}
+
+/// Saves something again and again, off the threads that answer; a failure is logged and tried again.
+fn regularly(
+    every: Duration,
+    what: &'static str,
+    save: impl Fn() -> Result<(), underpin_serve::Error> + Send + Sync + 'static,
+) -> tokio::task::JoinHandle<()> {
+    let save = Arc::new(save);
+    tokio::spawn(async move {
+        let mut often = tokio::time::interval(every);
+        loop {
+            often.tick().await;
+            let save = Arc::clone(&save);
+            match tokio::task::spawn_blocking(move || save()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "{what} could not be written"),
+                Err(error) => tracing::error!(%error, "{what} could not be written"),
+            }
+        }
+    })
 }
 
 #[cfg(test)]
@@ -206,10 +257,7 @@ mod tests {
         }
         std::os::unix::fs::symlink(home.path().join("elsewhere"), home.path().join("run.serving")).unwrap();
         let fault = State::of(&run).unwrap_err();
-        assert!(
-            std::error::Error::source(&fault).is_some_and(|source| source.to_string().contains("a link")),
-            "{fault:?}"
-        );
+        assert!(fault.to_string().contains("is a link"), "{fault:?}");
         std::fs::remove_file(home.path().join("run.serving")).unwrap();
         State::of(&run).unwrap();
     }

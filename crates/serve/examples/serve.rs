@@ -1,6 +1,6 @@
-//! Serves a small fixed model with every guard: `cargo run -p underpin-serve --features http --example serve [ADDR]`.
+//! Serves a small fixed model with every guard: `cargo run -p underpin-serve --features http --example serve [ADDR [DIR]]`.
 //!
-//! State is kept in the folder that `UNDERPIN_STATE` names, else in one that is removed at the end.
+//! State is kept in the folder that is named after the address, else in one that is removed at the end.
 #![allow(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
 use std::error::Error;
@@ -41,17 +41,20 @@ impl ClearanceCheck for NotRevoked {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let temporary = tempfile::tempdir()?;
-    let folder = std::env::var_os("UNDERPIN_STATE").map_or_else(|| temporary.path().to_owned(), PathBuf::from);
+    let folder = std::env::args_os().nth(2).map_or_else(|| temporary.path().to_owned(), PathBuf::from);
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".into());
 
     let clients = Arc::new(ClientBook::open(&folder.join("clients.json"))?);
-    let key = clients.add(&format!("client-{}", std::process::id()))?;
+    let key = clients.add(&format!("client-{}", std::process::id()), None)?;
     let guards = Guards {
         ledger: Arc::new(QueryLedger::open(&folder.join("queries.redb"))?),
         quota: Quota { queries: 1000, per_second: None },
         clients,
         clearance: Arc::new(NotRevoked(folder.join("revoked"))),
         clock: Clock::monotonic(),
+        // No key of this example ends.
+        date: Clock::new(|| std::time::Duration::ZERO),
+        contract: None,
     };
     let perturbed = OutputPerturbation::new(Comparison, Perturb::Round { decimals: 2 }, SecretKey::from_os()?);
     let recorder = Arc::new(Recorder::new(perturbed, Sketch::new(2, 2)));

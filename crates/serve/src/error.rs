@@ -47,12 +47,99 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A file that only its owner may touch is open to others.
-    #[error("{} has mode {mode:o}: others may read or write it; allowed: 600", .path.display())]
+    #[error("{} has mode {mode:o}: others may read or write it; allowed: 600 for a file, 700 for a folder", .path.display())]
     Permissions {
         /// The file.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
+    },
+    /// A file or folder that only its owner may touch is a link to another place.
+    #[error("{} is a link; allowed: a file or folder itself", .path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
+    /// A file or folder belongs to another user.
+    #[error("{} belongs to user {owner}; allowed: your own, or root's", .path.display())]
+    Owner {
+        /// The file or folder.
+        path: PathBuf,
+        /// Number of the user to whom it belongs.
+        owner: u32,
+    },
+    /// A ledger that is known is not there.
+    #[error(
+        "ledger {}: not there, though {counted} queries of this run were counted, last in {}: put that file back",
+        .path.display(), .last.display()
+    )]
+    LedgerGone {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// Queries that it had counted.
+        counted: u64,
+        /// Where it last lay.
+        last: PathBuf,
+    },
+    /// A ledger counts fewer queries than were known: an older state of it was put back.
+    #[error("ledger {}: counts {found} queries, {known} were known: an older state was put back", .path.display())]
+    LedgerWentBack {
+        /// The ledger's file.
+        path: PathBuf,
+        /// Queries that it counts.
+        found: u64,
+        /// Queries that were known to be counted.
+        known: u64,
+    },
+    /// A ledger is not the one by which this run was counted.
+    #[error("ledger {}: it is ledger {found}, and this run was counted by ledger {expected}", .path.display())]
+    OtherLedger {
+        /// The ledger's file.
+        path: PathBuf,
+        /// Its identity.
+        found: String,
+        /// The identity that is known.
+        expected: String,
+    },
+    /// A ledger counts the queries of another run.
+    #[error("ledger {}: it counts for run {found}, not for run {expected}", .path.display())]
+    OtherRun {
+        /// The ledger's file.
+        path: PathBuf,
+        /// The run that it counts for.
+        found: String,
+        /// The run that it was opened for.
+        expected: String,
+    },
+    /// Another process serves the run, or a copy of it.
+    #[error("run {run} is served by another process, here or from a copy; one at a time counts queries")]
+    RunInUse {
+        /// Name of the run.
+        run: String,
+    },
+    /// A file holds no secret.
+    #[error("{} holds {length} bytes; a secret has {expected}", .path.display())]
+    SecretLength {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that it has.
+        length: usize,
+        /// Bytes of a secret.
+        expected: usize,
+    },
+    /// The name of a record is not one.
+    #[error("record name {name:?} is not 1 to 128 of the characters a-z A-Z 0-9 . _ -, or begins with a dot")]
+    RecordName {
+        /// Rejected name.
+        name: String,
+    },
+    /// A certificate or its key cannot be used.
+    #[error("TLS: {}: {reason}", .path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A client's name is not one.
     #[error("client name {name:?} is not 1 to 64 of the characters a-z A-Z 0-9 . _ -")]
@@ -109,12 +196,23 @@ impl Error {
         match self {
             Self::InUse { .. }
             | Self::Permissions { .. }
+            | Self::Link { .. }
+            | Self::Owner { .. }
+            | Self::RecordName { .. }
+            | Self::RunInUse { .. }
             | Self::ClientName { .. }
             | Self::ClientExists { .. }
             | Self::UnknownClient { .. }
             | Self::OutOfRange(_) => ErrorOrigin::Caller,
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => ErrorOrigin::Caller,
-            Self::Ledger { .. } | Self::Format { .. } => ErrorOrigin::Input,
+            Self::Ledger { .. }
+            | Self::LedgerGone { .. }
+            | Self::LedgerWentBack { .. }
+            | Self::OtherLedger { .. }
+            | Self::OtherRun { .. }
+            | Self::SecretLength { .. }
+            | Self::Format { .. }
+            | Self::Tls { .. } => ErrorOrigin::Input,
             Self::Store(error) => error.origin(),
             Self::File { .. } | Self::Entropy { .. } | Self::Server { .. } => ErrorOrigin::System,
         }

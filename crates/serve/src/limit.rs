@@ -87,6 +87,22 @@ impl<P> QueryLimit<P> {
         self.ledger.used(name)
     }
 
+    /// Whether `name` may ask anything at all now: whether a query is left, and the rate allows one. Nothing is counted.
+    ///
+    /// # Errors
+    ///
+    /// As for a request of one query; [`Denied::Unavailable`] when the ledger cannot be read.
+    pub fn check(&self, name: &str) -> Result<(), Denied> {
+        let used = self.ledger.used(name).map_err(|error| {
+            tracing::error!(%error, "the query ledger cannot be read");
+            Denied::Unavailable { reason: "the query ledger cannot be read".into() }
+        })?;
+        if used >= self.quota.queries {
+            return Err(Denied::QuotaExhausted { used, limit: self.quota.queries, asked: 1 });
+        }
+        self.bucket(name, |bucket, rate| bucket.holds(1, rate, self.clock.now())).unwrap_or(Ok(()))
+    }
+
     fn admit(&self, name: &str, queries: u64) -> Result<(), Denied> {
         self.bucket(name, |bucket, rate| bucket.take(queries, rate, self.clock.now())).unwrap_or(Ok(()))?;
         self.ledger.debit(name, queries, &self.quota).map(drop).inspect_err(|_| {

@@ -2,15 +2,14 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
-use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{ReadableTable, Table, WriteTransaction};
 use underpin_core::Denied;
-use underpin_privacy::durable::{BatchWriter, DurableStore, GroupCommit};
+use underpin_privacy::durable::{BatchWriter, GroupCommit};
 
+use crate::ledger_store::{LedgerStore, USED};
 use crate::{Error, Quota};
-
-/// Queries used, by client.
-const USED: TableDefinition<'static, &str, u64> = TableDefinition::new("queries_used");
 
 /// Counts each client's queries on disk, before they are answered.
 ///
@@ -23,7 +22,8 @@ const USED: TableDefinition<'static, &str, u64> = TableDefinition::new("queries_
 /// 2. Over any number of threads, a client's acknowledged queries never exceed its quota
 ///    (`threads_together_never_exceed_the_quota`).
 /// 3. A request is counted whole or not at all (`a_request_too_large_debits_nothing`).
-/// 4. When the store fails, nothing is acknowledged (`a_failing_store_denies`).
+/// 4. When the store fails, nothing is acknowledged (`a_failing_store_denies`); once it works again, so does the ledger,
+///    and no acknowledged query is lost (`a_disk_that_was_full_for_a_moment_heals`).
 ///
 /// # Limits
 ///
@@ -44,7 +44,7 @@ const USED: TableDefinition<'static, &str, u64> = TableDefinition::new("queries_
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct QueryLedger {
-    store: DurableStore,
+    store: Arc<LedgerStore>,
     writer: GroupCommit<Debits>,
 }
 
@@ -72,12 +72,36 @@ impl QueryLedger {
     /// [`Error::Ledger`] when the file is no ledger; [`Error::InUse`] when another process has it open; [`Error::File`]
     /// when it cannot be made; [`Error::Permissions`] when others than its owner may touch it.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Self::over(DurableStore::open_or_create(path)?)
+        Ok(Self::over(LedgerStore::open(path)?))
     }
 
-    fn over(store: DurableStore) -> Result<Self, Error> {
-        store.write(|transaction| transaction.open_table(USED).map(|_| Some(())).map_err(Into::into))?;
-        Ok(Self { writer: GroupCommit::new(Debits(store.clone())), store })
+    fn over(store: LedgerStore) -> Self {
+        let store = Arc::new(store);
+        Self { writer: GroupCommit::new(Debits(Arc::clone(&store))), store }
+    }
+
+    /// A name that no other ledger has, given to it when it was made.
+    pub fn identity(&self) -> &str {
+        self.store.identity()
+    }
+
+    /// Queries of all clients together that were acknowledged.
+    pub fn counted(&self) -> u64 {
+        self.store.counted()
+    }
+
+    /// Binds the ledger to `run`, if it is bound to none; the run to which it is bound.
+    pub(crate) fn bind(&self, run: &str) -> Result<String, Error> {
+        self.store.bind(run)
+    }
+
+    /// Whether the ledger could count a query now: writes to the disk, but counts nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Ledger`], [`Error::File`] when it cannot be written.
+    pub fn check(&self) -> Result<(), Error> {
+        self.store.check()
     }
 
     /// Counts `queries` more for `client`; on disk when this returns.
@@ -100,8 +124,7 @@ impl QueryLedger {
     ///
     /// [`Error::Ledger`] when the store cannot be read.
     pub fn used(&self, client: &str) -> Result<u64, Error> {
-        let read = self.store.read(|read| Ok(read.open_table(USED)?.get(client)?.map_or(0, |used| used.value())));
-        Ok(read?)
+        self.store.read(|read| Ok(read.open_table(USED)?.get(client)?.map_or(0, |used| used.value())))
     }
 }
 
@@ -112,7 +135,7 @@ impl fmt::Debug for QueryLedger {
 }
 
 /// Writes debits: all that wait in one commit, acknowledged after it.
-struct Debits(DurableStore);
+struct Debits(Arc<LedgerStore>);
 
 impl BatchWriter for Debits {
     type Job = Debit;
@@ -123,8 +146,10 @@ impl BatchWriter for Debits {
         let mut verdicts = Vec::new();
         let written = self.0.write(|transaction| {
             verdicts = settled(transaction, &debits)?;
+            let counted = debits.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_ok());
+            let counted = counted.map(|(debit, _)| debit.queries).fold(0, u64::saturating_add);
             // Nothing to commit where all are denied.
-            Ok(verdicts.iter().any(Result::is_ok).then_some(()))
+            Ok(verdicts.iter().any(Result::is_ok).then_some(((), counted)))
         });
         match written {
             Ok(_) => verdicts,

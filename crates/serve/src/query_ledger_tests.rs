@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
+use underpin_privacy::durable::DurableStore;
 
 use super::*;
 
@@ -83,16 +84,22 @@ fn the_file_is_its_owners_alone() {
     assert!(matches!(QueryLedger::open(&path), Err(Error::Permissions { mode: 0o666, .. })));
 }
 
-/// A store in memory whose disk can be made to fail.
-#[derive(Debug, Default)]
+/// A store in memory that outlives the database over it, and whose disk can be made to be full.
+#[derive(Clone, Debug, Default)]
 struct Flaky {
-    memory: InMemoryBackend,
-    broken: Arc<AtomicBool>,
+    memory: Arc<InMemoryBackend>,
+    full: Arc<AtomicBool>,
 }
 
 impl Flaky {
     fn check(&self) -> Result<(), io::Error> {
-        if self.broken.load(Ordering::SeqCst) { Err(io::Error::other("disk full")) } else { Ok(()) }
+        if self.full.load(Ordering::SeqCst) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    fn ledger(&self) -> QueryLedger {
+        let path = Path::new("memory");
+        let flaky = self.clone();
+        QueryLedger::over(LedgerStore::over(path, move || DurableStore::over(path, flaky.clone())).unwrap())
     }
 }
 
@@ -106,6 +113,7 @@ impl StorageBackend for Flaky {
     }
 
     fn set_len(&self, len: u64) -> Result<(), io::Error> {
+        self.check()?;
         self.memory.set_len(len)
     }
 
@@ -123,11 +131,57 @@ impl StorageBackend for Flaky {
 #[test]
 fn a_failing_store_denies() {
     let flaky = Flaky::default();
-    let broken = Arc::clone(&flaky.broken);
-    let ledger = QueryLedger::over(DurableStore::over(Path::new("memory"), flaky).unwrap()).unwrap();
+    let ledger = flaky.ledger();
     assert!(ledger.debit("a", 1, &quota(10)).is_ok());
-    broken.store(true, Ordering::SeqCst);
+    flaky.full.store(true, Ordering::SeqCst);
     for _ in 0..3 {
         assert!(matches!(ledger.debit("a", 1, &quota(10)), Err(Denied::Unavailable { .. })));
+        assert!(ledger.check().is_err());
     }
+}
+
+#[test]
+fn a_disk_that_was_full_for_a_moment_heals() {
+    let flaky = Flaky::default();
+    let ledger = flaky.ledger();
+    let identity = ledger.identity().to_owned();
+    let mut acknowledged = 0;
+    for round in 0..20 {
+        flaky.full.store(true, Ordering::SeqCst);
+        let denied = ledger.debit("a", 3, &quota(1000));
+        assert!(matches!(denied, Err(Denied::Unavailable { .. })), "{denied:?}");
+        flaky.full.store(false, Ordering::SeqCst);
+        if round % 2 == 0 {
+            ledger.check().unwrap();
+        }
+        let receipt = ledger.debit("a", 2, &quota(1000)).unwrap();
+        acknowledged += 2;
+        assert!(receipt.used >= acknowledged, "{receipt:?}");
+        assert_eq!(ledger.used("a").unwrap(), receipt.used);
+    }
+    assert!(ledger.counted() >= acknowledged && ledger.counted() <= ledger.used("a").unwrap());
+    assert_eq!(ledger.identity(), identity);
+    drop(ledger);
+    assert!(flaky.ledger().used("a").unwrap() >= acknowledged);
+}
+
+#[test]
+fn a_ledger_that_is_swapped_during_a_fault_is_refused() {
+    let (flaky, other) = (Flaky::default(), Flaky::default());
+    drop(other.ledger());
+    let swapped = Arc::new(AtomicBool::new(false));
+    let path = Path::new("memory");
+    let opened = (flaky.clone(), other, Arc::clone(&swapped));
+    let open = move || {
+        DurableStore::over(path, if opened.2.load(Ordering::SeqCst) { opened.1.clone() } else { opened.0.clone() })
+    };
+    let ledger = QueryLedger::over(LedgerStore::over(path, open).unwrap());
+    flaky.full.store(true, Ordering::SeqCst);
+    assert!(ledger.debit("a", 1, &quota(10)).is_err());
+    flaky.full.store(false, Ordering::SeqCst);
+    swapped.store(true, Ordering::SeqCst);
+    assert!(matches!(ledger.check(), Err(Error::OtherLedger { .. })));
+    assert!(ledger.debit("a", 1, &quota(10)).is_err());
+    swapped.store(false, Ordering::SeqCst);
+    assert!(ledger.debit("a", 1, &quota(10)).is_ok());
 }

@@ -84,6 +84,11 @@ impl Bucket {
         Err(Denied::RateLimited { retry_after_ms: u64::try_from(wait).unwrap_or(u64::MAX) })
     }
 
+    /// Whether so many queries could be taken out now.
+    pub(crate) fn holds(&mut self, queries: u64, rate: Rate, now: Duration) -> Result<(), Denied> {
+        self.take(queries, rate, now).map(|()| self.put_back(queries, rate))
+    }
+
     /// Puts back what was taken for queries that were then denied.
     pub(crate) fn put_back(&mut self, queries: u64, rate: Rate) {
         self.level = (self.level + u128::from(queries) * QUERY).min(capacity(rate));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use underpin::seal::policy::AcceptedPolicies;
 use underpin::seal::{self, files};
 use underpin::{Error, Request, State};
-use underpin_privacy::SecretKey;
+use underpin_serve::OwnerState;
 
 use underpin_core::{Quantity, Value};
 
@@ -21,7 +21,8 @@ fn a_refused_run_verifies_but_is_neither_served_nor_reassessed() {
     let trusted = [key.public()];
     let verified = seal::verify(&job.out, &trusted, 1_800_000_001).unwrap();
     assert!(matches!(verified.status(), seal::ClearanceStatus::Refused(_)));
-    let opened = underpin::open(&job.out, &trusted, &AcceptedPolicies::shipped(), None, &SecretKey::new([1; 32]), || 1_800_000_001);
+    let owner = OwnerState::open(&folder.path().join("state")).unwrap();
+    let opened = underpin::open(&job.out, &trusted, &AcceptedPolicies::shipped(), None, &owner, || 1_800_000_001);
     assert!(matches!(opened, Err(Error::NotCleared { wanted: "served", .. })));
     let request = Request {
         folder: &job.out,
@@ -106,7 +107,7 @@ fn serving_state_lies_beside_the_run_and_not_in_it() {
     let run = folder.path().join("run");
     std::fs::create_dir(&run).unwrap();
     let state = State::of(&run).unwrap();
-    state.clients().unwrap().add("alice").unwrap();
+    state.clients().unwrap().add("alice", None).unwrap();
     assert_eq!(run.read_dir().unwrap().count(), 0);
     assert!(state.sketch().starts_with(folder.path().join("run.serving")));
 }

@@ -38,6 +38,7 @@ fn run(name: &str) {
         .current_dir(home.path("."))
         .env("PATH", path.unwrap())
         .env("XDG_CONFIG_HOME", home.path("config"))
+        .env("UNDERPIN_STATE", home.path("state"))
         .env_remove("RUST_LOG")
         .stdin(Stdio::null())
         .output()

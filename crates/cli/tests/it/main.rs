@@ -16,4 +16,6 @@ mod interrupt;
 mod outcomes;
 mod recipes;
 mod revoke;
+#[cfg(unix)]
+mod serve_state;
 mod support;

@@ -16,7 +16,7 @@ const RESULTS: &str = include_str!("../../../../docs/digits.results.json");
 
 /// Makes `cleared` from the refused quick run `run`: its own files, under evidence of a run that met every bar.
 #[allow(clippy::disallowed_methods, reason = "a test of the program, which reads the clock")]
-fn cleared(home: &Home) {
+pub(crate) fn cleared(home: &Home) {
     let ran = home.run(&PIPELINE);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     let run = home.path("run");
@@ -61,14 +61,18 @@ fn cleared(home: &Home) {
 }
 
 /// A server of the run `cleared`, killed when it is dropped.
-struct Server {
-    process: Child,
-    address: String,
+pub(crate) struct Server {
+    pub(crate) process: Child,
+    pub(crate) address: String,
 }
 
 impl Server {
     fn start(home: &Home) -> Self {
-        let mut command = home.command(&["serve", "--run", "cleared", "--listen", "127.0.0.1:0"]);
+        Self::start_as(home, &["--run", "cleared"])
+    }
+
+    pub(crate) fn start_as(home: &Home, arguments: &[&str]) -> Self {
+        let mut command = home.command(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat());
         let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let said = lines.find(|line| line.as_ref().is_ok_and(|line| line.starts_with("serving "))).unwrap().unwrap();
@@ -79,7 +83,7 @@ impl Server {
     }
 
     /// Status and body of an inference request.
-    fn ask(&self, key: &str) -> (u16, String) {
+    pub(crate) fn ask(&self, key: &str) -> (u16, String) {
         let body = format!(
             "{{\"inputs\":[{{\"name\":\"input\",\"shape\":[1,1,8,8],\"datatype\":\"FP32\",\"data\":[{}]}}]}}",
             vec!["0.5"; 64].join(",")

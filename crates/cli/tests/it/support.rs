@@ -28,6 +28,7 @@ impl Home {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_underpin"));
         command.args(arguments).current_dir(self.0.path()).env("XDG_CONFIG_HOME", self.path("config"));
+        command.env("UNDERPIN_STATE", self.path("state"));
         command.env_remove("RUST_LOG").stdin(Stdio::null());
         command
     }

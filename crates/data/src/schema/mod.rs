@@ -6,7 +6,9 @@ mod infer;
 mod label;
 mod rows;
 mod scale;
+mod values;
 
 pub use contract::{Column, Contract, Kind};
 pub(crate) use encode::{Encoded, Encoder};
 pub use rows::Rows;
+pub use values::{RowValue, Takes, ValueEncoder, ValueFault};

@@ -1,6 +1,7 @@
 //! Scales the numbers of a column to features in `[0, 1]`, and back.
 
 /// The range of a numeric column: `min` becomes 0 and `max` 1; values within `low..=high` are clamped to it.
+#[derive(Debug)]
 pub(super) struct Scale {
     min: f64,
     max: f64,
@@ -34,6 +35,11 @@ impl Scale {
     /// The number that a feature stands for.
     pub(super) fn number(&self, feature: f32) -> f64 {
         self.min + f64::from(feature) * (self.max - self.min)
+    }
+
+    /// Least and greatest number that are allowed.
+    pub(super) fn ends(&self) -> (f64, f64) {
+        (self.low, self.high)
     }
 
     /// The allowed range, in words.

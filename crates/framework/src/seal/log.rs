@@ -121,6 +121,11 @@ impl Log {
         &self.entries
     }
 
+    /// SHA-256 of its first line: what every state, copy and later reassessment of the run has in common, and no other run.
+    pub fn root(&self) -> Digest {
+        Digest::of(self.bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default())
+    }
+
     /// How far it goes.
     pub fn head(&self) -> LogHead {
         LogHead { length: self.bytes.len(), digest: Digest::of(&self.bytes) }

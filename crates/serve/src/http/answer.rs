@@ -7,8 +7,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use underpin_core::Outputs;
 
-use super::request::{Encoding, HEADER_LENGTH, INPUT, Output, Query};
+use super::inputs::{Expected, INPUT};
+use super::request::{Encoding, HEADER_LENGTH, Output};
 use super::service::ModelInfo;
+use crate::{Allowed, InputColumn};
 
 #[derive(Serialize)]
 struct Wire<'a> {
@@ -43,41 +45,49 @@ enum Data<'a> {
 }
 
 impl Data<'_> {
-    fn bytes(&self) -> Vec<u8> {
+    /// Appends the bytes; how many they are.
+    fn write(&self, bytes: &mut Vec<u8>) -> usize {
+        let before = bytes.len();
         match self {
-            Self::Scores(scores) => scores.iter().flat_map(|score| score.to_le_bytes()).collect(),
-            Self::Labels(labels) => labels.iter().flat_map(|label| label.to_le_bytes()).collect(),
+            Self::Scores(scores) => bytes.extend(scores.iter().flat_map(|score| score.to_le_bytes())),
+            Self::Labels(labels) => bytes.extend(labels.iter().flat_map(|label| label.to_le_bytes())),
         }
+        bytes.len() - before
     }
 }
 
-/// The answer to `query`. The scores must be finite: JSON has no other numbers.
-pub(super) fn inference(model: &ModelInfo, query: &Query, outputs: &Outputs) -> Response {
-    let labels: Vec<i64> = outputs.labels().into_iter().map(|label| i64::try_from(label).unwrap_or(i64::MAX)).collect();
+/// The answer to a query for `wanted`. The scores must be finite: JSON has no other numbers.
+pub(super) fn inference(
+    model: &ModelInfo,
+    id: Option<&str>,
+    wanted: &[(Output, Encoding)],
+    outputs: &Outputs,
+) -> Response {
+    let labels: Vec<i64> = if wanted.iter().any(|(output, _)| *output == Output::Label) {
+        outputs.labels().into_iter().map(|label| i64::try_from(label).unwrap_or(i64::MAX)).collect()
+    } else {
+        vec![]
+    };
     let mut tail = vec![];
     let mut wired = vec![];
-    for (output, encoding) in &query.outputs {
+    for (output, encoding) in wanted {
         let (shape, data) = match output {
             Output::Scores => (vec![outputs.len(), outputs.classes()], Data::Scores(outputs.scores())),
             Output::Label => (vec![outputs.len()], Data::Labels(&labels)),
         };
         let (parameters, data) = match encoding {
             Encoding::Json => (None, Some(data)),
-            Encoding::Binary => {
-                let bytes = data.bytes();
-                tail.extend_from_slice(&bytes);
-                (Some(BinarySize { binary_data_size: bytes.len() }), None)
-            }
+            Encoding::Binary => (Some(BinarySize { binary_data_size: data.write(&mut tail) }), None),
         };
         wired.push(WireOutput { name: output.name(), datatype: output.datatype(), shape, parameters, data });
     }
-    let wire = Wire { model_name: &model.name, model_version: &model.version, id: query.id.as_deref(), outputs: wired };
+    let wire = Wire { model_name: &model.name, model_version: &model.version, id, outputs: wired };
     let mut body = serde_json::to_vec(&wire).expect("invariant: text and finite numbers");
-    let json_length = body.len();
-    body.extend(&tail);
+    let (json_length, is_json) = (body.len(), tail.is_empty());
+    body.append(&mut tail);
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
-    if tail.is_empty() {
+    if is_json {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     } else {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
@@ -91,9 +101,47 @@ pub(super) fn server_metadata() -> Value {
     json!({ "name": "underpin", "version": env!("CARGO_PKG_VERSION"), "extensions": ["binary_tensor_data"] })
 }
 
+/// What one column takes, in words and numbers.
+fn described(column: &InputColumn) -> Value {
+    let mut about = serde_json::Map::new();
+    about.insert("name".into(), column.name.as_str().into());
+    if let Some(unit) = &column.unit {
+        about.insert("unit".into(), unit.as_str().into());
+    }
+    match &column.allowed {
+        Allowed::Number { min, max, lowest, highest } => {
+            for (name, value) in [("min", min), ("max", max), ("lowest", lowest), ("highest", highest)] {
+                about.insert(name.into(), (*value).into());
+            }
+        }
+        Allowed::Words(words) => {
+            about.insert("values".into(), words.as_slice().into());
+        }
+    }
+    about.into()
+}
+
+/// The tensor of whole rows. What all columns take alike is told once, else column by column.
+fn whole_rows(expected: &Expected<'_>, batch: &[i64]) -> Value {
+    let columns = expected.contract.map_or(&[][..], |contract| contract.columns());
+    let words = columns.iter().any(|column| matches!(column.allowed, Allowed::Words(_)));
+    let mut tensor = json!({ "name": INPUT, "datatype": if words { "BYTES" } else { "FP32" }, "shape": batch });
+    let alike = columns.iter().all(|column| column.allowed == columns[0].allowed && column.unit == columns[0].unit);
+    if let Some(first) = columns.first().filter(|_| alike && columns.len() > 1) {
+        let mut all = described(first);
+        all.as_object_mut().map(|all| all.remove("name"));
+        tensor["parameters"] = all;
+    } else if !columns.is_empty() {
+        // A parameter is a number, a word or a flag: the list travels as text.
+        let list: Value = columns.iter().map(described).collect();
+        tensor["parameters"] = json!({ "columns": list.to_string() });
+    }
+    tensor
+}
+
 /// What the model takes and gives; parameters hold numbers, words and flags only, so the class names are one word: a
 /// JSON list.
-pub(super) fn model_metadata(model: &ModelInfo) -> Value {
+pub(super) fn model_metadata(model: &ModelInfo, expected: &Expected<'_>) -> Value {
     let batch = |axes: &[usize]| {
         std::iter::once(-1).chain(axes.iter().map(|axis| i64::try_from(*axis).unwrap_or(i64::MAX))).collect::<Vec<_>>()
     };
@@ -102,7 +150,7 @@ pub(super) fn model_metadata(model: &ModelInfo) -> Value {
         "name": model.name,
         "versions": [model.version],
         "platform": "underpin",
-        "inputs": [{ "name": INPUT, "datatype": "FP32", "shape": batch(model.shape.axes()) }],
+        "inputs": [whole_rows(expected, &batch(&expected.axes()))],
         "outputs": [
             {
                 "name": Output::Scores.name(),

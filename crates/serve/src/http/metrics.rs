@@ -24,6 +24,7 @@ macro_rules! outcomes {
 outcomes! {
     Answered => "answered",
     Malformed => "malformed",
+    OutOfContract => "out_of_contract",
     Unauthenticated => "unauthenticated",
     NotFound => "not_found",
     WrongMethod => "wrong_method",

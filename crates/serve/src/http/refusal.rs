@@ -55,7 +55,7 @@ impl RequestOutcome {
     const fn status(self) -> StatusCode {
         match self {
             Self::Answered => StatusCode::OK,
-            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Malformed | Self::OutOfContract => StatusCode::BAD_REQUEST,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
@@ -76,6 +76,9 @@ impl IntoResponse for Refusal {
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if matches!(self.outcome, RequestOutcome::Encoded) {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, identity"));
         }
         if matches!(self.outcome, RequestOutcome::Unauthenticated) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"underpin\""));

@@ -1,5 +1,8 @@
 use proptest::prelude::*;
 
+use serde_json::Value;
+use underpin_core::Shape;
+
 use super::super::metrics::RequestOutcome;
 use super::*;
 
@@ -7,8 +10,13 @@ fn shape() -> Shape {
     Shape::new([1, 2]).unwrap()
 }
 
+/// The request as a model without a contract reads it.
+fn read(body: &[u8], header_length: Option<&str>) -> Result<Query, Refusal> {
+    parse(body, header_length, &Expected { shape: &shape(), contract: None, most_rows: 100 })
+}
+
 fn ask(json: &str) -> Result<Query, Refusal> {
-    parse(json.as_bytes(), None, &shape())
+    read(json.as_bytes(), None)
 }
 
 #[test]
@@ -32,7 +40,7 @@ fn what_is_wrong_is_named() {
         ("{}".into(), "missing field `inputs`"),
         (r#"{"inputs": []}"#.into(), "0 inputs; allowed: one"),
         (input(good).replace("\"input\"", "\"x\""), "name \"x\"; allowed: \"input\""),
-        (input(good).replace("FP32", "BYTES"), "datatype \"BYTES\"; allowed: FP32"),
+        (input(good).replace("FP32", "TEXT"), "datatype \"TEXT\"; allowed: FP32"),
         (input(good).replace("[1, 1, 2]", "[0, 1, 2]"), "shape [0, 1, 2]; allowed: [n, then [1, 2]]"),
         (input(good).replace("[1, 1, 2]", "[1, 2]"), "shape [1, 2]"),
         (input(good).replace("[1, 1, 2]", "[]"), "shape []"),
@@ -40,7 +48,6 @@ fn what_is_wrong_is_named() {
         (input(good).replace("[1, 1, 2]", "[9223372036854775808, 1, 2]"), "shape [9223372036854775808"),
         (input(good).replace("[1, 1, 2]", "[2, 1, 2]"), "2 elements; the shape [2, 1, 2] has 4"),
         (input(&good.replace(r#", "data": [1, 2]"#, "")), "neither data nor binary_data_size"),
-        (input(&good.replace("FP32", "FP64").replace("[1, 2]", "[1, 1e39]")), "inf at position 1 of example 0"),
         (input(good).replace("}]}", r#"}], "outputs": [{"name": "logits"}]}"#), "output \"logits\"; allowed"),
         (input(good).replace("}]}", r#"}], "outputs": [{"name": "label"}, {"name": "label"}]}"#), "once"),
         (input(good).replace("}]}", r#"}], "parameters": {"binary_data_output": 1}}"#), "allowed: true, false"),
@@ -62,7 +69,7 @@ fn binary_tensors_follow_the_json() {
         "outputs": [{"name": "scores"}, {"name": "label", "parameters": {"binary_data": false}}]}"#;
     let body = [json.as_bytes(), &0.5_f32.to_le_bytes(), &1_f32.to_le_bytes()].concat();
     let length = json.len().to_string();
-    let query = parse(&body, Some(&length), &shape()).unwrap();
+    let query = read(&body, Some(&length)).unwrap();
     assert_eq!(query.inputs.values(), [0.5, 1.0]);
     assert_eq!(query.outputs, [(Output::Scores, Encoding::Binary), (Output::Label, Encoding::Json)]);
     for (body, header) in [
@@ -73,7 +80,58 @@ fn binary_tensors_follow_the_json() {
         (&body, Some("99999")),
         (&body, Some("1")),
     ] {
-        assert_eq!(parse(body, header, &shape()).unwrap_err().outcome, RequestOutcome::Malformed, "{header:?}");
+        assert_eq!(read(body, header).unwrap_err().outcome, RequestOutcome::Malformed, "{header:?}");
+    }
+}
+
+#[test]
+fn what_the_protocol_leaves_open_may_be_null() {
+    let query =
+        ask(r#"{"id": null, "parameters": null, "outputs": null, "inputs": [{"name": "input", "parameters": null,
+        "datatype": "FP32", "shape": [1, 1, 2], "data": [1, 2]}]}"#)
+        .unwrap();
+    assert_eq!((query.id, query.outputs.len()), (None, 2));
+    let one = r#"{"inputs": [{"name": "input", "datatype": "FP32", "shape": [1, 1, 2], "data": [1, 2]}],
+        "outputs": [{"name": "label", "parameters": null}]}"#;
+    assert_eq!(ask(one).unwrap().outputs, [(Output::Label, Encoding::Json)]);
+    for word in ["\"input\"", "\"FP32\"", "[1, 1, 2]", "[1, 2]"] {
+        assert!(ask(&one.replace(word, "null")).is_err(), "{word} may not be null");
+    }
+}
+
+#[test]
+fn lists_and_rows_are_bounded() {
+    let input = r#"{"name": "input", "datatype": "FP32", "shape": [1, 1, 2], "data": [1, 2]}"#;
+    let refused = |json: &str, word: &str| {
+        let refusal = ask(json).unwrap_err();
+        assert!(format!("{refusal:?}").contains(word), "{refusal:?}");
+        refusal.outcome
+    };
+    let inputs = format!(r#"{{"inputs": [{}]}}"#, vec![input; 4097].join(","));
+    assert_eq!(refused(&inputs, "at most 4096"), RequestOutcome::Malformed);
+    let axes = format!(r#"{{"inputs": [{}]}}"#, input.replace("[1, 1, 2]", &format!("{:?}", [1; 17])));
+    assert_eq!(refused(&axes, "at most 16"), RequestOutcome::Malformed);
+    let outputs = format!(r#"{{"inputs": [{input}], "outputs": [{}]}}"#, [r#"{"name": "label"}"#; 9].join(","));
+    assert_eq!(refused(&outputs, "at most 8"), RequestOutcome::Malformed);
+    let rows = input.replace("[1, 1, 2]", "[101, 1, 2]").replace("[1, 2]", &format!("{:?}", [0; 202]));
+    let rows = format!(r#"{{"inputs": [{rows}]}}"#);
+    assert_eq!(refused(&rows, "101 rows; allowed: 100"), RequestOutcome::TooLarge);
+}
+
+#[test]
+fn a_refusal_is_short_whatever_was_sent() {
+    let long = "x".repeat(100_000);
+    let input = r#"{"name": "input", "datatype": "FP32", "shape": [1, 1, 2], "data": [1, 2]}"#;
+    for json in [
+        format!(r#"{{"inputs": "{long}"}}"#),
+        format!(r#"{{"inputs": [{}]}}"#, input.replace("\"input\"", &format!("\"{long}\""))),
+        format!(r#"{{"inputs": [{}]}}"#, input.replace("FP32", &long)),
+        format!(r#"{{"inputs": [{}]}}"#, input.replace("[1, 2]", &format!("[1, \"{long}\"]"))),
+        format!(r#"{{"inputs": [{input}], "parameters": {{"binary_data_output": "{long}"}}}}"#),
+        format!(r#"{{"inputs": [{input}], "outputs": [{{"name": "{long}"}}]}}"#),
+    ] {
+        let said = format!("{:?}", ask(&json).unwrap_err());
+        assert!(said.len() < 500, "{} bytes: {}", said.len(), &said[..200]);
     }
 }
 
@@ -128,7 +186,7 @@ proptest! {
         ],
         header in prop::option::of("[0-9]{1,3}|.{0,5}"),
     ) {
-        if let Ok(query) = parse(&bytes, header.as_deref(), &shape()) {
+        if let Ok(query) = read(&bytes, header.as_deref()) {
             prop_assert!(!query.inputs.is_empty() && query.inputs.shape() == &shape());
             prop_assert!(query.inputs.values().iter().all(|value| value.is_finite()));
             prop_assert!(!query.outputs.is_empty());

@@ -1,11 +1,11 @@
 //! Paths and what happens on each.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{DefaultBodyLimit, FromRequest, Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -19,9 +19,12 @@ use tracing::{Instrument, Span};
 use underpin_core::{Denied, Inputs, Outputs, Predict};
 
 use super::answer;
+use super::body::{self, Packed};
+use super::connections::{Connection, Work};
+use super::load::InFlight;
 use super::metrics::RequestOutcome;
 use super::refusal::Refusal;
-use super::request::{self, HEADER_LENGTH};
+use super::request::{self, HEADER_LENGTH, Query};
 use super::service::Shared;
 use crate::Revocable;
 
@@ -36,7 +39,6 @@ struct Named {
 type Target = Result<Path<Named>, PathRejection>;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    let limit = DefaultBodyLimit::max(shared.limits.body_bytes);
     let mut router = Router::new()
         .route("/v2", get(async || Json(answer::server_metadata())))
         .route("/v2/", get(async || Json(answer::server_metadata())))
@@ -52,12 +54,11 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     router
         .fallback(async || Refusal::new(RequestOutcome::NotFound, "no such path"))
         .method_not_allowed_fallback(async || Refusal::new(RequestOutcome::WrongMethod, "the path has another method"))
-        .layer(limit)
         .with_state(shared)
 }
 
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
-    match shared.check_clearance().await {
+    match shared.check_ready().await {
         Ok(()) => Json(json!({ "ready": true, "live": true })).into_response(),
         Err(refusal) => refusal.into_response(),
     }
@@ -65,13 +66,13 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
 
 async fn model_ready(State(shared): State<Arc<Shared>>, target: Target) -> Result<Response, Refusal> {
     shared.find(target)?;
-    Arc::clone(&shared).check_clearance().await?;
+    Arc::clone(&shared).check_ready().await?;
     Ok(Json(json!({ "name": shared.model.name, "ready": true })).into_response())
 }
 
 async fn model_metadata(State(shared): State<Arc<Shared>>, target: Target) -> Result<Response, Refusal> {
     shared.find(target)?;
-    Ok(Json(answer::model_metadata(&shared.model)).into_response())
+    Ok(Json(answer::model_metadata(&shared.model, &shared.expected())).into_response())
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
@@ -88,9 +89,9 @@ async fn infer(State(shared): State<Arc<Shared>>, target: Target, request: Reque
 struct Admitted {
     client: String,
     header_length: Option<String>,
-    body: Bytes,
+    body: Packed,
     /// Held until the request is answered.
-    place: OwnedSemaphorePermit,
+    places: (OwnedSemaphorePermit, InFlight, Option<Work>),
 }
 
 impl Shared {
@@ -104,8 +105,29 @@ impl Shared {
         known.then_some(()).ok_or_else(unknown)
     }
 
-    async fn check_clearance(self: Arc<Self>) -> Result<(), Refusal> {
-        off_the_reactor(move || self.guards.clearance.check()).await?.map_err(Refusal::from)
+    /// Whether a request could be answered now.
+    async fn check_ready(self: Arc<Self>) -> Result<(), Refusal> {
+        off_the_reactor(move || {
+            self.guards.clearance.check()?;
+            self.check_ledger()
+        })
+        .await?
+    }
+
+    /// Whether the ledger could count a query; it is asked once a second, whoever asks for the health.
+    fn check_ledger(&self) -> Result<(), Refusal> {
+        // OK to go on after a panic elsewhere: what was found is replaced whole.
+        let mut found = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.guards.clock.now();
+        if found.is_none_or(|(at, _)| now.saturating_sub(at) >= Duration::from_secs(1)) {
+            let checked = self.guards.ledger.check();
+            if let Err(error) = &checked {
+                tracing::error!(%error, "the query ledger cannot be written");
+            }
+            *found = Some((now, checked.is_ok()));
+        }
+        let unwritable = || Refusal::new(RequestOutcome::Unavailable, "the query ledger cannot be written");
+        found.is_some_and(|(_, sound)| sound).then_some(()).ok_or_else(unwritable)
     }
 
     /// Answers a request, counts it and logs how it ended.
@@ -135,68 +157,84 @@ impl Shared {
         }
     }
 
+    /// Admits a request of a client that may ask, and reads it. What it is refused for before its body is read costs no
+    /// memory.
     async fn admit(self: Arc<Self>, target: Target, request: Request) -> Result<Admitted, Refusal> {
         self.find(target)?;
-        let client = Arc::clone(&self).authenticate(request.headers()).await?;
-        Span::current().record("client", &client);
+        let key = presented(request.headers())?;
+        let (client, place_of_client) = off_the_reactor({
+            let shared = Arc::clone(&self);
+            let span = Span::current();
+            move || span.in_scope(|| shared.admit_client(&key))
+        })
+        .await??;
+        let work = request.extensions().get::<Arc<Connection>>().map(|connection| Arc::clone(connection).work());
         let full = |_| Refusal::new(RequestOutcome::Overloaded, "too many requests at once").retry_after(1);
         let place = Arc::clone(&self.in_flight).try_acquire_owned().map_err(full)?;
+        let (head, body) = request.into_parts();
         let header_length =
-            request.headers().get(HEADER_LENGTH).map(|value| String::from_utf8_lossy(value.as_bytes()).into());
-        let body = self.body(request).await?;
-        Ok(Admitted { client, header_length, body, place })
+            head.headers.get(HEADER_LENGTH).map(|value| String::from_utf8_lossy(value.as_bytes()).into());
+        let body = match body::read(&head.headers, body, &self.limits).await {
+            Ok(body) => body,
+            Err(refusal) => {
+                self.note(&client, refusal.outcome);
+                return Err(refusal);
+            }
+        };
+        Ok(Admitted { client, header_length, body, places: (place, place_of_client, work) })
     }
 
-    async fn authenticate(self: Arc<Self>, headers: &HeaderMap) -> Result<String, Refusal> {
-        let unknown =
-            || Refusal::new(RequestOutcome::Unauthenticated, "a valid key is needed: Authorization: Bearer KEY");
-        let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or_else(unknown)?;
-        let (scheme, key) = value.split_once(' ').ok_or_else(unknown)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(unknown());
-        }
-        let key = key.trim().to_owned();
-        let named = off_the_reactor(move || self.guards.clients.authenticate(&key)).await?.map_err(|error| {
-            tracing::error!(%error, "the client book cannot be read");
-            Refusal::new(RequestOutcome::Unavailable, "clients cannot be authenticated")
-        })?;
-        named.ok_or_else(unknown)
+    /// The client whose key this is, if the model may answer and the client may ask; blocks.
+    fn admit_client(&self, key: &str) -> Result<(String, InFlight), Refusal> {
+        let client = self.guards.clients.authenticate(key, self.guards.date.now().as_secs()).ok_or_else(unknown)?;
+        Span::current().record("client", &client);
+        let place = self.loads.admit(&client, self.guards.clock.now())?;
+        self.guards.clearance.check()?;
+        self.limit.check(&client)?;
+        Ok((client, place))
     }
 
-    async fn body(&self, request: Request) -> Result<Bytes, Refusal> {
-        let most = self.limits.body_bytes;
-        let too_large = || Refusal::new(RequestOutcome::TooLarge, format!("the body is larger than {most} bytes"));
-        let headers = request.headers();
-        if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-            return Err(Refusal::new(RequestOutcome::Encoded, "the body is compressed; allowed: identity"));
-        }
-        let claimed = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        if claimed.is_some_and(|claimed| claimed > most as u64) {
-            return Err(too_large());
-        }
-        match timeout(self.limits.request, Bytes::from_request(request, &())).await {
-            Ok(Ok(body)) => Ok(body),
-            Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
-            Ok(Err(rejection)) => Err(Refusal::malformed(rejection.body_text())),
-            Err(_) => Err(Refusal::new(RequestOutcome::BodyTimeout, "the body did not arrive in time")),
+    /// Counts a request that could not be read against its client's rate of such.
+    fn note(&self, client: &str, outcome: RequestOutcome) {
+        use RequestOutcome::{BodyTimeout, Encoded, Malformed, OutOfContract, TooLarge};
+        if matches!(outcome, BodyTimeout | Encoded | Malformed | OutOfContract | TooLarge) {
+            self.loads.malformed(client, self.guards.clock.now());
         }
     }
 
     /// Reads, counts and answers; blocks.
     fn answer(&self, admitted: Admitted) -> (u64, Result<Response, Refusal>) {
-        let Admitted { client, header_length, body, place } = admitted;
-        let query = match request::parse(&body, header_length.as_deref(), &self.model.shape) {
+        let Admitted { client, header_length, body, places } = admitted;
+        let (queries, answered) = self.answer_client(&client, header_length.as_deref(), body);
+        if let Err(refusal) = &answered {
+            self.note(&client, refusal.outcome);
+        }
+        drop(places);
+        (queries, answered)
+    }
+
+    fn answer_client(
+        &self,
+        client: &str,
+        header_length: Option<&str>,
+        body: Packed,
+    ) -> (u64, Result<Response, Refusal>) {
+        let body = match body.unpack(self.limits.body_bytes) {
+            Ok(body) => body,
+            Err(refusal) => return (0, Err(refusal)),
+        };
+        let Query { id, inputs, outputs: wanted } = match request::parse(&body, header_length, &self.expected()) {
             Ok(query) => query,
             Err(refusal) => return (0, Err(refusal)),
         };
         drop(body);
-        let queries = query.inputs.len() as u64;
+        let queries = inputs.len() as u64;
         Span::current().record("queries", queries);
-        let guarded = Revocable { inner: self.limit.client(&client), clearance: &self.guards.clearance };
-        let answered = guarded.predict(&query.inputs).and_then(|outputs| self.check_answer(&query.inputs, outputs));
-        let response = answered.map(|outputs| answer::inference(&self.model, &query, &outputs)).map_err(Refusal::from);
-        drop(place);
-        (queries, response)
+        let guarded = Revocable { inner: self.limit.client(client), clearance: &self.guards.clearance };
+        let answered = guarded.predict(&inputs).and_then(|outputs| self.check_answer(&inputs, outputs));
+        drop(inputs);
+        let response = answered.map(|outputs| answer::inference(&self.model, id.as_deref(), &wanted, &outputs));
+        (queries, response.map_err(Refusal::from))
     }
 
     /// Refuses an answer that cannot be written down.
@@ -207,6 +245,17 @@ impl Shared {
         let broken = || Denied::Unavailable { reason: "the model's answer does not fit what it is said to be".into() };
         fits.then_some(outputs).ok_or_else(broken)
     }
+}
+
+fn unknown() -> Refusal {
+    Refusal::new(RequestOutcome::Unauthenticated, "a valid key is needed: Authorization: Bearer KEY")
+}
+
+/// The key that a request presents.
+fn presented(headers: &HeaderMap) -> Result<String, Refusal> {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or_else(unknown)?;
+    let (scheme, key) = value.split_once(' ').ok_or_else(unknown)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(key.trim().to_owned()) } else { Err(unknown()) }
 }
 
 /// Runs what may block on a thread of its own; a panic there becomes a refusal.

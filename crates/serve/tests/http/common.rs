@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::Duration;
@@ -10,7 +11,8 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use underpin_core::{Denied, Disclosure, Inputs, Outputs, Predict, Shape};
 use underpin_serve::{
-    ApiKey, ClearanceCheck, ClientBook, Clock, Error, Guards, HttpLimits, ModelInfo, QueryLedger, Quota, Service, serve,
+    ApiKey, ClearanceCheck, ClientBook, Clock, Error, Guards, HttpLimits, InputContract, ModelInfo, QueryLedger, Quota,
+    Service, Tls, serve, serve_tls,
 };
 
 /// All that was logged by any server of this process, at every level.
@@ -85,7 +87,7 @@ pub(crate) struct Server {
     pub(crate) ledger: Arc<QueryLedger>,
     pub(crate) model: Arc<Model>,
     pub(crate) switch: Arc<Switch>,
-    pub(crate) folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
     stop: Option<oneshot::Sender<()>>,
     running: Option<std::thread::JoinHandle<Result<(), Error>>>,
 }
@@ -93,10 +95,30 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start(quota: Quota, limits: HttpLimits) -> Self {
         log();
+        Self::start_unlogged(quota, limits)
+    }
+
+    /// Without a subscriber for what is logged, which is kept in memory.
+    pub(crate) fn start_unlogged(quota: Quota, limits: HttpLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clients = Arc::new(ClientBook::open(&folder.path().join("clients.json")).unwrap());
-        let key = clients.add("alice").unwrap();
-        let ledger = Arc::new(QueryLedger::open(&folder.path().join("queries.redb")).unwrap());
+        let server = Self::start_with(folder.path(), quota, limits, None, None);
+        Self { _folder: Some(folder), ..server }
+    }
+
+    /// With its state in a folder, whose first client is `alice`.
+    pub(crate) fn start_with(
+        folder: &Path,
+        quota: Quota,
+        limits: HttpLimits,
+        contract: Option<Arc<dyn InputContract>>,
+        tls: Option<Tls>,
+    ) -> Self {
+        let clients = Arc::new(ClientBook::open(&folder.join("clients.json")).unwrap());
+        if clients.list().unwrap().iter().any(|client| client.name == "alice") {
+            clients.revoke("alice").unwrap();
+        }
+        let key = clients.add("alice", None).unwrap();
+        let ledger = Arc::new(QueryLedger::open(&folder.join("queries.redb")).unwrap());
         let (model, switch) = (Arc::new(Model::default()), Arc::new(Switch::default()));
         let guards = Guards {
             ledger: Arc::clone(&ledger),
@@ -104,6 +126,8 @@ impl Server {
             clients: Arc::clone(&clients),
             clearance: switch.clone(),
             clock: Clock::monotonic(),
+            date: Clock::new(|| Duration::ZERO),
+            contract,
         };
         let info = ModelInfo {
             name: "m 1".into(),
@@ -120,13 +144,17 @@ impl Server {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             let served = runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                serve(listener, service, async { drop(stopped.await) }).await
+                let shutdown = async { drop(stopped.await) };
+                match tls {
+                    None => serve(listener, service, shutdown).await,
+                    Some(tls) => serve_tls(listener, service, tls, shutdown).await,
+                }
             });
             runtime.shutdown_background();
             served
         });
         let (stop, running) = (Some(stop), Some(running));
-        Self { address, key, clients, ledger, model, switch, folder, stop, running }
+        Self { address, key, clients, ledger, model, switch, _folder: None, stop, running }
     }
 
     /// With a quota of 1,000 and no rate.
@@ -152,7 +180,8 @@ impl Server {
     /// Sends bytes as they are, and reads until the server closes.
     pub(crate) fn raw(&self, bytes: &[u8]) -> Reply {
         let mut stream = self.connect();
-        stream.write_all(bytes).unwrap();
+        // OK when the server refuses before all is sent: what it says is read all the same.
+        let _ = stream.write_all(bytes);
         Reply::read(&mut stream)
     }
 

@@ -1,18 +1,16 @@
-//! The server over real sockets: the protocol, every status, and what it must never do.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod common;
+//! The protocol, every status, and what the server must never do.
 
 use std::io::Write;
 use std::num::NonZeroU32;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use common::{INFER, Reply, Server, log, request};
 use serde_json::json;
 use underpin_serve::{HttpLimits, Quota, Rate};
 
-fn is(refusal: &Reply, status: u16, reason: &str) {
+use crate::common::{INFER, Reply, Server, log, request};
+
+pub(crate) fn is(refusal: &Reply, status: u16, reason: &str) {
     assert_eq!(refusal.refusal(), (status, reason.to_owned()), "{refusal:?}");
     assert_eq!(refusal.header("content-type"), Some("application/json"));
 }
@@ -119,8 +117,6 @@ fn a_key_is_needed() {
 
     server.clients.revoke("alice").unwrap();
     is(&server.infer(&[[0.5, 0.0]]), 401, "unauthenticated");
-    std::fs::write(server.folder.path().join("clients.json"), "{").unwrap();
-    is(&server.infer(&[[0.5, 0.0]]), 503, "unavailable");
     assert_eq!(server.model.asked.load(SeqCst), 1);
 }
 
@@ -139,9 +135,11 @@ fn every_refusal_has_its_status() {
     is(&server.send("POST", "/v2", "", b""), 405, "wrong_method");
     is(&server.send("POST", INFER, &auth, b"{"), 400, "malformed");
     let not_finite = good.replace("FP32", "FP64").replace("[0.5,0.0]", "[1e300,0.0]");
-    is(&server.send("POST", INFER, &auth, not_finite.as_bytes()), 400, "malformed");
-    let packed = format!("{auth}Content-Encoding: gzip\r\n");
-    is(&server.send("POST", INFER, &packed, good.as_bytes()), 415, "unsupported_encoding");
+    is(&server.send("POST", INFER, &auth, not_finite.as_bytes()), 400, "out_of_contract");
+    let packed = format!("{auth}Content-Encoding: br\r\n");
+    let refused = server.send("POST", INFER, &packed, good.as_bytes());
+    is(&refused, 415, "unsupported_encoding");
+    assert_eq!(refused.header("accept-encoding"), Some("gzip, identity"));
     is(&server.send("POST", INFER, &auth, &[b' '; 5001]), 413, "too_large");
     let chunked = format!(
         "POST {INFER} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{auth}Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n",
@@ -196,15 +194,15 @@ fn a_client_that_hangs_up_is_counted_all_the_same() {
 fn a_hasty_client_gets_the_time_to_come_back() {
     let rate = Rate { rate: NonZeroU32::MIN, burst: NonZeroU32::new(100).unwrap() };
     let server = Server::start(Quota { queries: 1000, per_second: Some(rate) }, HttpLimits::default());
-    assert_eq!(server.infer(&[[0.5, 0.0]; 100]).status, 200);
-    let refused = server.infer(&[[0.5, 0.0]; 50]);
+    assert_eq!(server.infer(&[[0.5, 0.0]; 60]).status, 200);
+    let refused = server.infer(&[[0.5, 0.0]; 90]);
     is(&refused, 429, "rate_limited");
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     // 50 queries at 1 per second, less what came back since.
     assert!((30..=50).contains(&wait), "{wait}");
     is(&server.infer(&[[0.5, 0.0]; 101]), 413, "too_large");
-    assert_eq!(server.ledger.used("alice").unwrap(), 100);
-    assert_eq!(server.counter("underpin_queries_total{outcome=\"rate_limited\"}"), 50);
+    assert_eq!(server.ledger.used("alice").unwrap(), 60);
+    assert_eq!(server.counter("underpin_queries_total{outcome=\"rate_limited\"}"), 90);
 }
 
 #[test]
@@ -252,7 +250,9 @@ fn clients_together_get_exactly_the_quota() {
 
 #[test]
 fn no_body_brings_the_server_down() {
-    let server = Server::plain();
+    let often = NonZeroU32::new(10_000).unwrap();
+    let limits = HttpLimits { malformed: Rate { rate: often, burst: often }, ..HttpLimits::default() };
+    let server = Server::start(Quota { queries: 1000, per_second: None }, limits);
     let auth = server.auth();
     let good = request(&[[0.5, 0.0]]).to_string();
     for cut in 0..good.len() {
@@ -267,28 +267,14 @@ fn no_body_brings_the_server_down() {
         [b"".as_slice(), b"\0\0\0\0\r\n\r\n", b"GET\r\n\r\n", &[0xff; 5000], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
     {
         let mut stream = server.connect();
-        stream.write_all(garbage).unwrap();
-        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        // OK when the server has heard enough and closed before all was sent.
+        let _ = stream.write_all(garbage);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
         assert!(matches!(Reply::read(&mut stream).status, 0 | 400 | 505), "{garbage:?}");
     }
     assert_eq!(server.infer(&[[0.5, 0.0]]).status, 200);
     assert_eq!(server.ledger.used("alice").unwrap(), 1);
     assert_eq!(server.counter("underpin_requests_total{outcome=\"failed\"}"), 0);
-}
-
-#[test]
-fn idle_connections_are_closed_and_make_room() {
-    let limits = HttpLimits { connections: 2, request: Duration::from_millis(100), ..HttpLimits::default() };
-    let server = Server::start(Quota { queries: 10, per_second: None }, limits);
-    let start = Instant::now();
-    let mut silent = server.connect();
-    let mut slow = server.connect();
-    slow.write_all(b"GET /v2/health").unwrap();
-    // Both places are taken: this one waits until the idle time, 5 seconds and a little, is over.
-    assert_eq!(server.get("/v2/health/live").status, 200);
-    assert!((4..15).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
-    assert_eq!(Reply::read(&mut silent).status, 0);
-    assert!(matches!(Reply::read(&mut slow).status, 0 | 408));
 }
 
 #[test]
