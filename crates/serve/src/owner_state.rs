@@ -33,7 +33,7 @@ use crate::{Error, file};
 /// assert_eq!(state.read::<u64>("heads", "run-1")?, None);
 /// state.write("heads", "run-1", &7_u64)?;
 /// assert_eq!(state.read::<u64>("heads", "run-1")?, Some(7));
-/// # Ok::<(), underpin_serve::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct OwnerState {

@@ -25,7 +25,7 @@ const LENGTH: usize = 32;
 /// let made = underpin_serve::secret_file(&path)?;
 /// let read = underpin_serve::secret_file(&path)?;
 /// assert_eq!(made.fingerprint(), read.fingerprint());
-/// # Ok::<(), underpin_serve::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn secret_file(path: &Path) -> Result<SecretKey, Error> {
     if !file::check_private(path)? {
