@@ -181,6 +181,7 @@ fn page(c: &mut Criterion) {
         seed: Seed(1),
         revision: String::new(),
         versions: BTreeMap::new(),
+        attempt: None,
         measured_at: 0,
         record: Record::default(),
     };

@@ -19,6 +19,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         seed: Seed(7),
         revision: "0123abcd".into(),
         versions: BTreeMap::new(),
+        attempt: None,
         measured_at: 1_800_000_000,
         record: Record::default(),
     };

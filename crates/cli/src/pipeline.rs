@@ -128,10 +128,11 @@ pub(crate) fn accepted(named: &[String]) -> Result<AcceptedPolicies> {
     if named.is_empty() {
         return Ok(AcceptedPolicies::shipped());
     }
-    let digests = named.iter().map(|text| match AcceptedPolicies::named(text).with_context(|| format!("--policy {text}"))? {
-        Some(policy) => Ok(policy),
-        None => Ok(AcceptedPolicies::only([Digest::of(&policy(text)?)])),
-    });
+    let digests =
+        named.iter().map(|text| match AcceptedPolicies::named(text).with_context(|| format!("--policy {text}"))? {
+            Some(policy) => Ok(policy),
+            None => Ok(AcceptedPolicies::only([Digest::of(&policy(text)?)])),
+        });
     digests.collect::<Result<Vec<_>>>().map(AcceptedPolicies::any)
 }
 
@@ -159,6 +160,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         out,
         budget: arguments.budget.file()?,
         resume: arguments.resume.clone(),
+        state: Some(files::owner_state()?),
         who: who(),
         revision: REVISION.to_owned(),
         versions: versions(),

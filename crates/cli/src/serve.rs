@@ -10,7 +10,7 @@ use underpin_serve::{OwnerState, Tls};
 
 use crate::console::Console;
 use crate::pipeline::{accepted, existing};
-use crate::{clock, keys, signals};
+use crate::{clock, files, keys, signals};
 
 /// Options of `serve`.
 #[derive(Args, Debug)]
@@ -52,8 +52,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     let trusted = keys::trusted(&arguments.trust)?;
     let tls = arguments.tls_cert.as_deref().zip(arguments.tls_key.as_deref());
     let tls = tls.map(|(chain, key)| Tls::from_pem(chain, key)).transpose()?;
-    let state = OwnerState::default_path().context("none of UNDERPIN_STATE, XDG_STATE_HOME and HOME is set")?;
-    let state = OwnerState::open(&state)?;
+    let state = OwnerState::open(&files::owner_state()?)?;
     let started = clock::now()?;
     // A clock that fails stands still at the start; a clearance that expired by then is refused there.
     let now = move || clock::now().unwrap_or(started);

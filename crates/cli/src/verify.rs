@@ -60,6 +60,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         let result = serde_json::json!({
             "outcome": word, "detail": detail, "policy": policy,
             "policy_digest": run.evidence().policy, "waivers": run.policy().waivers(), "signer": run.signer().to_string(),
+            "attempt": run.evidence().attempt,
             "measurements": run.evidence().record.measurements.len(),
         });
         console.print(&format_args!("{result:#}"))?;
@@ -72,6 +73,10 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
             run.evidence().policy,
             run.signer()
         ))?;
+        match run.evidence().attempt {
+            Some(attempt) => console.print(&attempt)?,
+            None => console.print(&"attempts on these data were not counted")?,
+        }
         for Waiver { threat, access, reason } in run.policy().waivers() {
             console.print(&format_args!("waived: {threat} ({access}): {reason}"))?;
         }

@@ -22,8 +22,8 @@ pub use defence::{Audited, Sanitizer, Trainer};
 pub use digest::Digest;
 pub use error::{BarFault, Error, ErrorOrigin, OutOfRange, RequirementFault, WaiverFault};
 pub use evidence::{
-    About, Control, Direction, Evidence, Interval, Measurement, Metric, Point, Quantity, Record, Series, Shortfall,
-    Subject, System, Unit, Value,
+    About, Attempt, Control, Direction, Evidence, Interval, Measurement, Metric, Point, Quantity, Record, Series,
+    Shortfall, Subject, System, Unit, Value,
 };
 pub use examples::{Disclosure, Examples, Inputs, Outputs, Shape};
 pub use number::{Confidence, Delta, Epsilon, Norm, Radius};

@@ -10,7 +10,9 @@ mod schema;
 
 pub use error::Error;
 pub use fault::{LedgerFault, ParquetFault, RowFault};
-pub use input::{Format, Limits, NamedBytes, Parts, RawRow, RawTable, Source, Split, from_bytes, open, split};
+pub use input::{
+    Format, Limits, NamedBytes, Parts, RawRow, RawTable, Source, Split, fingerprint, from_bytes, open, split,
+};
 pub use record::{
     Collection, FIRST_INJECTED_ID, Floor, Manifest, Reason, Rejection, RowDecision, RowLedger, admit, write_quarantine,
 };

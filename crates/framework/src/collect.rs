@@ -8,7 +8,7 @@ use underpin_data::{Collection, Contract, Manifest};
 use crate::Error;
 use crate::collected::CollectedData;
 use crate::config::Config;
-use crate::job::Job;
+use crate::job::{Job, RecordedJob};
 use crate::json::to_json;
 use crate::prepare::{Prepared, prepare};
 use crate::redteam;
@@ -34,10 +34,17 @@ pub(crate) fn collect(job: &Job, policy: &Policy) -> Result<(CollectedData, Conf
     record.set("collection.held_out.kept", set_aside.ledger().kept());
     let (poisoned, detected) = redteam::poison(&judge, train, split.as_ref(), set_aside.rows().clone())?;
     record.merge(detected);
-    let manifest = Manifest::new(&collection, split.as_ref().map(|(split, _)| split.clone()))?;
+    let mut manifest = Manifest::new(&collection, split.as_ref().map(|(split, _)| split.clone()))?;
+    if split.is_none() {
+        manifest.held_out_files = set_aside.raw_table().files().to_vec();
+    }
     let summary = summary(&collection, set_aside, contract);
-    let files = written(&collection, set_aside, &manifest)?;
+    let mut files = written(&collection, set_aside, &manifest)?;
     let Prepared { contract, holdout, auxiliary, config, recommended, .. } = prepared;
+    let (input, protection, seed) = (job.input.clone(), job.protection, job.seed);
+    let recorded = RecordedJob { input, protection, seed, config };
+    files.insert(files::JOB, to_json(&recorded, files::JOB)?);
+    let RecordedJob { config, .. } = recorded;
     let collected = CollectedData {
         ledger: collection.ledger().clone(),
         train: collection.into_rows(),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::path::PathBuf;
-use underpin_core::{Delta, Epsilon, ErrorOrigin, OutOfRange, Shortfall};
+use underpin_core::{Delta, Digest, Epsilon, ErrorOrigin, OutOfRange, Shortfall};
 
 use crate::state_fault::StateFault;
 
@@ -135,6 +135,30 @@ pub enum Error {
         /// The file.
         file: String,
     },
+    /// The owner's state does not know an attempt that goes on.
+    #[error(
+        "{}: this is attempt {number} on these data under this key, and {known} are remembered there: put the state folder back \
+         that the run began with, or begin a new run",
+        .state.display()
+    )]
+    ForgottenAttempt {
+        /// The owner's state folder.
+        state: PathBuf,
+        /// The attempt.
+        number: u64,
+        /// Attempts that the folder knows.
+        known: u64,
+    },
+    /// A data file was changed between the run's first entry and its reading.
+    #[error("{file}: it was changed while the run began: its SHA-256 is {found}, the run is bound to {expected}")]
+    ChangedData {
+        /// The file.
+        file: String,
+        /// The digest that the run is bound to.
+        expected: Digest,
+        /// The digest of what was read.
+        found: Digest,
+    },
     /// A recipe's data file is absent.
     #[error("{}: no such file, and none with .gz either: the recipe needs it", .path.display())]
     MissingData {
@@ -264,11 +288,13 @@ impl Error {
             | Self::NotPrivate { .. }
             | Self::UnspendableQuota { .. }
             | Self::OtherJob { .. }
+            | Self::ForgottenAttempt { .. }
             | Self::NotCleared { .. } => ErrorOrigin::Caller,
             Self::Fault(_)
             | Self::Json { .. }
             | Self::MissingFile { .. }
             | Self::OtherData { .. }
+            | Self::ChangedData { .. }
             | Self::State { .. } => ErrorOrigin::Input,
             Self::Denied(_) | Self::Training { .. } | Self::Scratch(_) | Self::Io { .. } => ErrorOrigin::System,
         }

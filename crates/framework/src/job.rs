@@ -1,6 +1,7 @@
 //! The job of a run: where rows come from, policy, configuration, seed, and how a run folder records them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -10,9 +11,6 @@ use underpin_train::DeviceKind;
 
 use crate::config::Config;
 use crate::data_budget::BudgetFile;
-
-/// File of a run that says how it was made, so that it can be made again.
-pub(crate) const FILE: &str = "job.json";
 
 /// Where rows come from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,6 +37,15 @@ pub enum Protection {
     Undefended,
 }
 
+impl fmt::Display for Protection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Defended => "defended",
+            Self::Undefended => "undefended",
+        })
+    }
+}
+
 /// A run to make: everything that decides what it does, but for the key.
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -61,6 +68,9 @@ pub struct Job {
     /// The folder in which the run keeps its state, so that it can be killed at any moment and run again as if it had not
     /// been; made if it is absent, its owner's alone. Nothing is kept if absent.
     pub resume: Option<PathBuf>,
+    /// The owner's state folder, in which attempts on the same data under the same key are counted
+    /// ([`OwnerState`](underpin_serve::OwnerState)); nobody counts if absent, and the evidence says so.
+    pub state: Option<PathBuf>,
     /// Who runs it, for the log.
     pub who: String,
     /// Revision of the code.
@@ -71,7 +81,7 @@ pub struct Job {
 
 impl Job {
     /// A defended run of `input` under the policy in `policy`, into the folder `out`: seed 7, the settings that fit the
-    /// data, tensors on `flex`, nobody named.
+    /// data, tensors on `flex`, nobody named, attempts not counted.
     pub fn new(input: Input, policy: Vec<u8>, out: impl Into<PathBuf>) -> Self {
         Self {
             input,
@@ -83,6 +93,7 @@ impl Job {
             out: out.into(),
             budget: None,
             resume: None,
+            state: None,
             who: "unknown".into(),
             revision: "unknown".into(),
             versions: BTreeMap::new(),

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod assess;
+mod attempts;
 mod calendar;
 mod class_counts;
 mod collect;

@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use underpin_core::{Digest, Evidence, Policy, Record, Verdict};
+use underpin_core::{Digest, Evidence, Policy, Record, Subject, Verdict};
 use underpin_data::Manifest;
 use underpin_privacy::{FreshBytes, NoiseSource, SecretKey};
 use underpin_train::Classifier;
 
+use crate::attempts::{AttemptOutcome, Attempts};
 use crate::collected::CollectedData;
-use crate::job::{self, Job, RecordedJob};
+use crate::job::Job;
 use crate::json::to_json;
 use crate::model::Recipe;
+use crate::prepare::data_files;
 use crate::report::{self, Report};
 use crate::run_state::{Resumable, RunState, TRAINING};
-use crate::seal::{self, Action, RunFolder, SigningKey, files};
+use crate::seal::{self, Action, Commitment, RunFolder, SigningKey, files};
 use crate::stages::{Assessed, Cleared, Declared, Guarded, Judged, Provenance, Refused, Sanitized, Trained};
 use crate::summary::DataSummary;
 use crate::trainers::{Trainers, recipe};
@@ -49,6 +51,14 @@ impl Finished {
     pub fn is_released(&self) -> bool {
         self.is_cleared() && self.release.iter().all(Verdict::is_met)
     }
+
+    fn outcome(&self) -> AttemptOutcome {
+        match (self.is_cleared(), self.is_released()) {
+            (_, true) => AttemptOutcome::Released,
+            (true, false) => AttemptOutcome::Cleared,
+            (false, false) => AttemptOutcome::Refused,
+        }
+    }
 }
 
 /// Runs `job`, signs with `key`, and leaves a sealed folder behind; `clock` gives seconds since 1970 UTC.
@@ -71,6 +81,12 @@ impl Finished {
 /// another job, of other rows or of another key is refused, naming what differs. When the run is sealed the secrets are
 /// removed from the folder; run once more, it gives what was sealed.
 ///
+/// # Commitment and attempts
+///
+/// Before a row is read the run is bound to its policy, configuration, data files, code and seed, by the first entry of its
+/// log ([`Commitment`]). With [`Job::state`] the attempts on the same data under the same key are counted, those that were
+/// refused or never ended too, and the evidence says which one this is.
+///
 /// # Errors
 ///
 /// When anything cannot be read, judged, trained, attacked or written. Then no folder is left behind. A refusal is no
@@ -86,12 +102,17 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
     }
     let mut folder = RunFolder::create(&job.out)?;
     folder.write(files::POLICY, declared.bytes())?;
+    if let Some(config) = &job.config {
+        folder.write(files::CONFIGURATION, config.as_bytes())?;
+    }
     let act = |what: &str| Action { at: clock(), who: job.who.clone(), what: what.into(), details: BTreeMap::new() };
-    folder.record(act("fixed the policy"), key)?;
+    let (commitment, attempts) = commit(job, &declared, state.as_ref(), key, clock)?;
+    folder.record(Action { details: commitment.details(), ..act(Commitment::act()) }, key)?;
 
     stage(0, "collection");
     let span = tracing::info_span!("collection", phase = "collection").entered();
     let sanitized = declared.collect(job)?;
+    same_files(&commitment, &manifest(&sanitized)?)?;
     let config = sanitized.config().clone();
     drop(span);
     folder.record(act("judged the rows"), key)?;
@@ -115,6 +136,7 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
         seed: job.seed,
         revision: job.revision.clone(),
         versions: job.versions.clone(),
+        attempt: commitment.attempt,
         measured_at: clock(),
     };
     stage(2, "attacks");
@@ -122,14 +144,64 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
     folder.record(act("attacked both systems and judged the evidence"), key)?;
 
     stage(3, "sealing");
-    let recorded = RecordedJob { input: job.input.clone(), protection: job.protection, seed: job.seed, config };
-    folder.write(job::FILE, &to_json(&recorded, job::FILE)?)?;
     let finished = match assessed {
         Assessed::Cleared(cleared) => seal_cleared(job, &cleared, folder, state.as_ref(), key, clock),
         Assessed::Refused(refused) => seal_refused(job, &refused, folder, state.as_ref(), key, clock),
     }?;
+    if let (Some(attempts), Some(attempt)) = (attempts, commitment.attempt) {
+        attempts.end(attempt, finished.outcome())?;
+    }
     state.map_or(Ok(()), RunState::clear)?;
     Ok(finished)
+}
+
+/// What the run is bound to, before a row is read; and the account of attempts, where the job has one.
+fn commit(
+    job: &Job,
+    declared: &Declared,
+    state: Option<&RunState>,
+    key: &SigningKey,
+    clock: &dyn Fn() -> u64,
+) -> Result<(Commitment, Option<Attempts>), Error> {
+    let (data, held_out) = data_files(&job.input)?;
+    let attempts = job.state.as_ref().map(|folder| Attempts::of(folder, key.public().id(), &data)).transpose()?;
+    let begin = |attempts: &Attempts| match state.map(RunState::attempt).transpose()?.flatten() {
+        Some(attempt) => attempts.resume(attempt),
+        None => {
+            let attempt = attempts.begin(clock(), declared.digest(), job.seed)?;
+            state.map_or(Ok(()), |state| state.begins(attempt))?;
+            Ok(attempt)
+        }
+    };
+    let commitment = Commitment {
+        policy: declared.digest(),
+        configuration: job.config.as_ref().map(|text| Digest::of(text.as_bytes())),
+        data,
+        held_out,
+        protection: job.protection.to_string(),
+        seed: job.seed,
+        revision: job.revision.clone(),
+        versions: job.versions.clone(),
+        attempt: attempts.as_ref().map(begin).transpose()?,
+    };
+    Ok((commitment, attempts))
+}
+
+/// Refuses files that are no longer those that the run is bound to.
+fn same_files(commitment: &Commitment, manifest: &Manifest) -> Result<(), Error> {
+    let committed = commitment.data.iter().chain(&commitment.held_out);
+    let read = manifest.files.iter().chain(&manifest.held_out_files);
+    match committed.zip(read).find(|(committed, read)| committed.digest != read.digest) {
+        Some((Subject { name, digest: expected }, Subject { digest: found, .. })) => {
+            Err(Error::ChangedData { file: name.clone(), expected: *expected, found: *found })
+        }
+        None => Ok(()),
+    }
+}
+
+fn manifest(sanitized: &Sanitized) -> Result<Manifest, Error> {
+    let bytes = sanitized.collected().files.get(files::MANIFEST).map_or(&[][..], Vec::as_slice);
+    serde_json::from_slice(bytes).map_err(|source| Error::Json { file: files::MANIFEST.into(), source })
 }
 
 /// Trains the model and its baseline: charged to the job's budget, and kept in its state, where it has them.
@@ -150,9 +222,7 @@ fn train(
     let mut charged = None;
     if let Some(file) = &job.budget {
         let privacy = sanitized.config().privacy.ok_or_else(|| Error::NotPrivate { path: file.path.clone() })?;
-        let manifest: Manifest =
-            serde_json::from_slice(bytes).map_err(|source| Error::Json { file: files::MANIFEST.into(), source })?;
-        let digests: Vec<Digest> = manifest.files.iter().map(|file| file.digest).collect();
+        let digests: Vec<Digest> = manifest(&sanitized)?.files.iter().map(|file| file.digest).collect();
         let budget = file.open(data_budget::rows_of(&digests), &privacy)?;
         let (training, counts) = class_counts::split(&privacy)?;
         let data = sanitized.collected().train.examples();
@@ -196,12 +266,9 @@ fn sealed_before(
         policy: run.policy(),
         verdicts: &verdicts,
         outcome: match expires_at {
-            Some(expires_at) => report::GateResult::Cleared {
-                expires_at,
-                key: &id,
-                safety: None,
-                release: release.as_deref(),
-            },
+            Some(expires_at) => {
+                report::GateResult::Cleared { expires_at, key: &id, safety: None, release: release.as_deref() }
+            }
             None => report::GateResult::Refused,
         },
         data: &DataSummary::default(),

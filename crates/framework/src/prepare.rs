@@ -2,7 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use underpin_core::{Audited, Policy, Seed, Shortfall};
+use underpin_core::{Audited, Digest, Policy, Seed, Shortfall, Subject};
 use underpin_data::{Collection, Contract, Floor, Limits, NamedBytes, RawTable, Rows, Source, Split};
 
 use crate::Error;
@@ -13,6 +13,7 @@ use crate::judgement::Judge;
 /// Most queries that the extraction attack spends.
 const MOST_QUERIES: u64 = 50_000;
 
+const DIGITS_FILE: &str = "digits.csv.gz";
 const DIGITS: &[u8] = include_bytes!("../data/digits/digits.csv.gz");
 
 /// Fewest rows of each class that must be set aside: two to measure on, two for the adversary.
@@ -139,7 +140,12 @@ fn affordable(config: &Config, plan: &Config) -> Result<(), Error> {
             asked: format!("<= {}", plan.delta),
         });
     }
-    Err(Error::UnspendableQuota { quota: config.serving.quota.queries, keys: config.attacks.keys, most: MOST_QUERIES, weaker })
+    Err(Error::UnspendableQuota {
+        quota: config.serving.quota.queries,
+        keys: config.attacks.keys,
+        most: MOST_QUERIES,
+        weaker,
+    })
 }
 
 /// Raw rows to train on, raw rows to test on, and how they were parted if they came as one.
@@ -154,8 +160,8 @@ fn raw_tables(job: &Job) -> Result<RawTables, Error> {
     let raw_table = match &job.input {
         Input::Digits => {
             let shape = underpin_core::Shape::new([1, 8, 8])?;
-            let source = Source { shape: Some(shape), ..Source::new("digits.csv.gz") };
-            underpin_data::from_bytes(NamedBytes { name: "digits.csv.gz", bytes: DIGITS }, None, &source, &limits)?
+            let source = Source { shape: Some(shape), ..Source::new(DIGITS_FILE) };
+            underpin_data::from_bytes(NamedBytes { name: DIGITS_FILE, bytes: DIGITS }, None, &source, &limits)?
         }
         Input::Files { train, test: None } => underpin_data::open(train, &limits)?,
         Input::Files { train, test: Some(test) } => {
@@ -167,6 +173,18 @@ fn raw_tables(job: &Job) -> Result<RawTables, Error> {
     let split = Split { test_fraction: if small { 0.4 } else { 0.2 }, seed: job.seed };
     let parts = underpin_data::split(raw_table.clone(), &split)?;
     Ok(RawTables { train: parts.train, test: parts.test, split: Some((split, raw_table)) })
+}
+
+/// Names and digests of the files of a job before they are read: those that train, and those of the rows set aside where
+/// they have files of their own.
+pub(crate) fn data_files(input: &Input) -> Result<(Vec<Subject>, Vec<Subject>), Error> {
+    match input {
+        Input::Digits => Ok((vec![Subject { name: DIGITS_FILE.into(), digest: Digest::of(DIGITS) }], Vec::new())),
+        Input::Files { train, test } => {
+            let test = test.as_ref().map_or(Ok(Vec::new()), |test| underpin_data::fingerprint(test))?;
+            Ok((underpin_data::fingerprint(train)?, test))
+        }
+    }
 }
 
 /// Refuses a test file whose columns are not those of the training file.

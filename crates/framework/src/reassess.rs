@@ -11,7 +11,7 @@ use underpin_train::{Classifier, DeviceKind};
 use crate::Error;
 use crate::config::ConfigError;
 use crate::drift::Drift;
-use crate::job::{self, Job, RecordedJob};
+use crate::job::{Job, RecordedJob};
 use crate::json::{from_run, to_json};
 use crate::pipeline::{Finished, view};
 use crate::report;
@@ -86,7 +86,7 @@ pub fn reassess(request: &Request<'_>, key: &SigningKey, clock: &dyn Fn() -> u64
         }
     }
     let index = run.log().entries().len() as u64;
-    let recorded: RecordedJob = from_run(&run, job::FILE)?;
+    let recorded: RecordedJob = from_run(&run, files::JOB)?;
     let own = run.file(files::POLICY).unwrap_or_default();
     let declared = Declared::read(request.policy.unwrap_or(own))?;
     let manifest: Manifest = from_run(&run, files::MANIFEST)?;
@@ -109,6 +109,7 @@ pub fn reassess(request: &Request<'_>, key: &SigningKey, clock: &dyn Fn() -> u64
         seed: Seed(seed.derive("reassessment").nth(index).0),
         revision: request.revision.to_owned(),
         versions: request.versions.clone(),
+        attempt: run.evidence().attempt,
         measured_at: clock(),
     };
     let assessed = trained.harden(serving)?.assess(&recipe, provenance)?;
@@ -134,6 +135,7 @@ fn again(request: &Request<'_>, recorded: RecordedJob, policy: &[u8]) -> Result<
         out: request.folder.to_owned(),
         budget: None,
         resume: None,
+        state: None,
         who: request.who.to_owned(),
         revision: request.revision.to_owned(),
         versions: request.versions.clone(),

@@ -294,7 +294,7 @@ impl Plan {
             source.labels = Some(file(folder, &name.replace("images-idx3", "labels-idx1"))?);
         }
         let raw_table = open(&source, &Limits::default())?;
-        let digests = raw_table.files().iter().map(|(_, digest)| *digest).collect();
+        let digests = raw_table.files().iter().map(|file| file.digest).collect();
         let admitted = admit(raw_table, &self.data.contract)?.value;
         admitted.check(&Floor { max_rejected: MAX_REJECTED, min_rows: 1 })?;
         Ok((admitted.into_rows().into_examples(), digests))

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use underpin_core::{Attack, Audited, Digest, Examples, Perturbed, Seed, Trainer};
+use underpin_core::{Attack, Attempt, Audited, Digest, Examples, Perturbed, Seed, Trainer};
 use underpin_privacy::{FreshBytes, SecretKey};
 use underpin_train::{Checkpoints, Classifier, Sgd};
 
@@ -24,6 +24,9 @@ const ROWS: &str = "rows.json";
 
 /// File of a state that names the evidence that was sealed last.
 const SEALED: &str = "sealed.json";
+
+/// File of a state that says which attempt its run is.
+const ATTEMPT: &str = "attempt.json";
 
 /// File of a state that keeps the fresh bytes of the run's noise.
 const FRESH: &str = "noise.fresh";
@@ -53,7 +56,7 @@ struct Identity {
 impl Identity {
     fn of(job: &Job, key: &SigningKey) -> Result<Self, Error> {
         // Exhaustive: a new field of the job is compared, or is left out here on purpose. The folder to leave behind, the
-        // name in the log and the place of the state decide nothing that is measured.
+        // name in the log and the places of the state and of the owner's decide nothing that is measured.
         let Job {
             input,
             policy,
@@ -65,6 +68,7 @@ impl Identity {
             versions,
             budget,
             out: _,
+            state: _,
             who: _,
             resume: _,
         } = job;
@@ -206,6 +210,24 @@ impl RunState {
         if sound { Ok(()) } else { Err(state(&self.folder.join(name), StateFault::Changed)) }
     }
 
+    /// Keeps which attempt the run is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub(crate) fn begins(&self, attempt: Attempt) -> Result<(), Error> {
+        self.keep(ATTEMPT, &attempt)
+    }
+
+    /// Which attempt the run is, if it has begun before and attempts were counted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::State`] when it was changed, [`Error::Io`].
+    pub(crate) fn attempt(&self) -> Result<Option<Attempt>, Error> {
+        self.kept_sound(ATTEMPT)
+    }
+
     /// Keeps the digest of the evidence that is about to be sealed.
     ///
     /// # Errors
@@ -221,9 +243,14 @@ impl RunState {
     ///
     /// [`Error::State`] when it was changed, [`Error::Io`].
     pub(crate) fn sealed(&self) -> Result<Option<Digest>, Error> {
-        match self.kept(SEALED)? {
-            Some((evidence, true)) => Ok(Some(evidence)),
-            Some((_, false)) => Err(state(&self.folder.join(SEALED), StateFault::Changed)),
+        self.kept_sound(SEALED)
+    }
+
+    /// What a file holds; an error when its code is wrong.
+    fn kept_sound<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
+        match self.kept(name)? {
+            Some((value, true)) => Ok(Some(value)),
+            Some((_, false)) => Err(state(&self.folder.join(name), StateFault::Changed)),
             None => Ok(None),
         }
     }
@@ -287,8 +314,11 @@ impl RunState {
         for entry in fs::read_dir(&self.folder).map_err(io("read", &self.folder))? {
             let path = entry.map_err(io("read", &self.folder))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let drafts = [JOB, ROWS, SEALED].map(|file| format!("{file}.new"));
-            let own = name == ROWS || drafts.contains(&name) || TRAINING.iter().any(|run| name.starts_with(run));
+            let drafts = [JOB, ROWS, SEALED, ATTEMPT].map(|file| format!("{file}.new"));
+            let own = name == ROWS
+                || name == ATTEMPT
+                || drafts.contains(&name)
+                || TRAINING.iter().any(|run| name.starts_with(run));
             if own {
                 fs::remove_file(&path).map_err(io("remove", &path))?;
             }

@@ -16,7 +16,7 @@ use underpin_train::{Classifier, DeviceKind};
 
 use crate::Error;
 use crate::assess::{Answers, perturbed};
-use crate::job::{self, RecordedJob};
+use crate::job::RecordedJob;
 use crate::json::from_run;
 use crate::seal::policy::AcceptedPolicies;
 use crate::seal::{self, ClearanceStatus, PublicKey, files};
@@ -149,7 +149,7 @@ where
     let standing = Mutex::new(seal::ClearanceWatch::new(folder, trusted, &verified));
     let run = verified.into_run();
     let root = run.log().root().to_string();
-    let recorded: RecordedJob = from_run(&run, job::FILE)?;
+    let recorded: RecordedJob = from_run(&run, files::JOB)?;
     let manifest: Manifest = from_run(&run, files::MANIFEST)?;
     let bytes = run.file(files::MODEL).unwrap_or_default();
     let digest = Digest::of(bytes);

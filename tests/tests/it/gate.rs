@@ -98,7 +98,9 @@ fn weakened_attacks_meet_no_bar() {
     let weaker = |unmet: &Option<Unmet>| matches!(unmet, Some(Unmet::Weaker(_)));
     assert!(verdicts.iter().filter(|unmet| weaker(unmet)).count() > 5, "{verdicts:?}");
     let text: Vec<String> = verdicts.iter().flatten().map(ToString::to_string).collect();
-    for setting in ["steps 2, asked for: >= 40", "shadows 2, asked for: >= 8", "attacks.inversion.steps 5, asked for: >= 100"] {
+    for setting in
+        ["steps 2, asked for: >= 40", "shadows 2, asked for: >= 8", "attacks.inversion.steps 5, asked for: >= 100"]
+    {
         assert!(text.iter().any(|text| text.contains(setting)), "{setting}: {text:#?}");
     }
 }

@@ -11,7 +11,12 @@ fn a_quota_that_the_attack_cannot_spend_is_refused_before_training_with_all_that
     for more in [&["--dry-run"][..], &["--out", "run"]] {
         let ran = home.run(&[&["pipeline", "--config", "hollow.toml"], more].concat());
         assert_eq!(ran.code, Some(2), "{ran:?}");
-        for named in ["serving.quota.queries = 1000000000", "attacks.extraction.owned 100000", "false_positive_rate", "privacy.delta 0.9"] {
+        for named in [
+            "serving.quota.queries = 1000000000",
+            "attacks.extraction.owned 100000",
+            "false_positive_rate",
+            "privacy.delta 0.9",
+        ] {
             assert!(ran.err.contains(named), "{named}: {}", ran.err);
         }
     }

@@ -9,9 +9,9 @@
 
 mod budget;
 mod dry_run;
-mod hollow;
 mod guides;
 mod help;
+mod hollow;
 mod interrupt;
 mod outcomes;
 mod recipes;

@@ -28,6 +28,9 @@ pub(crate) fn cleared(home: &Home) {
     evidence.subjects.clone_from(&own.evidence().subjects);
     evidence.policy = own.evidence().policy;
     evidence.measured_at = now - 60;
+    // What the run was bound to.
+    let Evidence { seed, revision, versions, attempt, .. } = own.evidence().clone();
+    let evidence = Evidence { seed, revision, versions, attempt, ..evidence };
     let policy: &Policy = own.policy();
     let mut folder = RunFolder::create(&home.path("cleared")).unwrap();
     let mut names: Vec<String> =
@@ -56,7 +59,8 @@ pub(crate) fn cleared(home: &Home) {
     };
     folder.write(files::CLEARANCE, &clearance.sign(&key).unwrap()).unwrap();
     let act = |what: &str| Action { at: now - 20, who: "a test".into(), what: what.into(), details: [].into() };
-    folder.record(act("fixed the policy"), &key).unwrap();
+    let first = own.log().entries()[0].clone();
+    folder.record(Action { details: first.details, ..act(&first.what) }, &key).unwrap();
     folder.finish(act("sealed the run"), &key).unwrap();
 }
 

@@ -12,7 +12,7 @@ mod shortfall;
 mod value;
 
 pub use about::{About, System};
-pub use bundle::{Evidence, Subject};
+pub use bundle::{Attempt, Evidence, Subject};
 pub use control::Control;
 pub use interval::Interval;
 pub use measurement::Measurement;

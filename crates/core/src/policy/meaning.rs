@@ -104,7 +104,9 @@ fn strict_enough(parameter: &'static str, requirement: &Requirement) -> Result<(
         ("delta", Requirement::AtMost(Amount { value, unit: AmountUnit::One, .. })) if *value > LARGEST_DELTA => {
             refused(*value, "[0, 0.001], or [0, 1] with per = \"rows\"")
         }
-        ("delta", Requirement::AtMost(Amount { value, unit: AmountUnit::Per(_) | AmountUnit::Of(_), .. })) if *value > 1.0 => {
+        ("delta", Requirement::AtMost(Amount { value, unit: AmountUnit::Per(_) | AmountUnit::Of(_), .. }))
+            if *value > 1.0 =>
+        {
             refused(*value, "[0, 1] with per = \"rows\"")
         }
         (_, Requirement::AtLeast(Amount { value, .. })) if *value <= 0.0 => refused(*value, "(0, inf)"),
@@ -140,8 +142,10 @@ pub(super) fn check(asked: &Asked<'_>) -> Result<(), BarFault> {
         return Err(BarFault::ExcludesNothing { name: "min_samples", value: min_samples as f64, range: "[10, inf)" });
     }
     if let Some(above) = above_chance {
-        let has_chance =
-            matches!(quantity, Quantity::CleanAccuracy | Quantity::BalancedAccuracy | Quantity::RobustAccuracy | Quantity::ShiftAccuracy);
+        let has_chance = matches!(
+            quantity,
+            Quantity::CleanAccuracy | Quantity::BalancedAccuracy | Quantity::RobustAccuracy | Quantity::ShiftAccuracy
+        );
         if !has_chance {
             return Err(BarFault::NoChance);
         }

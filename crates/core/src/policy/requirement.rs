@@ -196,7 +196,10 @@ impl Requirement {
             Self::AtLeast(amount) => number.zip(amount.of(measurement)).is_some_and(|(has, least)| has >= least),
             Self::AtMost(amount) => number.zip(amount.of(measurement)).is_some_and(|(has, most)| has <= most),
             Self::Equals(value) => match (number, value.number()) {
-                #[allow(clippy::float_cmp, reason = "a value of a file is compared with one that was written to a file")]
+                #[allow(
+                    clippy::float_cmp,
+                    reason = "a value of a file is compared with one that was written to a file"
+                )]
                 (Some(has), Some(asked)) => has == asked,
                 _ => found.as_ref() == Some(value),
             },
@@ -221,8 +224,12 @@ mod tests {
 
     #[test]
     fn requirements_survive_the_round_trip_and_contradictions_are_refused() {
-        for text in ["at_least = 10", "at_most = 0.1, per = \"rows\"", "at_least = 1.0, of = \"allowed\", up_to = 5", "equals = true"]
-        {
+        for text in [
+            "at_least = 10",
+            "at_most = 0.1, per = \"rows\"",
+            "at_least = 1.0, of = \"allowed\", up_to = 5",
+            "equals = true",
+        ] {
             let read = requirement(text).unwrap();
             let written = toml::to_string(&BTreeMap::from([("x", &read)])).unwrap();
             let again: BTreeMap<String, Requirement> = toml::from_str(&written).unwrap();

@@ -46,7 +46,11 @@ fn complete() -> Vec<String> {
         bar("evasion", "robust_accuracy", EVASION),
         bar("inversion", "inversion_score", "access = \"white_box\"\nat_most = 1.0"),
         bar("extraction", "fidelity_gain", &format!("access = \"black_box\"\nat_most = 0.1\n{asked}")),
-        bar("membership_inference", "epsilon", "at_most = 8.0\nrequire = { delta = { at_most = 0.1, per = \"rows\" } }"),
+        bar(
+            "membership_inference",
+            "epsilon",
+            "at_most = 8.0\nrequire = { delta = { at_most = 0.1, per = \"rows\" } }",
+        ),
         bar("utility", "clean_accuracy", "at_least = 0.8"),
         bar("utility", "accuracy_loss", "at_most = 0.1\nrequire = { baseline_recipe = { equals = \"recommended\" } }"),
     ]
@@ -85,6 +89,7 @@ fn evidence(measurements: Vec<Measurement>) -> Evidence {
         seed: Seed(0),
         revision: String::new(),
         versions: BTreeMap::new(),
+        attempt: None,
         measured_at: 0,
         record: Record { measurements, ..Record::default() },
     }
@@ -236,7 +241,10 @@ fn limits_that_exclude_nothing_are_refused() {
         let error = toml::from_str::<Policy>(&text(&bars)).unwrap_err().to_string();
         assert!(error.contains(fault), "{to}: {error}");
     }
-    let whole = [("valid_days = 30", "valid_days = 4294967295", "[1, 366]"), ("max_rejected = 0.2", "max_rejected = 0.999", "[0, 0.5]")];
+    let whole = [
+        ("valid_days = 30", "valid_days = 4294967295", "[1, 366]"),
+        ("max_rejected = 0.2", "max_rejected = 0.999", "[0, 0.5]"),
+    ];
     for (from, to, fault) in whole {
         let error = toml::from_str::<Policy>(&text(&complete()).replace(from, to)).unwrap_err().to_string();
         assert!(error.contains(fault), "{to}: {error}");
@@ -251,7 +259,8 @@ fn limits_that_exclude_nothing_are_refused() {
         ("costs = [{ truth = \"a\", answer = \"b\", weight = -1.0 }]", "weight of a cost"),
     ];
     for (line, named) in intent {
-        let error = toml::from_str::<Policy>(&format!("{}[intent]\n{line}\n", text(&complete()))).unwrap_err().to_string();
+        let error =
+            toml::from_str::<Policy>(&format!("{}[intent]\n{line}\n", text(&complete()))).unwrap_err().to_string();
         assert!(error.contains(named), "{line}: {error}");
     }
 }
@@ -273,20 +282,13 @@ fn a_weaker_or_silent_measurement_meets_no_bar() {
     };
     let weaker = |what: &str| Some(format!("weaker than the policy asks: {what}"));
     assert_eq!(parameters(Some(1000), Some(1000), Some(50)), None);
-    assert_eq!(
-        parameters(Some(180), Some(1000), Some(50)),
-        weaker("queries 180, asked for: >= 1 x allowed_queries")
-    );
+    assert_eq!(parameters(Some(180), Some(1000), Some(50)), weaker("queries 180, asked for: >= 1 x allowed_queries"));
     assert_eq!(parameters(Some(1000), Some(1000), Some(51)), weaker("owned_rows 51, asked for: <= 50"));
     assert_eq!(parameters(Some(1000), Some(1000), None), weaker("owned_rows not stated, asked for: <= 50"));
     assert_eq!(parameters(None, Some(1000), Some(50)), weaker("queries not stated, asked for: >= 1 x allowed_queries"));
-    assert_eq!(
-        parameters(Some(1000), None, Some(50)),
-        weaker("queries 1000, asked for: >= 1 x allowed_queries")
-    );
+    assert_eq!(parameters(Some(1000), None, Some(50)), weaker("queries 1000, asked for: >= 1 x allowed_queries"));
     let mut weakened = measurement(0.7, 0.6, 0.8);
-    weakened.weakened =
-        vec![Shortfall { parameter: "steps".into(), found: Some("1".into()), asked: ">= 40".into() }];
+    weakened.weakened = vec![Shortfall { parameter: "steps".into(), found: Some("1".into()), asked: ">= 40".into() }];
     assert_eq!(verdict(vec![weakened]).unwrap().to_string(), "weaker than the policy asks: steps 1, asked for: >= 40");
 }
 

@@ -4,6 +4,7 @@ mod batch;
 mod cell;
 mod csv;
 mod dialect;
+mod fingerprint;
 mod format;
 mod idx;
 mod label_column;
@@ -15,6 +16,7 @@ mod row;
 mod split;
 
 pub(crate) use batch::Builder;
+pub use fingerprint::fingerprint;
 pub use format::{Format, NamedBytes, Source};
 pub use limits::Limits;
 pub use open::{from_bytes, open};

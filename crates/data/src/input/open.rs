@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
-use underpin_core::Digest;
+use underpin_core::{Digest, Subject};
 
 use super::format::{Format, NamedBytes, Source, format_of};
 use super::idx::{self, Idx};
@@ -24,9 +24,8 @@ use crate::Error;
 pub fn open(source: &Source, limits: &Limits) -> Result<RawTable, Error> {
     let bytes = read(&source.path, limits)?;
     let name = file_name(&source.path);
-    let labels_path = source.labels.clone().or_else(|| labels_beside(&source.path));
-    let needs_labels = source.format.or_else(|| format_of(&name)) == Some(Format::Idx);
-    let labels = match labels_path.as_ref().filter(|_| needs_labels) {
+    let labels_path = label_file(source);
+    let labels = match &labels_path {
         Some(path) => match read(path, limits) {
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
             bytes => Some((file_name(path), bytes?)),
@@ -77,7 +76,7 @@ pub fn from_bytes(
         return Err(Error::Empty { file: file.name.to_owned() });
     }
     let files = [Some(file), labels.filter(|_| format == Format::Idx)];
-    let named = |file: NamedBytes<'_>| (file.name.to_owned(), Digest::of(file.bytes));
+    let named = |file: NamedBytes<'_>| Subject { name: file.name.to_owned(), digest: Digest::of(file.bytes) };
     let raw_table = raw_table.with_files(files.into_iter().flatten().map(named).collect());
     match &source.shape {
         Some(shape) => raw_table.with_shape(shape.clone()),
@@ -85,7 +84,14 @@ pub fn from_bytes(
     }
 }
 
-fn file_name(path: &Path) -> String {
+/// The file of labels that a source has besides its data; none when the format keeps them in one file.
+pub(super) fn label_file(source: &Source) -> Option<PathBuf> {
+    let format = source.format.or_else(|| format_of(&file_name(&source.path)));
+    let labels = || source.labels.clone().or_else(|| labels_beside(&source.path));
+    (format == Some(Format::Idx)).then(labels).flatten()
+}
+
+pub(super) fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 

@@ -1,6 +1,6 @@
 //! A table of raw rows as they came from a file, unchecked.
 
-use underpin_core::{Digest, Shape};
+use underpin_core::{Shape, Subject};
 
 use super::batch::Batch;
 use super::format::Format;
@@ -14,7 +14,7 @@ use crate::Error;
 pub struct RawTable {
     name: String,
     format: Format,
-    files: Vec<(String, Digest)>,
+    files: Vec<Subject>,
     columns: Vec<String>,
     label: usize,
     shape: Option<Shape>,
@@ -60,7 +60,7 @@ impl RawTable {
     }
 
     /// Names of the files read and SHA-256 of their bytes, as they lie on disk.
-    pub fn files(&self) -> &[(String, Digest)] {
+    pub fn files(&self) -> &[Subject] {
         &self.files
     }
 
@@ -109,7 +109,7 @@ impl RawTable {
         self.batches[place.batch].row(place.at)
     }
 
-    pub(crate) fn with_files(mut self, files: Vec<(String, Digest)>) -> Self {
+    pub(crate) fn with_files(mut self, files: Vec<Subject>) -> Self {
         self.files = files;
         self
     }

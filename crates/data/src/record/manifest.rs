@@ -26,6 +26,8 @@ pub struct Manifest {
     pub format: Format,
     /// The files read, with SHA-256 of their bytes.
     pub files: Vec<Subject>,
+    /// The files that the rows held out were read from, alike; empty when they were set aside from the same files.
+    pub held_out_files: Vec<Subject>,
     /// Rows read on the training side.
     pub read: usize,
     /// Rows kept.
@@ -67,11 +69,11 @@ impl Manifest {
         }
         let mut sketch = Sketch::new(contract.shape().size(), classes);
         sketch.observe(sketched.inputs(), &Outputs::new(classes, scores, Disclosure::Label)?);
-        let subject = |(name, digest): &(String, Digest)| Subject { name: name.clone(), digest: *digest };
         Ok(Self {
             source: raw_table.name().to_owned(),
             format: raw_table.format(),
-            files: raw_table.files().iter().map(subject).collect(),
+            files: raw_table.files().to_vec(),
+            held_out_files: Vec::new(),
             read: ledger.read(),
             kept: ledger.kept(),
             dropped: ledger.dropped(),

@@ -230,7 +230,7 @@ fn idx_and_the_digits_are_read_as_images() {
     let raw_table = open(&Source::new(path), &Limits::default()).unwrap();
     assert_eq!((raw_table.shape().unwrap(), raw_table.files().len()), (&Shape::new([1, 28, 28]).unwrap(), 2));
     let digest = "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073";
-    assert_eq!(raw_table.files()[0].1.to_string(), digest);
+    assert_eq!(raw_table.files()[0].digest.to_string(), digest);
     let contract = Contract::infer(&raw_table).unwrap();
     assert_eq!(admit(raw_table, &contract).unwrap().value.rows().examples().counts(), [1000; 10]);
 }

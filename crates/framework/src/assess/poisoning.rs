@@ -12,7 +12,8 @@ use crate::model::{Model, without_progress};
 pub(super) fn measure<M: Model, R>(scene: &Scene<'_>, side: &Side<'_, M, R>, seed: Seed) -> Result<Record, Error> {
     let test = scene.collected.test();
     let backdoor = Backdoor { trigger: scene.collected.poisoned.trigger.clone() };
-    let setting = backdoor.setting(side.system, scene.confidence).with("poisoned_fraction", scene.plan.poisoning.fraction);
+    let setting =
+        backdoor.setting(side.system, scene.confidence).with("poisoned_fraction", scene.plan.poisoning.fraction);
     let triggered = backdoor.run(side.poisoned, &test, seed)?;
     let checked = without_progress(|| {
         controls::backdoor(&backdoor, test.inputs().shape(), test.classes(), seed.derive("controls"))

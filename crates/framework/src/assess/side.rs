@@ -116,7 +116,9 @@ impl<M: Predict, R> Side<'_, M, R> {
 
     /// The queries that `keys` keys allow together; none without a quota.
     pub(crate) fn allowance(&self, keys: u64) -> Option<usize> {
-        self.guard.filter(|guard| guard.quota.queries < u64::MAX).map(|guard| usize::try_from(guard.quota.queries.saturating_mul(keys)).unwrap_or(usize::MAX))
+        self.guard
+            .filter(|guard| guard.quota.queries < u64::MAX)
+            .map(|guard| usize::try_from(guard.quota.queries.saturating_mul(keys)).unwrap_or(usize::MAX))
     }
 
     /// The queries that an adversary with so many `keys` can make, at most `wanted`.

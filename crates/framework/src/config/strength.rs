@@ -120,7 +120,13 @@ impl Membership {
         let about = About::MembershipInference;
         at_least(found, about, "attacks.membership.shadows", *shadows as f64, plan.shadows as f64);
         at_least(found, about, "attacks.membership.candidates", *candidates as f64, plan.candidates as f64);
-        at_least(found, about, "attacks.membership.false_positive_rate", *false_positive_rate, plan.false_positive_rate);
+        at_least(
+            found,
+            about,
+            "attacks.membership.false_positive_rate",
+            *false_positive_rate,
+            plan.false_positive_rate,
+        );
     }
 }
 
@@ -254,7 +260,10 @@ mod tests {
             .replace("up_to = 1000 }", "up_to = 1500 }")
             .replace("up_to = 2000 }", "up_to = 3000 }")
             .replace("require.attackers = { at_least = 8 }", "require.attackers = { at_least = 9 }")
-            .replace("require.poisoned_fraction = { at_least = 0.05 }", "require.poisoned_fraction = { at_least = 0.08 }")
+            .replace(
+                "require.poisoned_fraction = { at_least = 0.05 }",
+                "require.poisoned_fraction = { at_least = 0.08 }",
+            )
             .replace("require.fpr = { equals = 0.01 }", "require.fpr = { equals = 0.02 }");
         let (policy, _) = policy::read(stronger.as_bytes()).unwrap();
         let Attacks { keys, evasion, membership, inversion, extraction, poisoning } =

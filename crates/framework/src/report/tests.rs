@@ -329,7 +329,10 @@ fn the_card_has_the_headings_of_its_source_in_order() {
             "Caveats and recommendations"
         ]
     );
-    assert!(card.contains("**cleared and released** until 2027-02-21") && card.contains(&sample.evidence.policy.to_string()));
+    assert!(
+        card.contains("**cleared and released** until 2027-02-21")
+            && card.contains(&sample.evidence.policy.to_string())
+    );
     columns(&card);
 }
 

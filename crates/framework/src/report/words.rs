@@ -1,6 +1,6 @@
 //! Numbers, dates and names as they are written for people.
 
-use underpin_core::{Access, Interval, Limit, Measurement, Quantity, Value};
+use underpin_core::{Access, Attempt, Interval, Limit, Measurement, Quantity, Value};
 
 /// Which way a number may be off after rounding.
 #[derive(Clone, Copy, PartialEq)]
@@ -195,4 +195,9 @@ mod tests {
         assert_eq!(count(12), "12");
         assert_eq!(count(123_456), "123\u{202f}456");
     }
+}
+
+/// Which attempt a run was.
+pub(super) fn attempt(attempt: Option<Attempt>) -> String {
+    attempt.map_or_else(|| "attempts were not counted".into(), |attempt| attempt.to_string())
 }

@@ -287,6 +287,23 @@ pub enum Flaw {
     /// Every bar is met, yet there is no clearance.
     #[error("is missing although the evidence meets every bar")]
     NoClearance,
+    /// The log does not begin with what the run was bound to.
+    #[error("does not begin with what the run is bound to: its policy, configuration, data, code and seed")]
+    Uncommitted,
+    /// The run is not what its first entry bound it to.
+    #[error("{what} of the run is not that which the first entry bound it to")]
+    Committed {
+        /// What differs.
+        what: String,
+    },
+    /// An entry of the log is older than the one before it.
+    #[error("is of {}, before the entry that it follows, of {}", moment(*at), moment(*previous))]
+    TimeBackwards {
+        /// Its time.
+        at: u64,
+        /// The time of the entry before it.
+        previous: u64,
+    },
     /// The clearance lasts longer than its policy allows.
     #[error("lasts longer than the {days} days its policy allows")]
     TooLong {

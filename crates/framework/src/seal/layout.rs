@@ -22,6 +22,10 @@ pub mod files {
     pub const HELD_OUT_LEDGER: &str = "held-out.ledger.jsonl";
     /// The rows that were set aside and rejected.
     pub const HELD_OUT_QUARANTINE: &str = "held-out.quarantine.parquet";
+    /// How the run was made: where its rows came from, its configuration and how it is served.
+    pub const JOB: &str = "job.json";
+    /// The changes to the configuration, byte for byte as they were given; there only when some were.
+    pub const CONFIGURATION: &str = "config.toml";
     /// The weights.
     pub const MODEL: &str = "model.safetensors";
     /// The measurements, signed.
@@ -42,10 +46,10 @@ pub mod files {
     pub const LOG: &str = "accountability.jsonl";
 
     /// Those that every run has.
-    pub const REQUIRED: [&str; 8] = [SIGNER, LOG, POLICY, MANIFEST, LEDGER, HELD_OUT_LEDGER, MODEL, EVIDENCE];
+    pub const REQUIRED: [&str; 9] = [SIGNER, LOG, POLICY, JOB, MANIFEST, LEDGER, HELD_OUT_LEDGER, MODEL, EVIDENCE];
 
     /// Those that the evidence of every run names by their digests.
-    pub const SUBJECTS: [&str; 5] = [MODEL, MANIFEST, LEDGER, HELD_OUT_LEDGER, POLICY];
+    pub const SUBJECTS: [&str; 6] = [MODEL, JOB, MANIFEST, LEDGER, HELD_OUT_LEDGER, POLICY];
 }
 
 /// Refuses names that could leave the folder, hide in it or be read as an option.

@@ -69,7 +69,8 @@ pub struct LogHead {
 ///
 /// 1. A line that was changed, moved, repeated, taken out or brought from elsewhere is found on reading:
 ///    `a_log_that_was_tampered_with_is_refused`.
-/// 2. A log that was cut at its end is found by whoever knows its [`LogHead`]: `a_cut_log_does_not_extend_its_head`.
+/// 2. No entry is older than the one before it: `times_never_run_backwards`.
+/// 3. A log that was cut at its end is found by whoever knows its [`LogHead`]: `a_cut_log_does_not_extend_its_head`.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
     bytes: Vec<u8>,
@@ -95,7 +96,8 @@ impl Log {
         Ok(Self { bytes, entries })
     }
 
-    /// Appends an act and the files it wrote.
+    /// Appends an act and the files it wrote. Times never run backwards: under a clock that was set back an entry has the
+    /// time of the one before it.
     ///
     /// # Errors
     ///
@@ -104,6 +106,7 @@ impl Log {
     pub fn append(&mut self, act: Action, files: BTreeMap<String, Digest>, key: &SigningKey) -> Result<(), Error> {
         files.keys().try_for_each(|name| layout::check_name(name))?;
         let Action { at, who, what, details } = act;
+        let at = self.entries.last().map_or(at, |last| at.max(last.at));
         let previous = Digest::of(&self.bytes);
         let entry = Entry { index: self.entries.len() as u64, previous, at, who, what, details, files };
         self.bytes.extend(sign(&entry, &entry.subjects(), key)?);
@@ -147,6 +150,9 @@ fn read_line(line: &[u8], at: usize, previous: Digest, before: &[Entry], trusted
     let entry = signed.predicate;
     if entry.index != at as u64 || entry.previous != previous || signed.subjects != entry.subjects() {
         return Err(Flaw::Chain);
+    }
+    if let Some(last) = before.last().filter(|last| last.at > entry.at) {
+        return Err(Flaw::TimeBackwards { at: entry.at, previous: last.at });
     }
     if let Some(name) = entry.files.keys().find(|name| layout::check_name(name).is_err()) {
         return Err(Flaw::malformed(&format!("{name:?} cannot name a file of a run")));

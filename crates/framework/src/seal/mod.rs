@@ -14,7 +14,8 @@
 //! 2. A file that the log does not list, or that is gone, makes it fail: `files_not_listed_or_gone_are_found`.
 //! 3. What is verified is what is handed out; no file is read twice: `what_is_handed_out_is_what_was_verified`.
 //! 4. A run that is not finished is not there under its name: `an_unfinished_run_is_not_there`.
-//! 5. Hostile bytes neither pass nor panic: `hostile_bytes_never_pass`.
+//! 5. A run is what the first entry of its log bound it to before a row was read: [`Commitment`].
+//! 6. Hostile bytes neither pass nor panic: `hostile_bytes_never_pass`.
 //!
 //! # Limits
 //!
@@ -26,6 +27,7 @@
 mod abandon;
 mod amend;
 mod clearance;
+mod commitment;
 mod disk;
 mod envelope;
 mod error;
@@ -42,6 +44,7 @@ mod watch;
 pub use abandon::abandon;
 pub use amend::{amend, recover, revoke};
 pub use clearance::{ClearanceDocument, PolicyName, Revocation};
+pub use commitment::Commitment;
 pub use envelope::{Envelope, PAYLOAD_TYPE, pre_authentication_encoding};
 pub use error::{Error, Fault, Flaw};
 pub use folder::{RunFolder, check_free};

@@ -52,7 +52,10 @@ pub fn read(bytes: &[u8]) -> Result<(Policy, Digest), Error> {
     let reserved = SHIPPED.iter().find(|(name, text)| *name == policy.name() && text.as_bytes() != bytes);
     if let Some((name, _)) = reserved {
         let at = text.find("name").unwrap_or(0);
-        return Err(refuse(at, format!("the name {name:?} is reserved for the shipped policy, byte for byte: choose another")));
+        return Err(refuse(
+            at,
+            format!("the name {name:?} is reserved for the shipped policy, byte for byte: choose another"),
+        ));
     }
     Ok((policy, Digest::of(bytes)))
 }

@@ -8,7 +8,9 @@ use underpin_core::{Digest, Evidence, Policy, Record, Verdict};
 
 use super::layout::{self, LOG_LIMIT};
 use super::policy::AcceptedPolicies;
-use super::{ClearanceDocument, Fault, Flaw, Log, PublicKey, Revocation, disk, files, open, policy, rejections};
+use super::{
+    ClearanceDocument, Fault, Flaw, Log, PublicKey, Revocation, commitment, disk, files, open, policy, rejections,
+};
 
 /// Bytes of all files of a run together.
 const LIMIT: u64 = 4 << 30;
@@ -150,7 +152,7 @@ pub fn accepted(run: &Run, policies: &AcceptedPolicies) -> Result<(), Fault> {
 /// Checks all that a run folder claims, but not whether its clearance is in force: for those who renew or show it.
 ///
 /// In this order: the signer is trusted; the log's signatures and chain; each file listed and of its digest, none
-/// besides; the policy; the evidence and its subjects; the rejected rows, counted again from both ledgers; the
+/// besides; the policy; the evidence and its subjects; that the run is what its first entry bound it to; the rejected rows, counted again from both ledgers; the
 /// clearance, each verdict judged anew; the revocation.
 ///
 /// Each file is read once, into memory; files of more than 4 GiB together are refused.
@@ -172,6 +174,8 @@ pub(super) fn read(folder: &Path, trusted: &[PublicKey]) -> Result<Run, Fault> {
     let (policy, digest) =
         policy::read(&files[files::POLICY]).map_err(|error| Flaw::malformed(&error).of(files::POLICY))?;
     let evidence = evidence(&files, digest, signer, trusted).map_err(|flaw| flaw.of(files::EVIDENCE))?;
+    let first = first_evidence(&files, &evidence, trusted)?;
+    commitment::check(&log, &files[files::MANIFEST], &files[files::JOB], &first).map_err(|flaw| flaw.of(files::LOG))?;
     rejections::recount(&files, &policy)?;
     let verdicts = policy.judge(digest, &evidence);
     let status = if let Some(bytes) = files.get(files::REVOCATION) {
@@ -256,6 +260,19 @@ fn evidence(
     }
     let unspoken = files::SUBJECTS.into_iter().find(|name| evidence.subject(name).is_none());
     unspoken.map_or(Ok(evidence), |name| Err(Flaw::Subject { name: name.to_owned() }))
+}
+
+/// The evidence that the run was sealed with, where a reassessment put other evidence in its place: `evidence.N.dsse.json`
+/// of the lowest N.
+fn first_evidence(
+    files: &BTreeMap<String, Vec<u8>>,
+    evidence: &Evidence,
+    trusted: &[PublicKey],
+) -> Result<Evidence, Fault> {
+    let number = |name: &str| name.strip_prefix("evidence.")?.strip_suffix(".dsse.json")?.parse::<u64>().ok();
+    let oldest = files.iter().filter_map(|(name, bytes)| Some((number(name)?, name, bytes))).min_by_key(|old| old.0);
+    let Some((_, name, bytes)) = oldest else { return Ok(evidence.clone()) };
+    Ok(open::<Evidence>(bytes, trusted).map_err(|flaw| flaw.of(name))?.predicate)
 }
 
 fn clearance(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use underpin_core::{Confidence, Digest, Evidence, Policy, Record, Seed, Subject, Trainer, Verdict};
+use underpin_core::{Attempt, Confidence, Digest, Evidence, Policy, Record, Seed, Subject, Trainer, Verdict};
 
 use super::clear::{Cleared, Refused};
 use super::harden::Guarded;
@@ -21,6 +21,8 @@ pub struct Provenance {
     pub revision: String,
     /// Versions of what computes.
     pub versions: BTreeMap<String, String>,
+    /// Which attempt on the same data under the same key it is; none when nobody counts.
+    pub attempt: Option<Attempt>,
     /// When it is measured, seconds since 1970 UTC.
     pub measured_at: u64,
 }
@@ -51,7 +53,7 @@ impl<M: Model> Guarded<M> {
         D: Trainer<Model = M> + Sync,
         U: Trainer<Model = M> + Sync,
     {
-        let Provenance { seed, revision, versions, measured_at } = provenance;
+        let Provenance { seed, revision, versions, attempt, measured_at } = provenance;
         let confidence = strictest(self.declared().policy());
         let systems = Systems {
             collected: self.collected(),
@@ -77,7 +79,7 @@ impl<M: Model> Guarded<M> {
                 .map(|(name, bytes)| Subject { name: (*name).to_owned(), digest: Digest::of(bytes) }),
         );
         let policy = self.declared().digest();
-        let evidence = Evidence { subjects, policy, seed, revision, versions, measured_at, record };
+        let evidence = Evidence { subjects, policy, seed, revision, versions, attempt, measured_at, record };
         let verdicts = self.declared().policy().judge(policy, &evidence);
         for (bar, verdict) in self.declared().policy().bars().iter().zip(&verdicts) {
             tracing::info!(about = %bar.about, quantity = %bar.quantity, limit = %bar.limit, met = verdict.is_met(), "bar");

@@ -43,7 +43,8 @@ where
         return Err(Error::NoObservations { what: "held-out inputs" });
     }
     let truth = answers(victim, held_out, classes)?.labels();
-    let same = |labels: Vec<usize>| -> Vec<bool> { labels.iter().zip(&truth).map(|(own, theirs)| own == theirs).collect() };
+    let same =
+        |labels: Vec<usize>| -> Vec<bool> { labels.iter().zip(&truth).map(|(own, theirs)| own == theirs).collect() };
     let constant = |class: usize| -> Vec<bool> { truth.iter().map(|theirs| *theirs == class).collect() };
     let hits = |agrees: &[bool]| agrees.iter().filter(|agrees| **agrees).count();
     let surrogate = same(answers(baseline, held_out, classes)?.labels());

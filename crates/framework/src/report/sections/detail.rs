@@ -169,6 +169,7 @@ pub(in crate::report) fn provenance(report: &Report<'_>) -> Markup {
         ("Seed", html! { (evidence.seed.0) }),
         ("Code revision", html! { code { (evidence.revision) } }),
         ("Versions", html! { (versions.join(", ")) }),
+        ("Attempt", html! { (words::attempt(evidence.attempt)) }),
         ("Measured", html! { (calendar::moment(evidence.measured_at)) }),
         ("Policy", html! { code { (evidence.policy) } }),
     ];

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use underpin_core::{
-    AmountUnit, Bar, Control, Digest, Evidence, Interval, Limit, Measurement, Phase, Policy, Record, Requirement, Seed,
-    Subject, System, Value,
+    AmountUnit, Attempt, Bar, Control, Digest, Evidence, Interval, Limit, Measurement, Phase, Policy, Record,
+    Requirement, Seed, Subject, System, Value,
 };
 use underpin_data::{Reason, Rejection, RowDecision, RowLedger};
 
@@ -20,7 +20,20 @@ pub(crate) const DAYS: u64 = 90;
 const BASE: f64 = 1000.0;
 
 pub(crate) const MODEL: &[u8] = b"weights: \x00\x01\x02\xff of a model, as good as any other bytes";
-pub(crate) const MANIFEST: &[u8] = b"{\"rows\":1797}";
+pub(crate) const JOB: &[u8] = b"{\"protection\":\"defended\"}";
+/// The changes to the configuration.
+pub(crate) const CONFIGURATION: &[u8] = b"[training]\nepochs = 3\n";
+
+/// The files that train, and those of the rows held out.
+pub(crate) fn data_files() -> [Vec<Subject>; 2] {
+    [("rows.csv", b"a,b"), ("test.csv", b"c,d")]
+        .map(|(name, bytes)| vec![Subject { name: name.into(), digest: Digest::of(bytes) }])
+}
+
+pub(crate) fn manifest() -> Vec<u8> {
+    let [files, held_out_files] = data_files();
+    serde_json::to_vec(&serde_json::json!({ "files": files, "held_out_files": held_out_files, "rows": 1797 })).unwrap()
+}
 
 /// A ledger of `rows` rows, of which the first `rejected` are.
 pub(crate) fn ledger(rows: u64, rejected: u64) -> Vec<u8> {
@@ -103,7 +116,8 @@ pub(crate) fn evidence(text: &[u8], ledger: &[u8], measurements: Vec<Measurement
     Evidence {
         subjects: vec![
             subject(files::MODEL, MODEL),
-            subject(files::MANIFEST, MANIFEST),
+            subject(files::MANIFEST, &manifest()),
+            subject(files::JOB, JOB),
             subject(files::LEDGER, ledger),
             subject(files::HELD_OUT_LEDGER, ledger),
             subject(files::POLICY, text),
@@ -112,6 +126,7 @@ pub(crate) fn evidence(text: &[u8], ledger: &[u8], measurements: Vec<Measurement
         seed: Seed(7),
         revision: "0123abcd".into(),
         versions: [("underpin".to_owned(), "0.1.0".to_owned())].into(),
+        attempt: Some(Attempt { number: 3, released: 0, cleared: 1, refused: 0, unfinished: 1 }),
         measured_at: ISSUED - 60,
         record: Record { measurements, ..Record::default() },
     }
@@ -153,15 +168,33 @@ pub(crate) struct Sample {
     /// Whether the limits of the policy's intent are met; otherwise safety evaluation measured nothing.
     pub(crate) released: bool,
     pub(crate) key: SigningKey,
+    /// Changes what the first entry says the run is bound to.
+    pub(crate) commit: fn(&mut BTreeMap<String, Value>),
 }
 
 impl Sample {
+    fn commitment(&self) -> Commitment {
+        let [data, held_out] = data_files();
+        let Evidence { seed, revision, versions, attempt, .. } = self.evidence.clone();
+        Commitment {
+            policy: Digest::of(&self.policy),
+            configuration: Some(Digest::of(CONFIGURATION)),
+            data,
+            held_out,
+            protection: "defended".into(),
+            seed,
+            revision,
+            versions,
+            attempt,
+        }
+    }
+
     pub(crate) fn cleared() -> Self {
         let text = policy::BASELINE.as_bytes().to_vec();
         let (parsed, _) = policy::read(&text).unwrap();
         let ledger = ledger(10, 1);
         let evidence = evidence(&text, &ledger, meeting(&parsed));
-        Self { evidence, ledger, policy: text, clear: Some(|_| {}), released: true, key: key(1) }
+        Self { evidence, ledger, policy: text, clear: Some(|_| {}), released: true, key: key(1), commit: |_| {} }
     }
 
     /// The same run with another ledger, that its evidence speaks of.
@@ -183,8 +216,12 @@ impl Sample {
         let (parsed, _) = policy::read(&self.policy).unwrap();
         let signed = sign(&self.evidence, &self.evidence.subjects, &self.key).unwrap();
         folder.write(files::POLICY, &self.policy).unwrap();
-        folder.record(act(ISSUED - 100, "fixed the policy"), &self.key).unwrap();
-        folder.write(files::MANIFEST, MANIFEST).unwrap();
+        let mut details = self.commitment().details();
+        (self.commit)(&mut details);
+        folder.record(Action { details, ..act(ISSUED - 100, Commitment::act()) }, &self.key).unwrap();
+        folder.write(files::MANIFEST, &manifest()).unwrap();
+        folder.write(files::JOB, JOB).unwrap();
+        folder.write(files::CONFIGURATION, CONFIGURATION).unwrap();
         folder.write(files::LEDGER, &self.ledger).unwrap();
         folder.write(files::HELD_OUT_LEDGER, &self.ledger).unwrap();
         folder.write(files::QUARANTINE, b"PAR1").unwrap();

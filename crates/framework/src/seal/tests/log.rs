@@ -74,6 +74,22 @@ fn a_log_that_was_tampered_with_is_refused() {
 }
 
 #[test]
+fn times_never_run_backwards() {
+    let mut log = log(2, 100);
+    // A clock that was set back: the entry has the time of the one before it.
+    log.append(act(50, "did"), BTreeMap::new(), &key(1)).unwrap();
+    assert_eq!(log.entries().iter().map(|entry| entry.at).collect::<Vec<_>>(), [100, 101, 101]);
+    Log::read(log.bytes().to_vec(), &trusted()).unwrap();
+    // A signer who writes an older entry by hand is refused.
+    let mut entry = log.entries()[2].clone();
+    entry.at = 100;
+    let subjects = [Subject { name: files::LOG.into(), digest: entry.previous }];
+    let line = sign(&entry, &subjects, &key(1)).unwrap();
+    let lines = lines(&log);
+    assert_eq!(flaw(&[lines[0], lines[1], &line]), (3, Flaw::TimeBackwards { at: 100, previous: 101 }));
+}
+
+#[test]
 fn a_cut_log_does_not_extend_its_head() {
     let log = log(4, 100);
     let lines = lines(&log);

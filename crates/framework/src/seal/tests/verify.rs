@@ -1,6 +1,7 @@
+use std::collections::BTreeMap;
 use std::fs;
 
-use underpin_core::{Digest, Seed, Subject, Unmet};
+use underpin_core::{Digest, Seed, Subject, Unmet, Value};
 
 use super::fixture::*;
 use crate::seal::policy::AcceptedPolicies;
@@ -103,6 +104,45 @@ fn files_not_listed_or_gone_are_found() {
         fs::remove_file(path.join(name)).unwrap();
     }
     assert_eq!(verify(&path.join("none"), &trusted(), NOW).unwrap_err(), Flaw::Missing.of("."));
+}
+
+#[test]
+fn a_run_is_what_it_committed_to() {
+    let seal = |sample: Sample| {
+        let place = tempfile::tempdir().unwrap();
+        sample.seal(&place.path().join("run")).map(drop)
+    };
+    let differs = |what: &str| Flaw::Committed { what: what.into() }.of(files::LOG);
+    let refused = |sample: Sample, fault: Fault| {
+        let found = seal(sample);
+        assert!(matches!(&found, Err(Error::Fault(found)) if *found == fault), "{fault}: {found:?}");
+    };
+    seal(Sample::cleared()).unwrap();
+    // Every part: the details of the sample name them all.
+    let changes: [(&str, fn(&mut BTreeMap<String, Value>)); 9] = [
+        ("attempt", |details| drop(details.insert("attempt".into(), "attempt 1 on these data under this key".into()))),
+        ("configuration", |details| drop(details.insert("configuration".into(), "none".into()))),
+        ("data", |details| drop(details.insert("data".into(), Digest::of(b"other").to_string().into()))),
+        ("held_out", |details| drop(details.insert("held_out".into(), "none".into()))),
+        ("policy", |details| drop(details.insert("policy".into(), Digest::of(b"other").to_string().into()))),
+        ("protection", |details| drop(details.insert("protection".into(), "undefended".into()))),
+        ("revision", |details| drop(details.insert("revision".into(), "0000".into()))),
+        ("seed", |details| drop(details.insert("seed".into(), "8".into()))),
+        ("versions", |details| drop(details.remove("versions"))),
+    ];
+    let (_place, path) = sealed();
+    let run = inspect(&path, &trusted()).unwrap();
+    let named: Vec<&str> = run.log().entries()[0].details.keys().map(String::as_str).collect();
+    assert_eq!(named, changes.map(|(what, _)| what));
+    for (what, commit) in changes {
+        refused(Sample { commit, ..Sample::cleared() }, differs(what));
+    }
+    refused(
+        Sample { commit: |details| drop(details.insert("zeal".into(), 1_u64.into())), ..Sample::cleared() },
+        differs("zeal"),
+    );
+    // Of a run that was refused the same holds.
+    refused(Sample { commit: changes[7].1, ..Sample::refused() }, differs("seed"));
 }
 
 #[test]
