@@ -30,6 +30,8 @@ pub(crate) enum AttemptOutcome {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Remembered {
+    run: Digest,
+    attempt: Attempt,
     at: u64,
     policy: Digest,
     seed: Seed,
@@ -42,7 +44,8 @@ struct Remembered {
 ///
 /// 1. An attempt is on disk before its rows are read, so that one that was killed or refused is counted:
 ///    `an_attempt_counts_whether_or_not_it_ends`.
-/// 2. Attempts that are begun at the same time have different numbers: `attempts_at_the_same_time_are_told_apart`.
+/// 2. A run that is taken up again is the attempt that it was: `a_run_is_one_attempt_however_often_it_begins`.
+/// 3. Attempts that are begun at the same time have different numbers: `attempts_at_the_same_time_are_told_apart`.
 ///
 /// # Limits
 ///
@@ -68,14 +71,17 @@ impl Attempts {
         Ok(Self { state: OwnerState::open(state)?, name })
     }
 
-    /// Begins an attempt, durably.
+    /// Begins the attempt of `run`, durably; the same again for a run that has begun before.
     ///
     /// # Errors
     ///
     /// [`Error::Serve`].
-    pub(crate) fn begin(&self, at: u64, policy: Digest, seed: Seed) -> Result<Attempt, Error> {
+    pub(crate) fn begin(&self, run: Digest, at: u64, policy: Digest, seed: Seed) -> Result<Attempt, Error> {
         let _lock = self.state.lock(KIND, &self.name)?;
         let mut list = self.read()?;
+        if let Some(kept) = list.iter().find(|kept| kept.run == run) {
+            return Ok(kept.attempt);
+        }
         let count = |outcome| list.iter().filter(|kept| kept.outcome == outcome).count() as u64;
         let attempt = Attempt {
             number: list.len() as u64 + 1,
@@ -84,39 +90,25 @@ impl Attempts {
             refused: count(AttemptOutcome::Refused),
             unfinished: count(AttemptOutcome::Unfinished),
         };
-        list.push(Remembered { at, policy, seed, outcome: AttemptOutcome::Unfinished });
+        list.push(Remembered { run, attempt, at, policy, seed, outcome: AttemptOutcome::Unfinished });
         self.state.write(KIND, &self.name, &list)?;
         Ok(attempt)
     }
 
-    /// Keeps how an attempt ended.
+    /// Keeps how the attempt of `run` ended.
     ///
     /// # Errors
     ///
     /// [`Error::ForgottenAttempt`] when the state folder does not know it; [`Error::Serve`].
-    pub(crate) fn end(&self, attempt: Attempt, outcome: AttemptOutcome) -> Result<(), Error> {
+    pub(crate) fn end(&self, run: Digest, outcome: AttemptOutcome) -> Result<(), Error> {
         let _lock = self.state.lock(KIND, &self.name)?;
         let mut list = self.read()?;
-        *self.find(&mut list, attempt)? = outcome;
+        let known = list.len();
+        let Some(kept) = list.iter_mut().find(|kept| kept.run == run) else {
+            return Err(Error::ForgottenAttempt { state: self.state.folder().to_owned(), known });
+        };
+        kept.outcome = outcome;
         Ok(self.state.write(KIND, &self.name, &list)?)
-    }
-
-    /// Checks that an attempt that goes on is one of those that were begun.
-    ///
-    /// # Errors
-    ///
-    /// As [`Attempts::end`].
-    pub(crate) fn resume(&self, attempt: Attempt) -> Result<Attempt, Error> {
-        self.find(&mut self.read()?, attempt)?;
-        Ok(attempt)
-    }
-
-    fn find<'a>(&self, list: &'a mut [Remembered], attempt: Attempt) -> Result<&'a mut AttemptOutcome, Error> {
-        let known = list.len() as u64;
-        let at = usize::try_from(attempt.number - 1).ok().and_then(|at| list.get_mut(at));
-        let forgotten =
-            || Error::ForgottenAttempt { state: self.state.folder().to_owned(), number: attempt.number, known };
-        at.map(|kept| &mut kept.outcome).ok_or_else(forgotten)
     }
 
     fn read(&self) -> Result<Vec<Remembered>, Error> {
@@ -132,47 +124,59 @@ mod tests {
         vec![Subject { name: "rows.csv".into(), digest: Digest::of(text.as_bytes()) }]
     }
 
+    fn opened(state: &Path, key: &[u8], text: &str) -> Attempts {
+        Attempts::of(state, Digest::of(key), &data(text)).unwrap()
+    }
+
+    fn begin(attempts: &Attempts, run: u64) -> Attempt {
+        attempts.begin(Digest::of(&run.to_le_bytes()), 5, Digest::of(b"policy"), Seed(run)).unwrap()
+    }
+
     #[test]
     fn an_attempt_counts_whether_or_not_it_ends() {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
-        let (key, policy) = (Digest::of(b"key"), Digest::of(b"policy"));
-        let open = |key, text| Attempts::of(&state, key, &data(text)).unwrap();
-        let begin = |seed| open(key, "a").begin(5, policy, Seed(seed)).unwrap();
-        let first = begin(1);
+        let open = |key: &[u8], text| opened(&state, key, text);
+        let first = begin(&open(b"key", "a"), 0);
         assert_eq!(first, Attempt { number: 1, released: 0, cleared: 0, refused: 0, unfinished: 0 });
-        for (seed, outcome) in [
-            (2, AttemptOutcome::Refused),
-            (2, AttemptOutcome::Refused),
-            (3, AttemptOutcome::Cleared),
-            (3, AttemptOutcome::Released),
-        ] {
-            open(key, "a").end(begin(seed), outcome).unwrap();
+        let outcomes =
+            [AttemptOutcome::Refused, AttemptOutcome::Refused, AttemptOutcome::Cleared, AttemptOutcome::Released];
+        for (run, outcome) in (1_u64..).zip(outcomes) {
+            begin(&open(b"key", "a"), run);
+            open(b"key", "a").end(Digest::of(&run.to_le_bytes()), outcome).unwrap();
         }
-        let last = begin(9);
+        let last = begin(&open(b"key", "a"), 9);
         assert_eq!(last, Attempt { number: 6, released: 1, cleared: 1, refused: 2, unfinished: 1 });
         let said = "attempt 6 on these data under this key; before it 1 released, 1 cleared, 2 refused, 1 unfinished";
         assert_eq!(last.to_string(), said);
         assert_eq!(first.to_string(), "attempt 1 on these data under this key");
         // Of other data, or under another key, none was begun.
-        assert_eq!(open(key, "b").begin(5, policy, Seed(1)).unwrap().number, 1);
-        assert_eq!(open(Digest::of(b"other"), "a").begin(5, policy, Seed(1)).unwrap().number, 1);
-        // A state that forgot an attempt does not take up its run.
-        assert_eq!(open(key, "a").resume(last).unwrap(), last);
-        let forgotten = open(key, "b").resume(last);
-        assert!(matches!(forgotten, Err(Error::ForgottenAttempt { number: 6, known: 1, .. })), "{forgotten:?}");
+        assert_eq!(begin(&open(b"key", "b"), 10).number, 1);
+        assert_eq!(begin(&open(b"other", "a"), 11).number, 1);
+        let forgotten = open(b"key", "b").end(Digest::of(b"never begun"), AttemptOutcome::Refused);
+        assert!(matches!(forgotten, Err(Error::ForgottenAttempt { known: 1, .. })), "{forgotten:?}");
+    }
+
+    #[test]
+    fn a_run_is_one_attempt_however_often_it_begins() {
+        let folder = tempfile::tempdir().unwrap();
+        let attempts = opened(&folder.path().join("state"), b"key", "a");
+        let (first, second) = (begin(&attempts, 1), begin(&attempts, 2));
+        attempts.end(Digest::of(&1_u64.to_le_bytes()), AttemptOutcome::Refused).unwrap();
+        // What came before it is told as it was.
+        assert_eq!((begin(&attempts, 1), begin(&attempts, 2)), (first, second));
+        assert_eq!((second.number, second.unfinished, second.refused), (2, 1, 0));
+        assert_eq!(begin(&attempts, 3).number, 3);
     }
 
     #[test]
     fn attempts_at_the_same_time_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
-        let begin = || {
-            let attempts = Attempts::of(&state, Digest::of(b"key"), &data("a")).unwrap();
-            attempts.begin(5, Digest::of(b"policy"), Seed(1)).unwrap().number
-        };
         let mut numbers: Vec<u64> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(begin)).collect();
+            let state = &state;
+            let begin = |run| scope.spawn(move || begin(&opened(state, b"key", "a"), run).number);
+            let threads: Vec<_> = (0..8).map(begin).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         numbers.sort_unstable();

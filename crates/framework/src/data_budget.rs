@@ -3,12 +3,21 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use underpin_core::{Delta, Digest, Epsilon};
+use underpin_core::{Delta, Digest, Epsilon, Record};
 use underpin_privacy::{Accountant, Adjacency, Budget, BudgetTerms, Cost};
 use underpin_train::Payment;
 
 use crate::Error;
 use crate::config::Privacy;
+
+/// Parameter: the ε that all runs on the same rows have spent together, by their budget file.
+pub(crate) const ALL_EPSILON: &str = "training.budget.spent_epsilon";
+
+/// Parameter: the δ that they have spent together.
+pub(crate) const ALL_DELTA: &str = "training.budget.spent_delta";
+
+/// Parameter: the ε of the whole budget.
+pub(crate) const WHOLE_EPSILON: &str = "training.budget.epsilon";
 
 /// Fraction of a budget's δ that runs may spend; the rest is for other costs and for the distance of noise from its ideal.
 const SET_ASIDE: f64 = 0.99;
@@ -142,6 +151,15 @@ impl DataBudget {
     /// What pays for the training of the model.
     pub(crate) fn payment(&self, delta: Delta) -> Payment {
         Payment { budget: Arc::clone(&self.budget), accountant: Accountant::LossDistribution { delta } }
+    }
+
+    /// Puts on record what all runs on these rows have spent together, this one included.
+    pub(crate) fn tell(&self, record: &mut Record) {
+        let terms = self.budget.terms();
+        let aside = terms.set_aside.map_or(0.0, Delta::value);
+        record.set(ALL_EPSILON, (1.0 - self.budget.left()) * terms.epsilon.value());
+        record.set(ALL_DELTA, (1.0 - self.budget.delta_left()) * aside);
+        record.set(WHOLE_EPSILON, terms.epsilon.value());
     }
 
     /// The refusal of a run that asks for so much.

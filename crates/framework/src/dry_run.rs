@@ -149,7 +149,7 @@ pub fn dry_run(job: &Job) -> Result<DryRun, Error> {
         },
         rejected,
         stops,
-        weaker: config.attacks.shortfalls(&recommended.attacks).into_iter().map(|(_, shortfall)| shortfall).collect(),
+        weaker: config.shortfalls(recommended),
         plan: plan(job, &declared, config),
     })
 }

@@ -135,19 +135,17 @@ pub enum Error {
         /// The file.
         file: String,
     },
-    /// The owner's state does not know an attempt that goes on.
+    /// The owner's state does not know an attempt that ended.
     #[error(
-        "{}: this is attempt {number} on these data under this key, and {known} are remembered there: put the state folder back \
-         that the run began with, or begin a new run",
+        "{}: the {known} attempts on these data that are remembered there are others than this run's, which began there: the \
+         folder was put back or replaced meanwhile",
         .state.display()
     )]
     ForgottenAttempt {
         /// The owner's state folder.
         state: PathBuf,
-        /// The attempt.
-        number: u64,
         /// Attempts that the folder knows.
-        known: u64,
+        known: usize,
     },
     /// A data file was changed between the run's first entry and its reading.
     #[error("{file}: it was changed while the run began: its SHA-256 is {found}, the run is bound to {expected}")]

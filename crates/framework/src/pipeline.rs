@@ -15,7 +15,7 @@ use crate::json::to_json;
 use crate::model::Recipe;
 use crate::prepare::data_files;
 use crate::report::{self, Report};
-use crate::run_state::{Resumable, RunState, TRAINING};
+use crate::run_state::{self, Resumable, RunState, TRAINING};
 use crate::seal::{self, Action, Commitment, RunFolder, SigningKey, files};
 use crate::stages::{Assessed, Cleared, Declared, Guarded, Judged, Provenance, Refused, Sanitized, Trained};
 use crate::summary::DataSummary;
@@ -148,31 +148,30 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
         Assessed::Cleared(cleared) => seal_cleared(job, &cleared, folder, state.as_ref(), key, clock),
         Assessed::Refused(refused) => seal_refused(job, &refused, folder, state.as_ref(), key, clock),
     }?;
-    if let (Some(attempts), Some(attempt)) = (attempts, commitment.attempt) {
-        attempts.end(attempt, finished.outcome())?;
+    if let Some((attempts, id)) = attempts {
+        attempts.end(id, finished.outcome())?;
     }
     state.map_or(Ok(()), RunState::clear)?;
     Ok(finished)
 }
 
-/// What the run is bound to, before a row is read; and the account of attempts, where the job has one.
+/// What the run is bound to, before a row is read; and the account of attempts, where the job has one, with the run's id.
 fn commit(
     job: &Job,
     declared: &Declared,
     state: Option<&RunState>,
     key: &SigningKey,
     clock: &dyn Fn() -> u64,
-) -> Result<(Commitment, Option<Attempts>), Error> {
+) -> Result<(Commitment, Option<(Attempts, Digest)>), Error> {
     let (data, held_out) = data_files(&job.input)?;
-    let attempts = job.state.as_ref().map(|folder| Attempts::of(folder, key.public().id(), &data)).transpose()?;
-    let begin = |attempts: &Attempts| match state.map(RunState::attempt).transpose()?.flatten() {
-        Some(attempt) => attempts.resume(attempt),
-        None => {
-            let attempt = attempts.begin(clock(), declared.digest(), job.seed)?;
-            state.map_or(Ok(()), |state| state.begins(attempt))?;
-            Ok(attempt)
-        }
-    };
+    let mut counted = None;
+    let mut attempt = None;
+    if let Some(folder) = &job.state {
+        let attempts = Attempts::of(folder, key.public().id(), &data)?;
+        let id = state.map_or_else(run_state::new_id, RunState::id)?;
+        attempt = Some(attempts.begin(id, clock(), declared.digest(), job.seed)?);
+        counted = Some((attempts, id));
+    }
     let commitment = Commitment {
         policy: declared.digest(),
         configuration: job.config.as_ref().map(|text| Digest::of(text.as_bytes())),
@@ -182,9 +181,9 @@ fn commit(
         seed: job.seed,
         revision: job.revision.clone(),
         versions: job.versions.clone(),
-        attempt: attempts.as_ref().map(begin).transpose()?,
+        attempt,
     };
-    Ok((commitment, attempts))
+    Ok((commitment, counted))
 }
 
 /// Refuses files that are no longer those that the run is bound to.
@@ -239,10 +238,14 @@ fn train(
         undefended: undefended(&recipe.undefended),
         adversary: undefended(&recipe.adversary),
     };
-    sanitized.train(&resumable, job.seed).map_err(|error| match &charged {
+    let mut trained = sanitized.train(&resumable, job.seed).map_err(|error| match &charged {
         Some((budget, privacy)) => budget.explained(error, privacy.epsilon.value(), privacy.delta),
         None => error,
-    })
+    })?;
+    if let Some((budget, _)) = &charged {
+        budget.tell(trained.record_mut());
+    }
+    Ok(trained)
 }
 
 /// The run that this state has sealed already; the data are not read again.

@@ -2,7 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use underpin_core::{Audited, Digest, Policy, Seed, Shortfall, Subject};
+use underpin_core::{Audited, Digest, Policy, Seed, Subject};
 use underpin_data::{Collection, Contract, Floor, Limits, NamedBytes, RawTable, Rows, Source, Split};
 
 use crate::Error;
@@ -128,23 +128,11 @@ fn affordable(config: &Config, plan: &Config) -> Result<(), Error> {
     if allowed <= MOST_QUERIES {
         return Ok(());
     }
-    let mut weaker = config.attacks.shortfalls(&plan.attacks);
-    weaker.dedup_by(|(_, a), (_, b)| a == b);
-    let mut weaker: Vec<Shortfall> = weaker.into_iter().map(|(_, shortfall)| shortfall).collect();
-    if let (Some(own), Some(plan)) = (&config.privacy, &plan.privacy)
-        && own.delta.value() > plan.delta.value()
-    {
-        weaker.push(Shortfall {
-            parameter: "privacy.delta".into(),
-            found: Some(own.delta.to_string()),
-            asked: format!("<= {}", plan.delta),
-        });
-    }
     Err(Error::UnspendableQuota {
         quota: config.serving.quota.queries,
         keys: config.attacks.keys,
         most: MOST_QUERIES,
-        weaker,
+        weaker: config.shortfalls(plan),
     })
 }
 

@@ -88,6 +88,7 @@ fn kept(home: &Path) -> (Job, SigningKey) {
     let job = Job {
         resume: Some(home.join("state")),
         budget: Some(BudgetFile::new("digits.budget")),
+        state: Some(home.join("owner")),
         ..private(&home.join("run"))
     };
     (job, SigningKey::load_or_create(&home.join("key.pem")).unwrap())
@@ -171,6 +172,9 @@ fn a_killed_pipeline_ends_as_if_it_had_not_been() {
     assert!(child().wait().unwrap().success(), "killed after {moments:?}");
     // The budget has paid for one run: its training and its class counts.
     assert_eq!(begun(&charged(&home.path().join("digits.budget"))), 2, "killed after {moments:?}");
+    // However often it was taken up, it was one attempt.
+    let attempt = seal::inspect(&job.out, &[key.public()]).unwrap().evidence().attempt.unwrap();
+    assert_eq!((attempt.number, attempt.unfinished), (1, 0), "killed after {moments:?}");
     // Every byte: the clock stands still in this test.
     let (expected, found) = (files(&whole.out), files(&job.out));
     assert_eq!(expected.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>(), "killed after {moments:?}");

@@ -64,8 +64,13 @@ fn a_constant_predictor_is_refused() {
     let recipe = Recipe { defended: Lazy, undefended: Lazy, adversary: Lazy };
     let trained = declared.collect(&job).unwrap().train(&recipe, seed).unwrap();
     let guarded = trained.harden(SecretKey::new([7; 32])).unwrap();
-    let provenance =
-        Provenance { seed, revision: "a test".into(), versions: BTreeMap::new(), measured_at: 1_800_000_000 };
+    let provenance = Provenance {
+        seed,
+        revision: "a test".into(),
+        versions: BTreeMap::new(),
+        attempt: None,
+        measured_at: 1_800_000_000,
+    };
     let Assessed::Refused(refused) = guarded.assess(&recipe, provenance).unwrap() else {
         panic!("a constant predictor was cleared");
     };

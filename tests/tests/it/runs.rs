@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use underpin::seal::policy::AcceptedPolicies;
-use underpin::seal::{self, files};
-use underpin::{Error, Request, State};
+use underpin::seal::{self, SigningKey, files};
+use underpin::{Error, Job, Request, State};
 use underpin_serve::OwnerState;
 
-use underpin_core::{Quantity, Value};
+use underpin_core::{Attempt, Digest, Quantity, Seed, Value};
 
 use crate::support::{QUICK, job, key, run};
 
@@ -63,6 +63,64 @@ fn every_file_of_a_real_run_is_sealed() {
     }
     assert!(seal::verify(&job.out, &trusted, 1_800_000_001).is_ok());
     assert!(job.out.join(files::REPORT).exists());
+}
+
+#[test]
+fn a_run_commits_before_it_reads_and_says_which_attempt_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, other) = (key(), SigningKey::generate().unwrap());
+    let job = |name: &str, changes: &str| Job {
+        state: Some(folder.path().join("owner")),
+        config: Some(format!("{QUICK}\n{changes}")),
+        ..job(&folder.path().join(name))
+    };
+    let first = job("first", "");
+    let finished = run(&first, &key).unwrap();
+    assert_eq!(finished.evidence.attempt.unwrap().number, 1);
+    let sealed = seal::inspect(&first.out, &[key.public()]).unwrap();
+    let entries = sealed.log().entries();
+    assert_eq!(entries[0].what, seal::Commitment::act());
+    assert!(entries[0].files.is_empty(), "nothing was written before it");
+    let details = &entries[0].details;
+    let config = std::fs::read(first.out.join(files::CONFIGURATION)).unwrap();
+    assert_eq!(config, first.config.as_deref().unwrap().as_bytes());
+    for (name, digest) in [
+        ("policy", Digest::of(&first.policy)),
+        ("configuration", Digest::of(&config)),
+        ("data", Digest::of(include_bytes!("../../../crates/framework/data/digits/digits.csv.gz"))),
+    ] {
+        assert_eq!(details[name], digest.to_string().into(), "{name}");
+    }
+    assert_eq!((&details["seed"], &details["held_out"]), (&"1".into(), &"none".into()));
+    assert_eq!(details["attempt"], "attempt 1 on these data under this key".into());
+
+    // One that ends in an error before it has measured anything was begun, too; another seed and setting are told.
+    let failed = run(&job("failed", "[collection]\nno_such_setting = 1"), &key);
+    assert!(failed.is_err());
+    let again = Job { seed: Seed(2), ..job("again", "") };
+    let again = run(&again, &key).unwrap().evidence.attempt.unwrap();
+    assert_eq!(again, Attempt { number: 3, released: 0, cleared: 0, refused: 1, unfinished: 1 });
+    assert_eq!(run(&job("others", ""), &other).unwrap().evidence.attempt.unwrap().number, 1);
+    // Nobody counts where there is no state to count in, and the evidence says so.
+    let uncounted = run(&Job { state: None, ..job("uncounted", "") }, &key).unwrap();
+    assert_eq!(uncounted.evidence.attempt, None);
+    let sealed = seal::inspect(&folder.path().join("uncounted"), &[key.public()]).unwrap();
+    assert_eq!(sealed.log().entries()[0].details["attempt"], "not counted".into());
+}
+
+#[test]
+fn evidence_speaks_of_all_that_was_assessed() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = job(&folder.path().join("run"));
+    let evidence = run(&job, &key()).unwrap().evidence;
+    for name in files::SUBJECTS {
+        let bytes = std::fs::read(job.out.join(name)).unwrap();
+        assert_eq!(evidence.subject(name), Some(Digest::of(&bytes)), "{name}");
+    }
+    // How it is served is in one of them.
+    let made: serde_json::Value = serde_json::from_slice(&std::fs::read(job.out.join("job.json")).unwrap()).unwrap();
+    assert!(made["config"]["serving"]["quota"]["queries"].is_u64(), "{made:#}");
+    assert!(files::SUBJECTS.contains(&files::JOB));
 }
 
 /// Evidence says which clipping and which mechanism ran, and ε is that mechanism's.

@@ -30,6 +30,8 @@ fn a_dry_run_names_each_setting_that_is_weaker_than_the_policy_asks() {
         ("attacks.membership.false_positive_rate = 1e-9", "attacks.membership.false_positive_rate"),
         ("attacks.extraction.owned = 60", "attacks.extraction.owned"),
         ("attacks.evasion.steps = 1", "attacks.evasion.steps"),
+        ("undefended.epochs = 3", "undefended"),
+        ("privacy.delta = 0.99", "privacy.delta"),
     ] {
         std::fs::write(home.path("weaker.toml"), config).unwrap();
         let ran = home.run(&["--json", "pipeline", "--config", "weaker.toml", "--dry-run"]);

@@ -176,6 +176,27 @@ fn shortfall(name: &str, found: impl ToString, asked: String) -> Shortfall {
 }
 
 impl Config {
+    /// Where this falls short of `plan`, each setting once: weaker attacks, a baseline that accuracy loss cannot be measured
+    /// against, an ε at a larger δ.
+    pub(crate) fn shortfalls(&self, plan: &Self) -> Vec<Shortfall> {
+        let mut found: Vec<Shortfall> = Vec::new();
+        for (_, shortfall) in self.attacks.shortfalls(&plan.attacks) {
+            if !found.contains(&shortfall) {
+                found.push(shortfall);
+            }
+        }
+        let recipe = self.baseline_recipe(plan.training_undefended());
+        if recipe != RECOMMENDED {
+            found.push(shortfall("undefended", recipe, format!("{RECOMMENDED}, or more epochs")));
+        }
+        if let (Some(own), Some(plan)) = (&self.privacy, &plan.privacy)
+            && own.delta.value() > plan.delta.value()
+        {
+            found.push(shortfall("privacy.delta", own.delta, format!("<= {}", plan.delta)));
+        }
+        found
+    }
+
     /// [`RECOMMENDED`] when the undefended baseline is trained as `recommended` would, or for more epochs; otherwise
     /// `changed`: the accuracy lost against it means nothing.
     pub(crate) fn baseline_recipe(&self, recommended: &Settings) -> &'static str {

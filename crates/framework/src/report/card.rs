@@ -7,6 +7,7 @@ use underpin_core::{About, Subject, Threat, Value};
 use super::table::{HEADINGS, table};
 use super::view::{GateResult, Report};
 use super::words;
+use crate::seal::files;
 use crate::summary::Class;
 use crate::{calendar, class_counts};
 
@@ -60,8 +61,12 @@ fn details(report: &Report<'_>) -> Vec<String> {
         item("Code revision", &evidence.revision),
     ];
     lines.extend(evidence.versions.iter().map(|(name, version)| item(name, version)));
+    // A digest of rows lets whoever guesses them check the guess: those of data stand in the signed evidence alone.
+    let published = |subject: &&Subject| [files::MODEL, files::POLICY].contains(&subject.name.as_str());
     let digest = |subject: &Subject| format!("- {}: `{}`", escaped(&subject.name), subject.digest);
-    lines.extend(evidence.subjects.iter().map(digest));
+    lines.extend(evidence.subjects.iter().filter(published).map(digest));
+    lines.extend(words::privacy(&evidence.record).map(|privacy| item("Privacy", &privacy)));
+    lines.push(item("Attempt", &words::attempt(evidence.attempt)));
     lines.extend(evidence.record.parameters.iter().map(|(name, value)| item(name, &words::value(value))));
     section("Model details", lines)
 }
@@ -89,7 +94,7 @@ fn factors(report: &Report<'_>) -> Vec<String> {
         let rows_of = |(_, class): (usize, &Class)| vec![class.name.clone(), words::count(class.rows)];
         return section("Factors", rows(&["Class", "Rows kept"], classes.map(rows_of)));
     };
-    // A private model's card reveals no more about the rows than the model's own ε allows.
+    // Of a private model the card tells the counts that ε covers.
     let rows_of = |(label, class): (usize, &Class)| vec![class.name.clone(), told(label).unwrap_or_default()];
     let mut lines = rows(&["Class", "Rows that trained, about"], classes.map(rows_of));
     lines.push(String::new());
@@ -165,6 +170,11 @@ fn caveats(report: &Report<'_>) -> Vec<String> {
         "- Only a privacy loss (epsilon) is a proven bound.".to_owned(),
         format!("- A clearance lasts {days} days; reassess before it ends, or when the inputs drift."),
     ];
+    if words::privacy(&report.evidence.record).is_some() {
+        let covers = "- Epsilon covers the weights and the class counts. Every other number here that was measured on rows that \
+                      train is not private.";
+        lines.push(covers.to_owned());
+    }
     if unmet > 0 {
         lines.push(format!("- {unmet} bars of the policy are not met."));
     }

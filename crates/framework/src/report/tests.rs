@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use underpin_core::{Measurement, Point, Quantity, System, Unmet, Verdict};
+use underpin_core::{Attempt, Measurement, Point, Quantity, System, Unmet, Verdict};
 
 use super::sample::{Sample, hostile};
 use super::*;
@@ -307,6 +307,31 @@ fn columns(card: &str) {
     for line in card.lines() {
         head = if line.starts_with('|') { head.or(Some(cells(line))) } else { None };
         assert!(head.is_none_or(|head| head == cells(line)), "{line}");
+    }
+}
+
+#[test]
+fn the_card_publishes_no_digest_of_rows_and_says_what_epsilon_covers() {
+    let mut sample = Sample::good();
+    let report = sample.cleared();
+    let card = model_card(&report);
+    let evidence = report.evidence.clone();
+    for subject in &evidence.subjects {
+        let public = ["model.safetensors", "policy.toml"].contains(&subject.name.as_str());
+        assert_eq!(card.contains(&subject.digest.to_string()), public, "{}", subject.name);
+    }
+    assert!(card.contains("Epsilon covers the weights and the class counts."));
+    assert!(card.contains("for this run; other runs on these rows are not added up"), "{card}");
+    assert!(card.contains("attempts were not counted"));
+    // With a budget the runs on the same rows are added up beside it.
+    let record = &mut sample.evidence.record;
+    record.set("training.budget.spent_epsilon", 12.0);
+    record.set("training.budget.spent_delta", 2e-5);
+    record.set("training.budget.epsilon", 20.0);
+    sample.evidence.attempt = Some(Attempt { number: 4, released: 0, cleared: 1, refused: 2, unfinished: 0 });
+    for page in [html(&sample.cleared()), model_card(&sample.cleared())] {
+        assert!(page.contains("for all runs on these rows, of ε 20 that their budget allows"));
+        assert!(page.contains("attempt 4 on these data under this key; before it 1 cleared, 2 refused"));
     }
 }
 

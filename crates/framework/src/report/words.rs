@@ -1,6 +1,8 @@
 //! Numbers, dates and names as they are written for people.
 
-use underpin_core::{Access, Attempt, Interval, Limit, Measurement, Quantity, Value};
+use underpin_core::{Access, Attempt, Interval, Limit, Measurement, Quantity, Record, System, Value};
+
+use crate::data_budget;
 
 /// Which way a number may be off after rounding.
 #[derive(Clone, Copy, PartialEq)]
@@ -155,6 +157,27 @@ pub(super) fn meaning(quantity: Quantity) -> &'static str {
     }
 }
 
+/// Which attempt a run was.
+pub(super) fn attempt(attempt: Option<Attempt>) -> String {
+    attempt.map_or_else(|| "attempts were not counted".into(), |attempt| attempt.to_string())
+}
+
+/// What is spent of privacy: by this run, and by all runs on the same rows where they are added up; none without a bound.
+pub(super) fn privacy(record: &Record) -> Option<String> {
+    let of = |one: &&Measurement| one.quantity == Quantity::Epsilon && one.system == System::Defended;
+    let own = record.measurements.iter().find(of)?;
+    let told =
+        |name: &str| record.parameters.get(name).and_then(Value::number).map(|value| written(value, Rounding::Up));
+    let delta = own.parameters.get("delta").map_or_else(String::new, |delta| format!(" at δ {}", value(delta)));
+    let own = format!("ε {}{delta} for this run", written(own.interval.upper, Rounding::Up));
+    Some(match [data_budget::ALL_EPSILON, data_budget::ALL_DELTA, data_budget::WHOLE_EPSILON].map(told) {
+        [Some(epsilon), Some(delta), Some(whole)] => {
+            format!("{own}; ε {epsilon} at δ {delta} for all runs on these rows, of ε {whole} that their budget allows")
+        }
+        _ => format!("{own}; other runs on these rows are not added up (no budget file was given)"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,9 +218,4 @@ mod tests {
         assert_eq!(count(12), "12");
         assert_eq!(count(123_456), "123\u{202f}456");
     }
-}
-
-/// Which attempt a run was.
-pub(super) fn attempt(attempt: Option<Attempt>) -> String {
-    attempt.map_or_else(|| "attempts were not counted".into(), |attempt| attempt.to_string())
 }

@@ -72,6 +72,11 @@ impl<M: Model> Trained<M> {
         &self.model
     }
 
+    /// What its training left behind, to be added to.
+    pub(crate) fn record_mut(&mut self) -> &mut Record {
+        &mut self.record
+    }
+
     /// Counts the rows of each class privately, for the model card.
     ///
     /// # Errors

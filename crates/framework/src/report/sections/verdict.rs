@@ -77,6 +77,9 @@ fn subject(report: &Report<'_>) -> Vec<(&'static str, Markup)> {
         }
         _ => list.push(("Clearance", html! { "none" })),
     }
+    if let Some(privacy) = words::privacy(&report.evidence.record) {
+        list.push(("Privacy", html! { (privacy) }));
+    }
     let digest = |digest: Digest| html! { code title=(digest) { (short(&digest.to_string())) } };
     list.push(("Policy", html! { (report.policy.name()) " " (digest(report.evidence.policy)) }));
     for (file, word) in [("model.safetensors", "Model"), ("data.manifest.json", "Data manifest")] {
