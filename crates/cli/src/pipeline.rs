@@ -30,7 +30,9 @@ enum FileFormat {
     after_help = "Examples:\n  underpin pipeline\n  underpin pipeline --data rows.csv --label income --policy strict \
                         --out runs/income\n  underpin --json pipeline --undefended\n  underpin pipeline --data rows.csv --dry-run\n\n\
                         Exit codes: 0 cleared and released (or a dry run), 3 cleared but not released, 2 refused, 1 an error; 130 and 143 when SIGINT (Ctrl-C) or SIGTERM ended it: \
-                        then no folder is left behind."
+                        then no folder is left behind.\n\n\
+                        Attempts on the same data under the same key are counted in $UNDERPIN_STATE, else $XDG_STATE_HOME/underpin, \
+                        else ~/.local/state/underpin; the evidence says which one a run is."
 )]
 pub(crate) struct Arguments {
     /// Rows to train on (CSV, IDX or Parquet, .gz allowed). Default: the UCI digits that come with the program.

@@ -36,7 +36,7 @@ fn ctrl_c_leaves_no_half_written_evidence() {
     let finished = home.run(&PIPELINE);
     assert_eq!(finished.code, Some(2), "{}", finished.err);
     assert_eq!(home.run(&["verify", "run"]).code, Some(2));
-    assert_eq!(names(&home.path(".")), ["config", "quick.toml", "run"]);
+    assert_eq!(names(&home.path(".")), ["config", "quick.toml", "run", "state"]);
 }
 
 /// A run whose hidden folder is there.
@@ -57,7 +57,7 @@ fn a_signal_removes_the_unfinished_run_and_says_which_one_it_was() {
         let mut running = under_way(&home, &mut home.command(&PIPELINE));
         kill(signal, &running);
         assert_eq!(wait(&mut running, Duration::from_secs(20)).code(), Some(code), "SIG{signal}");
-        assert_eq!(names(&home.path(".")), ["config", "quick.toml"], "SIG{signal}");
+        assert_eq!(names(&home.path(".")), ["config", "quick.toml", "state"], "SIG{signal}");
     }
 }
 
@@ -85,7 +85,8 @@ fn a_signal_that_the_parent_ignores_is_heeded() {
     let inner = home.command(&PIPELINE);
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap '' INT; exec \"$0\" \"$@\""]).arg(inner.get_program()).args(inner.get_args());
-    shell.current_dir(home.path(".")).env("XDG_CONFIG_HOME", home.path("config")).env_remove("RUST_LOG");
+    shell.current_dir(home.path(".")).env_remove("RUST_LOG");
+    shell.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let mut running = under_way(&home, &mut shell);
     kill("INT", &running);
     assert_eq!(wait(&mut running, Duration::from_secs(20)).code(), Some(130));

@@ -19,7 +19,8 @@ fn a_refused_run_says_so_in_every_form() {
     let result: serde_json::Value = serde_json::from_str(&verified.out).unwrap();
     assert_eq!(result["outcome"], "refused");
     let verified = home.run(&["verify", "run"]);
-    assert!(verified.out.starts_with("refused under baseline: "), "{}", verified.out);
+    assert!(verified.out.starts_with("refused under baseline (sha256:"), "{}", verified.out);
+    assert!(verified.out.contains("\nattempt 1 on these data under this key\n"), "{}", verified.out);
     assert_eq!(home.run(&["verify", "run", "--quiet"]).out, "");
 
     // Neither served, nor given clients, nor reassessed.
