@@ -158,7 +158,7 @@ mod tests {
         assert!(page.contains("## underpin account\n") && page.contains("### underpin client add\n"), "{page}");
         assert!(
             page.contains("`--target-epsilon EPSILON`")
-                && page.contains("Exit codes: 0 cleared (or a dry run), 2 refused")
+                && page.contains("Exit codes: 0 cleared and released (or a dry run)")
         );
     }
 }

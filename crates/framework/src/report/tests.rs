@@ -330,7 +330,10 @@ fn the_card_publishes_no_digest_of_rows_and_says_what_epsilon_covers() {
     record.set("training.budget.epsilon", 20.0);
     sample.evidence.attempt = Some(Attempt { number: 4, released: 0, cleared: 1, refused: 2, unfinished: 0 });
     for page in [html(&sample.cleared()), model_card(&sample.cleared())] {
-        assert!(page.contains("ε 12.000 at δ 2.00e-5 for all runs on these rows, of ε 20.000 that their budget allows"), "{page}");
+        assert!(
+            page.contains("ε 12.000 at δ 2.00e-5 for all runs on these rows, of ε 20.000 that their budget allows"),
+            "{page}"
+        );
         assert!(page.contains("attempt 4 on these data under this key; before it 1 cleared, 2 refused"));
     }
 }

@@ -25,16 +25,16 @@
 //! A refusal has no clearance to sign:
 //!
 //! ```compile_fail
-//! fn sign<M: underpin::Model>(refused: &underpin::stages::Refused<M>, evidence: &[u8]) {
-//!     let _ = refused.clearance(evidence, 0);
+//! fn sign<M: underpin::Model>(refused: &underpin::stages::Refused<M>, safety: &underpin_core::Record) {
+//!     let _ = refused.clearance(b"evidence", (safety, b"safety"), 0);
 //! }
 //! ```
 //!
 //! a clearance has:
 //!
 //! ```
-//! fn sign<M: underpin::Model>(cleared: &underpin::stages::Cleared<M>, evidence: &[u8]) {
-//!     let _ = cleared.clearance(evidence, 0);
+//! fn sign<M: underpin::Model>(cleared: &underpin::stages::Cleared<M>, safety: &underpin_core::Record) {
+//!     let _ = cleared.clearance(b"evidence", (safety, b"safety"), 0);
 //! }
 //! ```
 //!
