@@ -12,7 +12,8 @@ pub use error::Error;
 pub use fault::{LedgerFault, ParquetFault, RowFault};
 pub use input::{Format, Limits, NamedBytes, Parts, RawRow, RawTable, Source, Split, from_bytes, open, split};
 pub use record::{
-    Collection, FIRST_INJECTED_ID, Floor, Manifest, Reason, Rejection, RowDecision, RowLedger, admit, write_quarantine,
+    Collection, FIRST_INJECTED_ID, Floor, LedgerCounts, Manifest, Reason, Rejection, RowDecision, RowLedger, admit,
+    write_quarantine,
 };
 pub use sanitize::{
     ActivationClustering, ExactDuplicates, FalsePositiveRate, Features, KnnLabels, KnnOutliers, Leakage,
