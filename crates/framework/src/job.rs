@@ -10,6 +10,7 @@ use underpin_train::DeviceKind;
 
 use crate::config::Config;
 use crate::data_budget::BudgetFile;
+use crate::known_runs::KnownRuns;
 
 /// File of a run that says how it was made, so that it can be made again.
 pub(crate) const FILE: &str = "job.json";
@@ -61,6 +62,8 @@ pub struct Job {
     /// The folder in which the run keeps its state, so that it can be killed at any moment and run again as if it had not
     /// been; made if it is absent, its owner's alone. Nothing is kept if absent.
     pub resume: Option<PathBuf>,
+    /// Where the owner remembers how far the run's log goes, before the run is reported done; nothing is remembered if absent.
+    pub known: Option<KnownRuns>,
     /// Who runs it, for the log.
     pub who: String,
     /// Revision of the code.
@@ -83,6 +86,7 @@ impl Job {
             out: out.into(),
             budget: None,
             resume: None,
+            known: None,
             who: "unknown".into(),
             revision: "unknown".into(),
             versions: BTreeMap::new(),

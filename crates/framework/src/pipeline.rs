@@ -74,13 +74,14 @@ impl Finished {
 /// # Errors
 ///
 /// When anything cannot be read, judged, trained, attacked or written. Then no folder is left behind. A refusal is no
-/// error.
+/// error. When the owner ([`Job::known`]) cannot remember the run, it is sealed all the same.
 pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finished, Error> {
     let declared = Declared::read(&job.policy)?;
     let state = job.resume.as_ref().map(|folder| RunState::open(folder, job, key)).transpose()?;
     if let Some(kept) = &state
         && let Some(finished) = sealed_before(job, &declared, kept, key)?
     {
+        remember(job, key, clock)?;
         state.map_or(Ok(()), RunState::clear)?;
         return Ok(finished);
     }
@@ -128,8 +129,15 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
         Assessed::Cleared(cleared) => seal_cleared(job, &cleared, folder, state.as_ref(), key, clock),
         Assessed::Refused(refused) => seal_refused(job, &refused, folder, state.as_ref(), key, clock),
     }?;
+    remember(job, key, clock)?;
     state.map_or(Ok(()), RunState::clear)?;
     Ok(finished)
+}
+
+/// Has the owner remember the sealed run.
+fn remember(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<(), Error> {
+    let known = job.known.as_ref().map(|known| known.remember_folder(&job.out, &[key.public()], clock()));
+    known.transpose().map(drop)
 }
 
 /// Trains the model and its baseline: charged to the job's budget, and kept in its state, where it has them.
@@ -184,7 +192,7 @@ fn sealed_before(
 ) -> Result<Option<Finished>, Error> {
     let Some(sealed) = state.sealed()? else { return Ok(None) };
     let Ok(run) = seal::inspect(&job.out, &[key.public()]) else { return Ok(None) };
-    if run.file(files::EVIDENCE).map(Digest::of) != Some(sealed) {
+    if run.listed().get(files::EVIDENCE).map(|file| file.digest) != Some(sealed) {
         return Ok(None);
     }
     let verdicts = run.policy().judge(declared.digest(), run.evidence());

@@ -53,7 +53,7 @@ struct Identity {
 impl Identity {
     fn of(job: &Job, key: &SigningKey) -> Result<Self, Error> {
         // Exhaustive: a new field of the job is compared, or is left out here on purpose. The folder to leave behind, the
-        // name in the log and the place of the state decide nothing that is measured.
+        // name in the log, the place of the state and who remembers the run decide nothing that is measured.
         let Job {
             input,
             policy,
@@ -67,6 +67,7 @@ impl Identity {
             out: _,
             who: _,
             resume: _,
+            known: _,
         } = job;
         let json = |source| Error::Json { file: JOB.into(), source };
         Ok(Self {

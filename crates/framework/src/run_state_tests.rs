@@ -14,6 +14,7 @@ fn job(resume: &Path) -> Job {
         out: "run".into(),
         budget: None,
         resume: Some(resume.to_owned()),
+        known: None,
         who: "a test".into(),
         revision: "a test".into(),
         versions: std::collections::BTreeMap::new(),

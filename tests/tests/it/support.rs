@@ -21,6 +21,7 @@ pub(crate) fn job(out: &Path) -> Job {
         out: out.to_owned(),
         budget: None,
         resume: None,
+        known: None,
         who: "a test".into(),
         revision: "a test".into(),
         versions: BTreeMap::new(),

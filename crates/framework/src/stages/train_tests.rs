@@ -20,6 +20,7 @@ fn rows_that_do_not_match_their_ledger_do_not_train() {
             out: "never made".into(),
             budget: None,
             resume: None,
+            known: None,
             who: "a test".into(),
             revision: "a test".into(),
             versions: BTreeMap::new(),
