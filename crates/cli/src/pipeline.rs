@@ -12,7 +12,7 @@ use underpin_data::{Format, Source};
 
 use crate::console::Console;
 use crate::provenance::{REVISION, versions, who};
-use crate::{budget, clock, dry_run, files, keys, signals, table};
+use crate::{budget, clock, dry_run, files, keys, known, signals, table};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum FileFormat {
@@ -128,10 +128,11 @@ pub(crate) fn accepted(named: &[String]) -> Result<AcceptedPolicies> {
     if named.is_empty() {
         return Ok(AcceptedPolicies::shipped());
     }
-    let digests = named.iter().map(|text| match AcceptedPolicies::named(text).with_context(|| format!("--policy {text}"))? {
-        Some(policy) => Ok(policy),
-        None => Ok(AcceptedPolicies::only([Digest::of(&policy(text)?)])),
-    });
+    let digests =
+        named.iter().map(|text| match AcceptedPolicies::named(text).with_context(|| format!("--policy {text}"))? {
+            Some(policy) => Ok(policy),
+            None => Ok(AcceptedPolicies::only([Digest::of(&policy(text)?)])),
+        });
     digests.collect::<Result<Vec<_>>>().map(AcceptedPolicies::any)
 }
 
@@ -149,7 +150,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     if let Some(state) = &arguments.resume {
         files::apart(("--out", &out), ("--resume", state))?;
     }
-    let job = Job {
+    let mut job = Job {
         input: arguments.input()?,
         policy: policy(&arguments.policy)?,
         config,
@@ -159,6 +160,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         out,
         budget: arguments.budget.file()?,
         resume: arguments.resume.clone(),
+        known: None,
         who: who(),
         revision: REVISION.to_owned(),
         versions: versions(),
@@ -177,6 +179,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         return Ok(ExitCode::SUCCESS);
     }
     let key = keys::signing(arguments.key.as_deref())?;
+    job.known = Some(known::runs()?);
     signals::remove_unfinished_runs()?;
     let finished = underpin::run(&job, &key, &|| clock::now().unwrap_or(started)).map_err(in_config)?;
     console.clear();

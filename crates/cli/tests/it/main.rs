@@ -9,9 +9,9 @@
 
 mod budget;
 mod dry_run;
-mod hollow;
 mod guides;
 mod help;
+mod hollow;
 mod interrupt;
 mod outcomes;
 mod recipes;
@@ -19,3 +19,5 @@ mod revoke;
 #[cfg(unix)]
 mod serve_state;
 mod support;
+#[cfg(target_os = "linux")]
+mod verify;
