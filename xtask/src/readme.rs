@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let results = serde_json::json!({
             "policy": run.policy(),
             "evidence": run.evidence(),
-            "safety": serde_json::from_slice::<serde_json::Value>(run.file(underpin::seal::files::SAFETY).context("the run is not cleared")?)?,
+            "safety": serde_json::from_slice::<serde_json::Value>(&run.file(underpin::seal::files::SAFETY, underpin::seal::files::DOCUMENT_LIMIT).context("the run is not cleared")?)?,
         });
         write(&root().join(RESULTS), &format!("{results:#}\n"))?;
         let path = root().join("README.md");

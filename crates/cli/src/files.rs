@@ -3,7 +3,6 @@
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use underpin_serve::OwnerState;
 
 /// Checks that `option` names a regular file: a FIFO, a device or a folder would be waited for without end, or read so.
 ///
@@ -83,9 +82,4 @@ mod tests {
         assert!(fault.starts_with("--data") && fault.ends_with("is not a regular file"), "{fault}");
         assert!(regular("--data", &home.path().join("gone")).is_err());
     }
-}
-
-/// The owner's state folder.
-pub(crate) fn owner_state() -> Result<PathBuf> {
-    OwnerState::default_path().context("none of UNDERPIN_STATE, XDG_STATE_HOME and HOME is set")
 }

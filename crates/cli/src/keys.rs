@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use underpin::seal::{PublicKey, SigningKey};
+use clap::Args;
+use underpin::seal::{self, PublicKey, SigningKey};
 
 /// Where the user's own key lies: `$XDG_CONFIG_HOME/underpin/key.pem`, else `~/.config/underpin/key.pem`.
 fn own_path() -> Result<PathBuf> {
@@ -50,4 +51,24 @@ pub fn trusted(given: &[PathBuf]) -> Result<Vec<PublicKey>> {
         return Ok(vec![key.public()]);
     }
     given.iter().map(|path| Ok(PublicKey::load(path)?)).collect()
+}
+
+/// Options that ask for witnesses.
+#[derive(Args, Debug)]
+pub(crate) struct Witnesses {
+    /// Public keys of other parties that must have witnessed the clearance that stands (`underpin witness`; PEM; may be
+    /// repeated).
+    #[arg(long, value_name = "PEM")]
+    witness: Vec<PathBuf>,
+    /// Folder of the witnesses' statements, each KEY-ID.dsse.json. Default: DIR.witness beside the run.
+    #[arg(long, value_name = "FOLDER", requires = "witness")]
+    witness_folder: Option<PathBuf>,
+}
+
+impl Witnesses {
+    /// The witnesses asked for.
+    pub(crate) fn load(&self) -> Result<seal::Witnesses> {
+        let keys = self.witness.iter().map(|path| Ok(PublicKey::load(path)?)).collect::<Result<_>>()?;
+        Ok(seal::Witnesses::new(keys, self.witness_folder.clone()))
+    }
 }

@@ -10,6 +10,7 @@ mod dry_run;
 mod files;
 mod generate;
 mod keys;
+mod known;
 mod pipeline;
 mod progress;
 mod provenance;
@@ -20,6 +21,7 @@ mod signals;
 mod table;
 mod train;
 mod verify;
+mod witness;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -53,6 +55,8 @@ enum Command {
     Pipeline(Box<pipeline::Arguments>),
     /// Check a run folder: signatures, digests, expiry, and that each verdict follows from the evidence.
     Verify(verify::Arguments),
+    /// Sign, as a second party, what was seen of a run: its head, policy and verdict.
+    Witness(witness::Arguments),
     /// Serve the model of a cleared run over the Open Inference Protocol v2.
     Serve(serve::Arguments),
     /// Add, list or revoke the clients (API keys) of a served run.
@@ -94,6 +98,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match command {
         Command::Pipeline(arguments) => pipeline::run(&arguments, &console),
         Command::Verify(arguments) => verify::run(&arguments, &console),
+        Command::Witness(arguments) => witness::run(&arguments, &console),
         Command::Serve(arguments) => serve::run(&arguments, &console),
         Command::Client(arguments) => client::run(arguments, &console),
         Command::Revoke(arguments) => revoke::run(&arguments, &console),

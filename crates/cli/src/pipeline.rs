@@ -12,7 +12,7 @@ use underpin_data::{Format, Source};
 
 use crate::console::Console;
 use crate::provenance::{REVISION, versions, who};
-use crate::{budget, clock, dry_run, files, keys, signals, table};
+use crate::{budget, clock, dry_run, files, keys, known, signals, table};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum FileFormat {
@@ -152,7 +152,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     if let Some(state) = &arguments.resume {
         files::apart(("--out", &out), ("--resume", state))?;
     }
-    let job = Job {
+    let mut job = Job {
         input: arguments.input()?,
         policy: policy(&arguments.policy)?,
         config,
@@ -162,7 +162,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         out,
         budget: arguments.budget.file()?,
         resume: arguments.resume.clone(),
-        state: Some(files::owner_state()?),
+        state: None,
         who: who(),
         revision: REVISION.to_owned(),
         versions: versions(),
@@ -181,6 +181,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         return Ok(ExitCode::SUCCESS);
     }
     let key = keys::signing(arguments.key.as_deref())?;
+    job.state = Some(known::state()?);
     signals::remove_unfinished_runs()?;
     let finished = underpin::run(&job, &key, &|| clock::now().unwrap_or(started)).map_err(in_config)?;
     console.clear();

@@ -10,7 +10,7 @@ use underpin::{ReassessmentResult, Request};
 use crate::console::Console;
 use crate::pipeline::{existing, policy};
 use crate::provenance::{REVISION, versions, who};
-use crate::{clock, keys, table};
+use crate::{clock, keys, known, table};
 
 /// Options of `reassess`.
 #[derive(Args, Debug)]
@@ -49,11 +49,13 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         ),
         None => None,
     };
+    let known = known::runs()?;
     let request = Request {
         folder: &arguments.folder,
         trusted: &trusted,
         policy: bytes.as_deref(),
         traffic: traffic.as_ref(),
+        known: Some(&known),
         who: &who(),
         revision: REVISION,
         versions: &versions(),

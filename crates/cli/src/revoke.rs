@@ -10,7 +10,7 @@ use underpin::seal::{self, files};
 use crate::console::Console;
 use crate::pipeline::existing;
 use crate::provenance::who;
-use crate::{clock, keys};
+use crate::{clock, keys, known};
 
 /// Characters of a reason.
 const LONGEST: usize = 500;
@@ -54,10 +54,15 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         trusted.extend(keys::trusted(&arguments.trust)?);
     }
     let at = clock::now()?;
+    let known = known::runs()?;
+    // Not its query ledger: a revocation is put on record whatever became of that.
+    known.check(&seal::read_log(&arguments.run, &trusted)?)?;
     seal::revoke(&arguments.run, &trusted, &key, at, &who(), reason)?;
+    let head = known.remember_folder(&arguments.run, &trusted, at)?;
     if console.json {
         let signer = key.public().id().to_string();
-        let result = serde_json::json!({ "outcome": "revoked", "at": at, "reason": reason, "signer": signer });
+        let result =
+            serde_json::json!({ "outcome": "revoked", "at": at, "reason": reason, "signer": signer, "head": head });
         console.print(&format_args!("{result:#}"))?;
     } else if !console.quiet {
         console.print(&format_args!("revoked {}: {reason}", arguments.run.display()))?;

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use underpin_serve::{OwnerState, Tls};
+use underpin::ServeRequest;
+use underpin_serve::Tls;
 
 use crate::console::Console;
 use crate::pipeline::{accepted, existing};
-use crate::{clock, files, keys, signals};
+use crate::{clock, keys, known, signals};
 
 /// Options of `serve`.
 #[derive(Args, Debug)]
@@ -38,6 +39,8 @@ pub(crate) struct Arguments {
     /// repeated). Default: the shipped policies.
     #[arg(long, value_name = "POLICY")]
     policy: Vec<String>,
+    #[command(flatten)]
+    witnesses: keys::Witnesses,
     /// Certificate chain of the server (PEM): answers over TLS alone.
     #[arg(long, value_name = "PEM", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -52,12 +55,20 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     let trusted = keys::trusted(&arguments.trust)?;
     let tls = arguments.tls_cert.as_deref().zip(arguments.tls_key.as_deref());
     let tls = tls.map(|(chain, key)| Tls::from_pem(chain, key)).transpose()?;
-    let state = OwnerState::open(&files::owner_state()?)?;
+    let state = known::state()?;
     let started = clock::now()?;
     // A clock that fails stands still at the start; a clearance that expired by then is refused there.
     let now = move || clock::now().unwrap_or(started);
     let policies = accepted(&arguments.policy)?;
-    let ready = underpin::open(&arguments.run, &trusted, &policies, arguments.name.as_deref(), &state, now)?;
+    let request = ServeRequest {
+        folder: &arguments.run,
+        trusted: &trusted,
+        policies: &policies,
+        witnesses: &arguments.witnesses.load()?,
+        name: arguments.name.as_deref(),
+        owner: &state,
+    };
+    let ready = underpin::open(&request, now)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime")?;
     let served = runtime.block_on(async {
         let mut signal = Box::pin(signals::next()?);

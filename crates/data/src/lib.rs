@@ -14,7 +14,8 @@ pub use input::{
     Format, Limits, NamedBytes, Parts, RawRow, RawTable, Source, Split, fingerprint, from_bytes, open, split,
 };
 pub use record::{
-    Collection, FIRST_INJECTED_ID, Floor, Manifest, Reason, Rejection, RowDecision, RowLedger, admit, write_quarantine,
+    Collection, FIRST_INJECTED_ID, Floor, LedgerCounts, Manifest, Reason, Rejection, RowDecision, RowLedger, admit,
+    write_quarantine,
 };
 pub use sanitize::{
     ActivationClustering, ExactDuplicates, FalsePositiveRate, Features, KnnLabels, KnnOutliers, Leakage,

@@ -1,7 +1,5 @@
 //! Attempts: how often runs were begun on the same data under the same key, kept in the owner's state.
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use underpin_core::{Attempt, Digest, Seed, Subject};
@@ -58,17 +56,13 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
-    /// The attempts on `data`, the files that train, under the key with the id `key`, kept in the state folder at `state`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Serve`] when the folder cannot be used, or others may touch it.
-    pub(crate) fn of(state: &Path, key: Digest, data: &[Subject]) -> Result<Self, Error> {
+    /// The attempts on `data`, the files that train, under the key with the id `key`, kept in `state`.
+    pub(crate) fn of(state: OwnerState, key: Digest, data: &[Subject]) -> Self {
         let mut hasher = Sha256::new();
         hasher.update(key.bytes());
         data.iter().for_each(|file| hasher.update(file.digest.bytes()));
         let name = Digest::new(hasher.finalize().into()).to_string();
-        Ok(Self { state: OwnerState::open(state)?, name })
+        Self { state, name }
     }
 
     /// Begins the attempt of `run`, durably; the same again for a run that has begun before.
@@ -118,6 +112,8 @@ impl Attempts {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn data(text: &str) -> Vec<Subject> {
@@ -125,7 +121,7 @@ mod tests {
     }
 
     fn opened(state: &Path, key: &[u8], text: &str) -> Attempts {
-        Attempts::of(state, Digest::of(key), &data(text)).unwrap()
+        Attempts::of(OwnerState::open(state).unwrap(), Digest::of(key), &data(text))
     }
 
     fn begin(attempts: &Attempts, run: u64) -> Attempt {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use underpin_core::Seed;
 use underpin_data::Source;
+use underpin_serve::OwnerState;
 use underpin_train::DeviceKind;
 
 use crate::config::Config;
@@ -68,9 +69,9 @@ pub struct Job {
     /// The folder in which the run keeps its state, so that it can be killed at any moment and run again as if it had not
     /// been; made if it is absent, its owner's alone. Nothing is kept if absent.
     pub resume: Option<PathBuf>,
-    /// The owner's state folder, in which attempts on the same data under the same key are counted
-    /// ([`OwnerState`](underpin_serve::OwnerState)); nobody counts if absent, and the evidence says so.
-    pub state: Option<PathBuf>,
+    /// The owner's state: attempts on the same data under the same key are counted there, and how far the run's log goes is
+    /// remembered before the run is reported done. Nobody counts and nothing is remembered if absent; the evidence says so.
+    pub state: Option<OwnerState>,
     /// Who runs it, for the log.
     pub who: String,
     /// Revision of the code.

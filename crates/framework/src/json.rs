@@ -1,9 +1,12 @@
-//! JSON files of a run: written with a newline at the end, read from verified bytes.
+//! JSON files of a run: written with a newline at the end, read from bytes that are verified as they are read.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{Error, seal};
+
+/// No JSON file of a run is read that is larger, bytes.
+const LIMIT: u64 = 64 << 20;
 
 /// The bytes of `value` as the JSON file `file`.
 ///
@@ -20,8 +23,11 @@ pub(crate) fn to_json<T: Serialize>(value: &T, file: &str) -> Result<Vec<u8>, Er
 ///
 /// # Errors
 ///
-/// [`Error::MissingFile`] when the run has no such file, [`Error::Json`] when it holds something else.
+/// [`Error::MissingFile`] when the run has no such file, [`Error::Fault`] when it was changed since the run was verified or
+/// is larger than 64 MiB, [`Error::Json`] when it holds something else.
 pub(crate) fn from_run<T: DeserializeOwned>(run: &seal::Run, file: &str) -> Result<T, Error> {
-    let bytes = run.file(file).ok_or_else(|| Error::MissingFile { file: file.to_owned() })?;
-    serde_json::from_slice(bytes).map_err(|source| Error::Json { file: file.to_owned(), source })
+    if !run.listed().contains_key(file) {
+        return Err(Error::MissingFile { file: file.to_owned() });
+    }
+    serde_json::from_slice(&run.file(file, LIMIT)?).map_err(|source| Error::Json { file: file.to_owned(), source })
 }

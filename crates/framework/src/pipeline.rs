@@ -12,6 +12,7 @@ use crate::attempts::{AttemptOutcome, Attempts};
 use crate::collected::CollectedData;
 use crate::job::Job;
 use crate::json::to_json;
+use crate::known_runs::KnownRuns;
 use crate::model::Recipe;
 use crate::prepare::data_files;
 use crate::report::{self, Report};
@@ -90,13 +91,14 @@ impl Finished {
 /// # Errors
 ///
 /// When anything cannot be read, judged, trained, attacked or written. Then no folder is left behind. A refusal is no
-/// error.
+/// error. When the owner ([`Job::state`]) cannot remember the run, it is sealed all the same.
 pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finished, Error> {
     let declared = Declared::read(&job.policy)?;
     let state = job.resume.as_ref().map(|folder| RunState::open(folder, job, key)).transpose()?;
     if let Some(kept) = &state
         && let Some(finished) = sealed_before(job, &declared, kept, key)?
     {
+        remember(job, key, clock)?;
         state.map_or(Ok(()), RunState::clear)?;
         return Ok(finished);
     }
@@ -148,6 +150,7 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
         Assessed::Cleared(cleared) => seal_cleared(job, &cleared, folder, state.as_ref(), key, clock),
         Assessed::Refused(refused) => seal_refused(job, &refused, folder, state.as_ref(), key, clock),
     }?;
+    remember(job, key, clock)?;
     if let Some((attempts, id)) = attempts {
         attempts.end(id, finished.outcome())?;
     }
@@ -166,8 +169,8 @@ fn commit(
     let (data, held_out) = data_files(&job.input)?;
     let mut counted = None;
     let mut attempt = None;
-    if let Some(folder) = &job.state {
-        let attempts = Attempts::of(folder, key.public().id(), &data)?;
+    if let Some(state_of_owner) = job.state.clone() {
+        let attempts = Attempts::of(state_of_owner, key.public().id(), &data);
         let id = state.map_or_else(run_state::new_id, RunState::id)?;
         attempt = Some(attempts.begin(id, clock(), declared.digest(), job.seed)?);
         counted = Some((attempts, id));
@@ -201,6 +204,13 @@ fn same_files(commitment: &Commitment, manifest: &Manifest) -> Result<(), Error>
 fn manifest(sanitized: &Sanitized) -> Result<Manifest, Error> {
     let bytes = sanitized.collected().files.get(files::MANIFEST).map_or(&[][..], Vec::as_slice);
     serde_json::from_slice(bytes).map_err(|source| Error::Json { file: files::MANIFEST.into(), source })
+}
+
+/// Has the owner remember the sealed run.
+fn remember(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<(), Error> {
+    let known =
+        job.state.clone().map(|state| KnownRuns::new(state).remember_folder(&job.out, &[key.public()], clock()));
+    known.transpose().map(drop)
 }
 
 /// Trains the model and its baseline: charged to the job's budget, and kept in its state, where it has them.
@@ -257,7 +267,7 @@ fn sealed_before(
 ) -> Result<Option<Finished>, Error> {
     let Some(sealed) = state.sealed()? else { return Ok(None) };
     let Ok(run) = seal::inspect(&job.out, &[key.public()]) else { return Ok(None) };
-    if run.file(files::EVIDENCE).map(Digest::of) != Some(sealed) {
+    if run.listed().get(files::EVIDENCE).map(|file| file.digest) != Some(sealed) {
         return Ok(None);
     }
     let verdicts = run.policy().judge(declared.digest(), run.evidence());

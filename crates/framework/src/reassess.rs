@@ -13,6 +13,7 @@ use crate::config::ConfigError;
 use crate::drift::Drift;
 use crate::job::{Job, RecordedJob};
 use crate::json::{from_run, to_json};
+use crate::known_runs::KnownRuns;
 use crate::pipeline::{Finished, view};
 use crate::report;
 use crate::seal::{self, Action, PublicKey, Revocation, SigningKey, files};
@@ -56,6 +57,9 @@ pub struct Request<'a> {
     pub policy: Option<&'a [u8]>,
     /// Sketch of what the server saw.
     pub traffic: Option<&'a Sketch>,
+    /// What the owner remembers of runs: one that went back is refused, and the reassessment is remembered; nothing is if
+    /// absent.
+    pub known: Option<&'a KnownRuns>,
     /// Who asks, for the log.
     pub who: &'a str,
     /// Revision of the code.
@@ -71,10 +75,11 @@ pub struct Request<'a> {
 ///
 /// # Errors
 ///
-/// When the run does not hold what it claims, was never cleared or is revoked already, its rows are gone or others,
+/// When the run does not hold what it claims, went back, was never cleared or is revoked already, its rows are gone or others,
 /// or an attack cannot be run. Then the clearance is as it was.
 pub fn reassess(request: &Request<'_>, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Reassessed, Error> {
     let run = seal::inspect(request.folder, request.trusted)?;
+    request.known.map_or(Ok(()), |known| known.check_run(request.folder, run.log()))?;
     match run.status() {
         seal::ClearanceStatus::Cleared(_) => {}
         seal::ClearanceStatus::Refused(unmet) => {
@@ -87,24 +92,27 @@ pub fn reassess(request: &Request<'_>, key: &SigningKey, clock: &dyn Fn() -> u64
     }
     let index = run.log().entries().len() as u64;
     let recorded: RecordedJob = from_run(&run, files::JOB)?;
-    let own = run.file(files::POLICY).unwrap_or_default();
-    let declared = Declared::read(request.policy.unwrap_or(own))?;
+    let declared = match request.policy {
+        Some(policy) => Declared::read(policy)?,
+        None => Declared::read(&run.file(files::POLICY, files::DOCUMENT_LIMIT)?)?,
+    };
     let manifest: Manifest = from_run(&run, files::MANIFEST)?;
     let drift = request.traffic.map(|seen| Drift::test(&manifest.sketch, seen, FALSE_ALARM)).transpose()?;
 
     let job = again(request, recorded, declared.bytes())?;
     let (seed, device) = (job.seed, job.device);
     let mut sanitized = declared.collect(&job)?;
-    if Some(sanitized.collected().files[files::MANIFEST].as_slice()) != run.file(files::MANIFEST) {
+    let again = Digest::of(&sanitized.collected().files[files::MANIFEST]);
+    if run.listed().get(files::MANIFEST).map(|file| file.digest) != Some(again) {
         return Err(Error::OtherData { file: manifest.source });
     }
     sanitized.follow_policy();
     let noise = NoiseSource::of_run(&SecretKey::new(key.secret("underpin training")), &FreshBytes::from_os()?);
     let recipe = recipe(sanitized.config(), noise)?;
-    let bytes = run.file(files::MODEL).unwrap_or_default();
-    let model = Classifier::from_safetensors(bytes, device)?;
+    let bytes = run.file(files::MODEL, files::MODEL_LIMIT)?;
+    let model = Classifier::from_safetensors(&bytes, device)?;
     let trained = sanitized.restore(&recipe, model, training(run.evidence()), seed)?;
-    let serving = SecretKey::new(key.secret("underpin serving")).derive("model", &[Digest::of(bytes).bytes()]);
+    let serving = SecretKey::new(key.secret("underpin serving")).derive("model", &[Digest::of(&bytes).bytes()]);
     let provenance = Provenance {
         seed: Seed(seed.derive("reassessment").nth(index).0),
         revision: request.revision.to_owned(),
@@ -115,7 +123,8 @@ pub fn reassess(request: &Request<'_>, key: &SigningKey, clock: &dyn Fn() -> u64
     let assessed = trained.harden(serving)?.assess(&recipe, provenance)?;
     let mut written = BTreeMap::new();
     let old = format!("evidence.{index}.dsse.json");
-    written.insert(old.as_str(), run.file(files::EVIDENCE).unwrap_or_default().to_vec());
+    // Read now, so that evidence which another reassessment replaced meanwhile is not lost.
+    written.insert(old.as_str(), run.file(files::EVIDENCE, files::DOCUMENT_LIMIT)?);
     if let Some(policy) = request.policy {
         written.insert(files::POLICY, policy.to_vec());
     }
@@ -210,7 +219,11 @@ fn conclude(
         details.insert("reason".to_owned(), reason.as_str().into());
     }
     let act = Action { at: clock(), who: request.who.to_owned(), what: what.into(), details };
+    let at = act.at;
     seal::amend(request.folder, request.trusted, key, act, &written)?;
+    if let Some(known) = request.known {
+        known.remember_folder(request.folder, request.trusted, at)?;
+    }
     let report = view(guarded, judged, report::GateResult::Refused);
     let (expires_at, release) = cleared.unzip();
     let finished = Finished {

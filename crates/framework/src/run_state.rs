@@ -56,7 +56,7 @@ struct Identity {
 impl Identity {
     fn of(job: &Job, key: &SigningKey) -> Result<Self, Error> {
         // Exhaustive: a new field of the job is compared, or is left out here on purpose. The folder to leave behind, the
-        // name in the log and the places of the state and of the owner's decide nothing that is measured.
+        // name in the log, the place of the state and what the owner remembers decide nothing that is measured.
         let Job {
             input,
             policy,

@@ -9,8 +9,8 @@ use tokio::net::TcpListener;
 use underpin_core::{Denied, Digest, Sketch};
 use underpin_data::Manifest;
 use underpin_serve::{
-    ClearanceCheck, ClientBook, Clock, Guards, HttpLimits, ModelInfo, OwnerState, Recorder, RememberedLedger, Service,
-    Tls, check_unchangeable, private_folder, read_sketch, secret_file, serve, serve_tls,
+    ClearanceCheck, Clock, Guards, HttpLimits, ModelInfo, OwnerState, Recorder, RememberedLedger, Service, Tls,
+    check_unchangeable, read_sketch, secret_file, serve, serve_tls,
 };
 use underpin_train::{Classifier, DeviceKind};
 
@@ -18,54 +18,17 @@ use crate::Error;
 use crate::assess::{Answers, perturbed};
 use crate::job::RecordedJob;
 use crate::json::from_run;
+use crate::known_runs::KnownRuns;
 use crate::seal::policy::AcceptedPolicies;
-use crate::seal::{self, ClearanceStatus, PublicKey, files};
+use crate::seal::{self, ClearanceStatus, PublicKey, Witnesses, files};
 use crate::served_inputs::ServedInputs;
+use crate::serving_state::State;
 
 /// How often the sketch of the traffic is written to disk.
 const SAVE: Duration = Duration::from_secs(5);
 
 /// How often the count of queries is written to the owner's state.
 const REMEMBER: Duration = Duration::from_secs(1);
-
-/// Where the serving state of a run lies: beside its folder, never in it.
-#[derive(Clone, Debug)]
-pub struct State(PathBuf);
-
-impl State {
-    /// The state of the run in `folder`; made if absent, for its owner alone.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`] when there is no such run; [`Error::Serve`] when the state cannot be made, is a link, belongs to another
-    /// user or is open to others.
-    pub fn of(folder: &Path) -> Result<Self, Error> {
-        // By its real name: `.` and links lead to the same state.
-        let folder = &std::fs::canonicalize(folder).map_err(|source| Error::Io {
-            action: "find",
-            path: folder.to_owned(),
-            source,
-        })?;
-        let name = folder.file_name().unwrap_or_default().to_string_lossy();
-        let path = folder.with_file_name(format!("{name}.serving"));
-        private_folder(&path)?;
-        Ok(Self(path))
-    }
-
-    /// Who may ask.
-    ///
-    /// # Errors
-    ///
-    /// When the book cannot be read.
-    pub fn clients(&self) -> Result<ClientBook, Error> {
-        Ok(ClientBook::open(&self.0.join("clients.json"))?)
-    }
-
-    /// The file of the traffic's sketch.
-    pub fn sketch(&self) -> PathBuf {
-        self.0.join("traffic.json")
-    }
-}
 
 /// A cleared model behind its guards, ready to answer.
 pub struct Ready {
@@ -85,6 +48,8 @@ impl std::fmt::Debug for Ready {
 /// Asks the seal, before every answer, whether the clearance still stands.
 struct Watch<C> {
     standing: Mutex<seal::ClearanceWatch>,
+    known: KnownRuns,
+    folder: PathBuf,
     clock: Arc<C>,
 }
 
@@ -92,17 +57,23 @@ impl<C: Fn() -> u64 + Send + Sync> ClearanceCheck for Watch<C> {
     fn check(&self) -> Result<(), Denied> {
         // OK after a panic elsewhere: a check begins by looking at the folder again.
         let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
-        standing.check((self.clock)()).map_err(|fault| Denied::Revoked { reason: fault.to_string() })
+        let now = (self.clock)();
+        let checked = standing.check(now);
+        // What somebody else put on record, a revocation above all, is known after a restart, too.
+        if let Some(log) = standing.news()
+            && let Err(error) = self.known.remember(&self.folder, log, now)
+        {
+            tracing::warn!(%error, "how far the log goes could not be remembered");
+        }
+        checked.map_err(|fault| Denied::Revoked { reason: fault.to_string() })
     }
 }
 
 /// Refuses a run that others can change; warns of one that others can read.
 fn check_folder(folder: &Path) -> Result<(), Error> {
     let io = |source| Error::Io { action: "read", path: folder.to_owned(), source };
-    // By its real name: the folder may be reached by a link, what is in it may not.
-    let real = std::fs::canonicalize(folder).map_err(io)?;
-    let mut open = check_unchangeable(&real)?;
-    for entry in std::fs::read_dir(&real).map_err(io)? {
+    let mut open = check_unchangeable(folder)?;
+    for entry in std::fs::read_dir(folder).map_err(io)? {
         open &= check_unchangeable(&entry.map_err(io)?.path())?;
     }
     if open {
@@ -111,9 +82,25 @@ fn check_folder(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Opens the run in `folder` for serving: only with a clearance in force, signed by a trusted key, for the very bytes
-/// of the model. `clock` returns seconds since 1970 UTC; `owner` remembers the ledger of the run. The noise of perturbed answers
-/// comes from a secret of the server's own, in its state.
+/// What to serve, and on what conditions.
+#[derive(Clone, Debug)]
+pub struct ServeRequest<'a> {
+    /// The run folder.
+    pub folder: &'a Path,
+    /// Keys that the run may be signed by.
+    pub trusted: &'a [PublicKey],
+    /// Policies under which a release is accepted.
+    pub policies: &'a AcceptedPolicies,
+    /// Parties that must have witnessed the clearance; none have to when it is empty.
+    pub witnesses: &'a Witnesses,
+    /// Name of the model in requests; the data set's if absent.
+    pub name: Option<&'a str>,
+    /// What the owner remembers of runs and their ledgers.
+    pub owner: &'a OwnerState,
+}
+
+/// Opens a run for serving: only with a clearance in force, signed by a trusted key, for the very bytes of the model. `clock`
+/// returns seconds since 1970 UTC. The noise of perturbed answers comes from a secret of the server's own, in its state.
 ///
 /// # Guarantees
 ///
@@ -121,24 +108,25 @@ fn check_folder(folder: &Path) -> Result<(), Error> {
 ///    (`what_others_may_change_is_not_served`).
 /// 2. A moved or copied run is served with the ledger that counted it, or not at all (`a_server_needs_no_signing_key_and_a_copied_run_keeps_its_quota`).
 /// 3. No signing key is needed, and none is made (`a_server_needs_no_signing_key_and_a_copied_run_keeps_its_quota`).
+/// 4. A run that went back to an earlier state is refused, also after a restart (`a_run_that_went_back_is_refused_by_every_command`).
 ///
 /// # Errors
 ///
-/// [`Error::Fault`] naming what is wrong with the run, a policy that is not among `policies`, or a model that is cleared
-/// and not released; [`Error::NotCleared`] for a refusal; [`Error::Serve`] for its state.
-pub fn open<C>(
-    folder: &Path,
-    trusted: &[PublicKey],
-    policies: &AcceptedPolicies,
-    name: Option<&str>,
-    owner: &OwnerState,
-    clock: C,
-) -> Result<Ready, Error>
+/// [`Error::Fault`] naming what is wrong with the run, a policy that is not among `policies`, a witness that is missing, or
+/// a model that is cleared and not released; [`Error::NotCleared`] for a refusal; [`Error::Serve`] for its state.
+pub fn open<C>(request: &ServeRequest<'_>, clock: C) -> Result<Ready, Error>
 where
     C: Fn() -> u64 + Send + Sync + 'static,
 {
+    let ServeRequest { folder, trusted, policies, witnesses, name, owner } = *request;
+    // By its real name, once: the folder may be reached by a link, which is not followed again; what is in it may not.
+    let io = |source| Error::Io { action: "find", path: folder.to_owned(), source };
+    let real = std::fs::canonicalize(folder).map_err(io)?;
+    let folder = real.as_path();
     check_folder(folder)?;
     let verified = seal::verify(folder, trusted, clock())?;
+    let known = KnownRuns::new(owner.clone());
+    known.remember(folder, verified.log(), clock())?;
     if let ClearanceStatus::Refused(unmet) = verified.status() {
         return Err(Error::NotCleared { unmet: unmet.len(), wanted: "served" });
     }
@@ -146,26 +134,28 @@ where
     if verified.clearance().is_some_and(|clearance| !clearance.is_released()) {
         return Err(seal::Flaw::NotReleased.of(files::CLEARANCE).into());
     }
-    let standing = Mutex::new(seal::ClearanceWatch::new(folder, trusted, &verified));
+    witnesses.check(folder, &verified)?;
+    let standing = Mutex::new(seal::ClearanceWatch::new(folder, trusted, &verified).with_witnesses(witnesses.clone()));
     let run = verified.into_run();
     let root = run.log().root().to_string();
     let recorded: RecordedJob = from_run(&run, files::JOB)?;
     let manifest: Manifest = from_run(&run, files::MANIFEST)?;
-    let bytes = run.file(files::MODEL).unwrap_or_default();
-    let digest = Digest::of(bytes);
-    let model = Classifier::from_safetensors(bytes, DeviceKind::Flex)?;
+    let bytes = run.file(files::MODEL, files::MODEL_LIMIT)?;
+    let digest = Digest::of(&bytes);
+    let model = Classifier::from_safetensors(&bytes, DeviceKind::Flex)?;
+    drop(bytes);
     let shape = model.shape().clone();
     let classes = manifest.contract.classes().to_vec();
 
     let state = State::of(folder)?;
     // First of all: of a run that is refused for its ledger, nothing is made.
-    let ledger = Arc::new(RememberedLedger::open(&state.0.join("queries.redb"), &root, owner)?);
+    let ledger = Arc::new(RememberedLedger::open(&state.ledger(), &root, owner)?);
     let sketch = match read_sketch(&state.sketch())? {
         Some(sketch) => sketch,
         None => Sketch::new(shape.size(), classes.len()),
     };
     let serving = &recorded.config.serving;
-    let key = secret_file(&state.0.join("noise.key"))?.derive("model", &[digest.bytes()]);
+    let key = secret_file(&state.secret())?.derive("model", &[digest.bytes()]);
     let guarded = perturbed(Box::new(model), &serving.perturb, &key);
     let recorder = Arc::new(Recorder::new(guarded, sketch));
     let clock = Arc::new(clock);
@@ -177,7 +167,7 @@ where
         ledger: ledger.ledger(),
         quota: serving.quota,
         clients: Arc::new(state.clients()?),
-        clearance: Arc::new(Watch { standing, clock }),
+        clearance: Arc::new(Watch { standing, known, folder: folder.to_owned(), clock }),
         clock: Clock::monotonic(),
         date,
         contract: Some(Arc::new(ServedInputs::new(&manifest.contract))),
@@ -241,24 +231,4 @@ fn regularly(
             }
         }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[cfg(unix)]
-    #[test]
-    fn a_link_in_the_place_of_the_serving_state_is_refused() {
-        let home = tempfile::tempdir().unwrap();
-        let run = home.path().join("run");
-        for folder in ["run", "elsewhere"] {
-            std::fs::create_dir(home.path().join(folder)).unwrap();
-        }
-        std::os::unix::fs::symlink(home.path().join("elsewhere"), home.path().join("run.serving")).unwrap();
-        let fault = State::of(&run).unwrap_err();
-        assert!(fault.to_string().contains("symbolic link"), "{fault:?}");
-        std::fs::remove_file(home.path().join("run.serving")).unwrap();
-        State::of(&run).unwrap();
-    }
 }

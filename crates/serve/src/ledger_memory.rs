@@ -19,6 +19,21 @@ struct Mark {
     path: PathBuf,
 }
 
+impl Mark {
+    /// Refuses another ledger than the one that is known, and an older state of it.
+    fn compare(&self, ledger: &QueryLedger, path: &Path) -> Result<(), Error> {
+        if ledger.identity() != self.ledger {
+            let (found, expected) = (ledger.identity().to_owned(), self.ledger.clone());
+            return Err(Error::OtherLedger { path: path.to_owned(), found, expected });
+        }
+        let found = ledger.counted();
+        if found < self.counted {
+            return Err(Error::LedgerWentBack { path: path.to_owned(), found, known: self.counted });
+        }
+        Ok(())
+    }
+}
+
 /// The ledger of a run, which the owner's state folder remembers.
 ///
 /// A run is named by something that a moved or copied folder keeps. Its ledger's identity and count are written to the
@@ -61,15 +76,8 @@ impl RememberedLedger {
             return Err(Error::LedgerGone { path: path.to_owned(), counted: *counted, last: last.clone() });
         }
         let ledger = QueryLedger::open(path)?;
-        if let Some(Mark { ledger: expected, counted, .. }) = known {
-            if ledger.identity() != expected {
-                let found = ledger.identity().to_owned();
-                return Err(Error::OtherLedger { path: path.to_owned(), found, expected });
-            }
-            if ledger.counted() < counted {
-                let found = ledger.counted();
-                return Err(Error::LedgerWentBack { path: path.to_owned(), found, known: counted });
-            }
+        if let Some(known) = &known {
+            known.compare(&ledger, path)?;
         }
         let bound = ledger.bind(run)?;
         if bound != run {
@@ -81,6 +89,24 @@ impl RememberedLedger {
         state.write(KIND, run, &mark)?;
         let (saved, run) = (Mutex::new(mark), run.to_owned());
         Ok(Self { ledger: Arc::new(ledger), state: state.clone(), run, saved, _alone: alone })
+    }
+
+    /// Checks the ledger of `run` against what is known of it, without serving it: the one at `path`, else where it last lay.
+    /// Nothing is checked where no ledger of this run is known, nor while a server has it open, which checked it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LedgerGone`], [`Error::OtherLedger`], [`Error::LedgerWentBack`]; else as [`QueryLedger::open`] and
+    /// [`OwnerState::open`].
+    pub fn check(path: &Path, run: &str, state: &OwnerState) -> Result<(), Error> {
+        let Some(known) = state.read::<Mark>(KIND, run)? else { return Ok(()) };
+        let Some(_alone) = state.try_lock(KIND, run)? else { return Ok(()) };
+        let exists = |path: &Path| path.try_exists().map_err(Error::file(path));
+        let path = if exists(path)? { path } else { &known.path };
+        if !exists(path)? {
+            return Err(Error::LedgerGone { path: path.to_owned(), counted: known.counted, last: known.path.clone() });
+        }
+        known.compare(&QueryLedger::open(path)?, path)
     }
 
     /// The ledger.
@@ -161,6 +187,27 @@ mod tests {
         assert!(matches!(place.open("a.redb"), Err(Error::OtherLedger { .. })));
         // The right one is taken wherever it lies.
         assert_eq!(place.open("new.redb").unwrap().ledger().used("a").unwrap(), 40);
+    }
+
+    #[test]
+    fn a_ledger_is_checked_without_being_served() {
+        let place = Place::new();
+        let check = |name: &str| RememberedLedger::check(&place.path(name), "run", &place.state);
+        check("a.redb").unwrap();
+        assert!(!place.path("a.redb").exists(), "none is made");
+        place.count("a.redb", 10);
+        fs::copy(place.path("a.redb"), place.path("old.redb")).unwrap();
+        place.count("a.redb", 30);
+        check("a.redb").unwrap();
+        check("of a copy of the run.redb").unwrap();
+        assert!(matches!(check("old.redb"), Err(Error::LedgerWentBack { found: 10, known: 40, .. })));
+        let served = place.open("a.redb").unwrap();
+        check("a.redb").unwrap();
+        drop(served);
+        fs::remove_file(place.path("a.redb")).unwrap();
+        assert!(matches!(check("a.redb"), Err(Error::LedgerGone { counted: 40, .. })));
+        drop(QueryLedger::open(&place.path("a.redb")).unwrap());
+        assert!(matches!(check("a.redb"), Err(Error::OtherLedger { .. })));
     }
 
     #[test]

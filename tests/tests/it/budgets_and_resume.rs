@@ -9,6 +9,7 @@ use underpin::seal::SigningKey;
 use underpin::{BudgetFile, Error, Job, seal};
 use underpin_core::{Delta, Epsilon, Seed};
 use underpin_privacy::{Budget, BudgetEvent};
+use underpin_serve::OwnerState;
 
 use crate::support::{QUICK, job, key, run};
 
@@ -88,7 +89,7 @@ fn kept(home: &Path) -> (Job, SigningKey) {
     let job = Job {
         resume: Some(home.join("state")),
         budget: Some(BudgetFile::new("digits.budget")),
-        state: Some(home.join("owner")),
+        state: Some(OwnerState::open(&home.join("owner")).unwrap()),
         ..private(&home.join("run"))
     };
     (job, SigningKey::load_or_create(&home.join("key.pem")).unwrap())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use underpin::seal::policy::AcceptedPolicies;
 use underpin::seal::{self, SigningKey, files};
-use underpin::{Error, Job, Request, State};
+use underpin::{Error, Job, Request, ServeRequest, State};
 use underpin_serve::OwnerState;
 
 use underpin_core::{Attempt, Digest, Quantity, Seed, Value};
@@ -22,13 +22,22 @@ fn a_refused_run_verifies_but_is_neither_served_nor_reassessed() {
     let verified = seal::verify(&job.out, &trusted, 1_800_000_001).unwrap();
     assert!(matches!(verified.status(), seal::ClearanceStatus::Refused(_)));
     let owner = OwnerState::open(&folder.path().join("state")).unwrap();
-    let opened = underpin::open(&job.out, &trusted, &AcceptedPolicies::shipped(), None, &owner, || 1_800_000_001);
+    let serving = ServeRequest {
+        folder: &job.out,
+        trusted: &trusted,
+        policies: &AcceptedPolicies::shipped(),
+        witnesses: &seal::Witnesses::default(),
+        name: None,
+        owner: &owner,
+    };
+    let opened = underpin::open(&serving, || 1_800_000_001);
     assert!(matches!(opened, Err(Error::NotCleared { wanted: "served", .. })));
     let request = Request {
         folder: &job.out,
         trusted: &trusted,
         policy: None,
         traffic: None,
+        known: None,
         who: "a test",
         revision: "a test",
         versions: &BTreeMap::new(),
@@ -52,6 +61,10 @@ fn every_file_of_a_real_run_is_sealed() {
     for entry in job.out.read_dir().unwrap() {
         let path = entry.unwrap().path();
         let bytes = std::fs::read(&path).unwrap();
+        if path.file_name().is_some_and(|name| name == ".lock") {
+            assert!(bytes.is_empty());
+            continue;
+        }
         for at in [0, bytes.len() / 2, bytes.len() - 1] {
             let mut changed = bytes.clone();
             changed[at] ^= 1;
@@ -70,7 +83,7 @@ fn a_run_commits_before_it_reads_and_says_which_attempt_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let (key, other) = (key(), SigningKey::generate().unwrap());
     let job = |name: &str, changes: &str| Job {
-        state: Some(folder.path().join("owner")),
+        state: Some(OwnerState::open(&folder.path().join("owner")).unwrap()),
         config: Some(format!("{QUICK}\n{changes}")),
         ..job(&folder.path().join(name))
     };

@@ -4,8 +4,19 @@ use std::process::Command;
 
 use crate::support::{Home, names};
 
-const COMMANDS: [&str; 10] =
-    ["pipeline", "verify", "serve", "client", "revoke", "reassess", "account", "train", "completions", "man"];
+const COMMANDS: [&str; 11] = [
+    "pipeline",
+    "verify",
+    "witness",
+    "serve",
+    "client",
+    "revoke",
+    "reassess",
+    "account",
+    "train",
+    "completions",
+    "man",
+];
 
 #[test]
 fn the_version_names_the_revision_and_what_computes() {
@@ -56,6 +67,7 @@ fn key_signs_and_trust_verifies() {
     for (command, key, trust) in [
         ("pipeline", true, false),
         ("verify", false, true),
+        ("witness", true, true),
         ("serve", false, true),
         ("revoke", true, true),
         ("reassess", true, false),

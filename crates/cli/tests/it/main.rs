@@ -19,3 +19,5 @@ mod revoke;
 #[cfg(unix)]
 mod serve_state;
 mod support;
+#[cfg(target_os = "linux")]
+mod verify;

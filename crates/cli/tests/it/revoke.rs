@@ -15,10 +15,15 @@ use crate::support::{Home, PIPELINE, Ran, kill, wait};
 const RESULTS: &str = include_str!("../../../../docs/digits.results.json");
 
 /// Makes `cleared` from the refused quick run `run`: its own files, under evidence of a run that met every bar.
-#[allow(clippy::disallowed_methods, reason = "a test of the program, which reads the clock")]
 pub(crate) fn cleared(home: &Home) {
     let ran = home.run(&PIPELINE);
     assert_eq!(ran.code, Some(2), "{ran:?}");
+    cleared_as(home, "cleared", |_, _| {});
+}
+
+/// As [`cleared`], of a run that is there already, under another name and with files of its own in the place of some.
+#[allow(clippy::disallowed_methods, reason = "a test of the program, which reads the clock")]
+pub(crate) fn cleared_as(home: &Home, name: &str, change: impl FnOnce(&RunFolder, &mut Evidence)) {
     let run = home.path("run");
     let key = SigningKey::load(&home.path("config/underpin/key.pem")).unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
@@ -30,14 +35,18 @@ pub(crate) fn cleared(home: &Home) {
     evidence.measured_at = now - 60;
     // What the run was bound to.
     let Evidence { seed, revision, versions, attempt, .. } = own.evidence().clone();
-    let evidence = Evidence { seed, revision, versions, attempt, ..evidence };
+    let mut evidence = Evidence { seed, revision, versions, attempt, ..evidence };
     let policy: &Policy = own.policy();
-    let mut folder = RunFolder::create(&home.path("cleared")).unwrap();
+    let mut folder = RunFolder::create(&home.path(name)).unwrap();
+    change(&folder, &mut evidence);
     let mut names: Vec<String> =
         run.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.retain(|name| ![files::EVIDENCE, files::SIGNER, files::LOG].contains(&name.as_str()));
+    names.retain(|name| {
+        ![files::EVIDENCE, files::SIGNER, files::LOG].contains(&name.as_str()) && !name.starts_with('.')
+    });
+    names.retain(|name| !folder.path(name).unwrap().exists());
     for name in names {
-        folder.write(&name, own.file(&name).unwrap()).unwrap();
+        folder.write(&name, &own.file(&name, 1 << 30).unwrap()).unwrap();
     }
     let envelope = seal::sign(&evidence, &evidence.subjects, &key).unwrap();
     folder.write(files::EVIDENCE, &envelope).unwrap();
@@ -47,7 +56,7 @@ pub(crate) fn cleared(home: &Home) {
     let clearance = ClearanceDocument {
         policy: PolicyName { name: policy.name().into(), digest: evidence.policy },
         evidence: Digest::of(&envelope),
-        model: Digest::of(own.file(files::MODEL).unwrap()),
+        model: own.listed()[files::MODEL].digest,
         verdicts: policy.judge(evidence.policy, &evidence),
         safety: Digest::of(&written),
         release: policy.judge_release(&safety),

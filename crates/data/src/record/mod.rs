@@ -17,6 +17,7 @@ pub(crate) use collection::Flag;
 pub use collection::{Collection, Floor};
 pub use decision::{Rejection, RowDecision};
 pub use ledger::RowLedger;
+pub use ledger_file::LedgerCounts;
 pub use manifest::Manifest;
 pub(crate) use neighbours::{Near, Neighbours};
 pub use quarantine::write_quarantine;

@@ -13,9 +13,17 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use underpin_core::Seed;
 use underpin_data::{
-    Contract, Features, Format, Limits, NamedBytes, Parts, RawTable, RowLedger, Sanitizers, Source, Split, admit,
-    from_bytes, split,
+    Contract, Features, Format, LedgerCounts, Limits, NamedBytes, Parts, RawTable, RowLedger, Sanitizers, Source,
+    Split, admit, from_bytes, split,
 };
+
+/// Whether a ledger is counted line by line as it is when it is read whole, or refused for the same reason.
+fn counted_alike(bytes: &[u8]) -> bool {
+    let counted = LedgerCounts::read_from(bytes, &limits()).map_err(|error| error.to_string());
+    let read = RowLedger::read_from(bytes, &limits()).map_err(|error| error.to_string());
+    let count = |ledger: RowLedger| (ledger.read() as u64, (ledger.read() - ledger.kept()) as u64);
+    counted.map(|counts| (counts.rows, counts.rejected)) == read.map(count)
+}
 
 fn limits() -> Limits {
     Limits { bytes: 1 << 20, rows: 1000, columns: 100, cell: 50 }
@@ -202,7 +210,7 @@ proptest! {
 
     #[test]
     fn any_bytes_as_a_ledger(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        let _ = RowLedger::read_from(&bytes[..], &limits());
+        prop_assert!(counted_alike(&bytes));
     }
 
     #[test]
@@ -215,6 +223,7 @@ proptest! {
         let position = at.index(bytes.len());
         let same = bytes[position] == value;
         bytes[position] = value;
+        prop_assert!(counted_alike(&bytes));
         match RowLedger::read_from(&bytes[..], &limits()) {
             Ok(read) => prop_assert_eq!(read.root() == ledger.root(), same),
             Err(_) => prop_assert!(!same),
@@ -235,6 +244,11 @@ fn a_ledger_out_of_order_or_cut_short_is_refused_by_line() {
         error(&format!("{}\n{}\n", lines[1], lines[0])),
         "ledger line 2: row id 1 after 2; identifiers must increase"
     );
+    for text in
+        [text.clone(), format!("{}\n{}\n", lines[1], lines[0]), format!("{0}\n{0}\n", lines[1]), text.trim_end().into()]
+    {
+        assert!(counted_alike(text.as_bytes()), "{text}");
+    }
     assert!(error(text.trim_end()).starts_with("ledger line 4: the line is cut short"));
     assert!(error(&text.replacen("\"id\":3", "\"id\": 3", 1)).starts_with("ledger line 3: not in canonical form"));
     assert!(error(&text.replacen("\"id\":3", "\"ID\":3", 1)).starts_with("ledger line 3: unknown field"));

@@ -3,23 +3,23 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use underpin_core::Digest;
 
-use super::layout::{self, LOG_LIMIT};
-use super::{Action, Error, Flaw, Log, LogHead, PublicKey, Revocation, SigningKey, disk, files, sign};
-
-const PENDING: &str = ".pending";
+use super::layout::{self, LOG_LIMIT, LOG_RESERVE};
+use super::{
+    Action, Error, Fault, Flaw, ListedFile, Log, LogHead, PublicKey, Revocation, SigningKey, disk, files, sign,
+};
 
 /// Puts an act on record and adds or replaces the files it wrote, all or nothing.
 ///
 /// The files are laid down hidden beside those they replace; then the log, which lists their digests, is replaced in
 /// one step; then they get their names. A crash before that step changes nothing, one after it is made good by
-/// [`recover`]; until then the run does not verify. Readers never see the steps between: they wait for the lock.
+/// [`recover`]; until then the run does not verify. Readers never take the steps between for a run: they read again. Writers
+/// keep each other out by a lock on a file in the folder that its owner alone can open.
 ///
 /// # Errors
 ///
-/// [`Error::Untrusted`] when `key` is not in `trusted`, [`Error::Busy`] when others hold the folder for seconds, [`Error::Name`],
-/// [`Error::Io`], and [`Error::Fault`] when the log is not sound or the act is not allowed ([`Flaw::Unrevoked`]).
+/// [`Error::Untrusted`] when `key` is not in `trusted`, [`Error::Busy`] when another writer holds the lock for ten seconds,
+/// [`Error::Lock`] when others could hold it, [`Error::Name`], [`Error::Io`], and [`Error::Fault`] when the log is not sound or the act is not allowed ([`Flaw::Unrevoked`]).
 pub fn amend(
     folder: &Path,
     trusted: &[PublicKey],
@@ -39,13 +39,14 @@ pub fn amend(
     }
     let _lock = disk::lock_patiently(folder)?;
     let mut log = complete(folder, trusted)?;
-    let digests = written.iter().map(|(name, bytes)| ((*name).to_owned(), Digest::of(bytes))).collect();
+    let digests = written.iter().map(|(name, bytes)| ((*name).to_owned(), ListedFile::of(bytes))).collect();
     let (who, what) = (act.who.clone(), act.what.clone());
     log.append(act, digests, key)?;
     // What the readers would refuse is not written.
     Log::read(log.bytes().to_vec(), trusted).map_err(|flaw| flaw.of(files::LOG))?;
-    if log.bytes().len() as u64 > LOG_LIMIT {
-        return Err(Flaw::TooLarge { limit: LOG_LIMIT }.of(files::LOG).into());
+    let limit = if written.contains_key(files::REVOCATION) { LOG_LIMIT } else { LOG_LIMIT - LOG_RESERVE };
+    if log.bytes().len() as u64 > limit {
+        return Err(Flaw::TooLarge { limit }.of(files::LOG).into());
     }
     let staged = written.iter().map(|(name, bytes)| (*name, &bytes[..])).chain([(files::LOG, log.bytes())]);
     for (name, bytes) in staged {
@@ -64,7 +65,8 @@ pub fn amend(
 ///
 /// # Errors
 ///
-/// As [`amend`]; [`Flaw::Unrevoked`] when it is revoked already.
+/// As [`amend`]; [`Flaw::Unrevoked`] when it is revoked already. The log always has room for a revocation of at most 500
+/// characters.
 pub fn revoke(
     folder: &Path,
     trusted: &[PublicKey],
@@ -73,10 +75,9 @@ pub fn revoke(
     who: &str,
     reason: &str,
 ) -> Result<LogHead, Error> {
-    let bytes = disk::read(&folder.join(files::LOG), LOG_LIMIT).map_err(|flaw| flaw.of(files::LOG))?;
-    let log = Log::read(bytes, trusted).map_err(|flaw| flaw.of(files::LOG))?;
+    let log = read_log(folder, trusted)?;
     // The log names the model, so a run whose model file is gone or changed can still be revoked.
-    let model = log.files().get(files::MODEL).copied().ok_or_else(|| Flaw::Unlisted.of(files::MODEL))?;
+    let model = log.files().get(files::MODEL).map(|file| file.digest).ok_or_else(|| Flaw::Unlisted.of(files::MODEL))?;
     let revocation = Revocation { model, at, reason: reason.to_owned() };
     let bytes = sign(&revocation, &revocation.subjects(), key)?;
     let details = [("reason".to_owned(), reason.into())].into();
@@ -94,16 +95,25 @@ pub fn recover(folder: &Path, trusted: &[PublicKey]) -> Result<(), Error> {
     complete(folder, trusted).map(drop)
 }
 
+/// The log of a run folder, whose signatures and chain were checked, and nothing else of the run.
+///
+/// # Errors
+///
+/// The first [`Fault`] of the log.
+pub fn read_log(folder: &Path, trusted: &[PublicKey]) -> Result<Log, Fault> {
+    let bytes = disk::read(&folder.join(files::LOG), LOG_LIMIT).and_then(|bytes| Log::read(bytes, trusted));
+    bytes.map_err(|flaw| flaw.of(files::LOG))
+}
+
 /// Gives pending files that the log lists their names, and takes the others away.
 fn complete(folder: &Path, trusted: &[PublicKey]) -> Result<Log, Error> {
-    let bytes = disk::read(&folder.join(files::LOG), LOG_LIMIT).map_err(|flaw| flaw.of(files::LOG))?;
-    let log = Log::read(bytes, trusted).map_err(|flaw| flaw.of(files::LOG))?;
+    let log = read_log(folder, trusted)?;
     let listed = log.files();
     for hidden in layout::names(folder)? {
-        let Some(name) = hidden.strip_prefix('.').and_then(|name| name.strip_suffix(PENDING)) else { continue };
+        let Some(name) = layout::pending_for(&hidden) else { continue };
         let path = pending(folder, name);
-        let digest = disk::digest_durably(&path).map_err(|flaw| flaw.of(&hidden))?;
-        if listed.get(name) == Some(&digest) {
+        let found = disk::list_durably(&path).map_err(|flaw| flaw.of(&hidden))?;
+        if listed.get(name) == Some(&found) {
             settle(folder, name)?;
         } else {
             fs::remove_file(&path).map_err(Error::io("remove", &path))?;
@@ -119,5 +129,5 @@ fn settle(folder: &Path, name: &str) -> Result<(), Error> {
 }
 
 fn pending(folder: &Path, name: &str) -> std::path::PathBuf {
-    folder.join(format!(".{name}{PENDING}"))
+    folder.join(layout::pending(name))
 }

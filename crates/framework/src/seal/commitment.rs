@@ -95,17 +95,18 @@ struct Made {
 
 /// Checks that a run is what its first entry bound it to.
 ///
-/// `manifest`, `job` and `evidence` are those of the run; of a run that was reassessed `evidence` is its first.
+/// `documents`, the manifest and the record of the job, and `evidence` are those of the run; of a run that was reassessed `evidence` is its first.
 ///
 /// # Errors
 ///
 /// [`Flaw::Uncommitted`] when the first entry is of another kind, [`Flaw::Committed`] naming what differs,
 /// [`Flaw::Malformed`] for a manifest or record that does not name its files.
-pub(super) fn check(log: &Log, manifest: &[u8], job: &[u8], evidence: &Evidence) -> Result<(), Flaw> {
+pub(super) fn check(log: &Log, documents: (&[u8], &[u8]), evidence: &Evidence) -> Result<(), Flaw> {
+    let (manifest, job) = documents;
     let Some(entry) = log.entries().first().filter(|entry| entry.what == ACT) else {
         return Err(Flaw::Uncommitted);
     };
-    let first = |name: &str| log.entries().iter().find_map(|entry| entry.files.get(name)).copied();
+    let first = |name: &str| log.entries().iter().find_map(|entry| entry.files.get(name)).map(|file| file.digest);
     let FilesRead { files: data, held_out_files: held_out } =
         serde_json::from_slice(manifest).map_err(|error| Flaw::malformed(&error))?;
     let Made { protection } = serde_json::from_slice(job).map_err(|error| Flaw::malformed(&error))?;

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use underpin_core::Digest;
 
-use super::error::shown;
+use super::flaw::shown;
 use super::{Flaw, PublicKey, SigningKey};
 
 /// Payload type of an in-toto statement.

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use underpin_core::Digest;
 
 use super::abandon::{remove_empty, unfinished};
-use super::layout::{check_name, files, names};
+use super::layout::{LOCK, check_name, files, names};
 use super::{Action, Error, Log, LogHead, SigningKey, disk, verify};
 
 /// A run folder in the making.
 ///
 /// It is written as the hidden sibling `.NAME.partial` and gets its name when it is complete, sealed and verified: a
-/// run that is interrupted, killed or fails leaves nothing under its name. What a killed run left behind is cleared
+/// run that is interrupted, killed or fails leaves nothing under its name. The folder (mode 700) and its files (600) are
+/// their owner's alone (`a_run_is_its_owner_s_alone`). What a killed run left behind is cleared
 /// away by the next run of the same name; two at the same time are kept apart by a lock.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -50,12 +51,7 @@ impl RunFolder {
             fs::create_dir_all(parent).map_err(Error::io("create the folder", parent))?;
         }
         let mut unfinished = unfinished()?;
-        match fs::create_dir(&partial) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(Error::io("write in", &folder_above(path))(error));
-            }
-            _ => {}
-        }
+        disk::private_folder(&partial).map_err(Error::io("write in", &folder_above(path)))?;
         // What a killed run left is a folder; anything else, a link to another folder above all, is not ours to clear.
         if !fs::symlink_metadata(&partial).map_err(Error::io("read", &partial))?.is_dir() {
             return Err(Error::Occupied { path: partial });
@@ -110,8 +106,8 @@ impl RunFolder {
         let mut listed = BTreeMap::new();
         for name in names(&self.partial)? {
             check_name(&name)?;
-            let digest = disk::digest_durably(&self.partial.join(&name)).map_err(|flaw| flaw.of(&name))?;
-            listed.insert(name, digest);
+            let file = disk::list_durably(&self.partial.join(&name)).map_err(|flaw| flaw.of(&name))?;
+            listed.insert(name, file);
         }
         let missing = files::REQUIRED.into_iter().find(|name| *name != files::LOG && !listed.contains_key(*name));
         if let Some(name) = missing {
@@ -136,6 +132,9 @@ impl RunFolder {
     fn clear(&self) -> Result<(), Error> {
         for entry in fs::read_dir(&self.partial).map_err(Error::io("read", &self.partial))? {
             let path = entry.map_err(Error::io("read", &self.partial))?.path();
+            if path.file_name().is_some_and(|name| name == LOCK) {
+                continue;
+            }
             let is_folder = path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
             let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             removed.map_err(Error::io("remove", &path))?;
@@ -170,7 +169,7 @@ pub fn check_free(path: &Path) -> Result<(), Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Error::io("read", path)(error)),
         Ok(metadata) if !metadata.is_dir() => Err(occupied()),
-        Ok(_) if names(path)?.is_empty() => Ok(()),
+        Ok(_) if fs::read_dir(path).map_err(Error::io("read", path))?.next().is_none() => Ok(()),
         Ok(_) => Err(occupied()),
     }
 }

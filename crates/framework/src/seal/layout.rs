@@ -3,10 +3,48 @@
 use std::fs;
 use std::path::Path;
 
-use super::Error;
+use super::{Error, Flaw};
 
 /// No accountability log is larger, in bytes.
-pub(super) const LOG_LIMIT: u64 = 64 << 20;
+pub(super) const LOG_LIMIT: u64 = 4 << 20;
+
+/// Bytes of the log that nothing but a revocation may use: a clearance can always be taken back.
+pub(super) const LOG_RESERVE: u64 = 64 << 10;
+
+/// No line of the accountability log is longer, in bytes.
+pub(super) const LINE_LIMIT: usize = 1 << 20;
+
+/// No run has more files.
+pub(super) const FILES: usize = 1000;
+
+/// The lock of a run folder: an empty file that only its owner can open, and that no log lists.
+pub(super) const LOCK: &str = ".lock";
+
+/// Begins and ends the names of files that are laid down beside those they will replace.
+const PENDING: (&str, &str) = (".", ".pending");
+
+/// The name under which the file `name` waits to replace the one that is there.
+pub(super) fn pending(name: &str) -> String {
+    format!("{}{name}{}", PENDING.0, PENDING.1)
+}
+
+/// The file that waits under the name `hidden`; none when nothing does.
+pub(super) fn pending_for(hidden: &str) -> Option<&str> {
+    hidden.strip_prefix(PENDING.0)?.strip_suffix(PENDING.1)
+}
+
+/// The most bytes of a file that is read into memory and parsed when a run is verified; none for a file that is hashed
+/// piece by piece, which may be of any size.
+pub(super) fn parsed_limit(name: &str) -> Option<u64> {
+    match name {
+        files::POLICY | files::CLEARANCE => Some(1 << 20),
+        files::EVIDENCE | files::SAFETY | files::JOB => Some(files::DOCUMENT_LIMIT),
+        files::MANIFEST => Some(16 << 20),
+        files::REVOCATION => Some(64 << 10),
+        files::SIGNER => Some(4 << 10),
+        _ => None,
+    }
+}
 
 /// Names of the files of a run.
 pub mod files {
@@ -45,6 +83,11 @@ pub mod files {
     /// Who did what, and when.
     pub const LOG: &str = "accountability.jsonl";
 
+    /// The most bytes of a model that is read into memory, to be served or attacked.
+    pub const MODEL_LIMIT: u64 = 4 << 30;
+    /// The most bytes of any document that is parsed when a run is verified.
+    pub const DOCUMENT_LIMIT: u64 = 4 << 20;
+
     /// Those that every run has.
     pub const REQUIRED: [&str; 9] = [SIGNER, LOG, POLICY, JOB, MANIFEST, LEDGER, HELD_OUT_LEDGER, MODEL, EVIDENCE];
 
@@ -62,12 +105,22 @@ pub(super) fn check_name(name: &str) -> Result<(), Error> {
     }
 }
 
-/// Names of what is in a folder, in order.
+/// Names of what is in a folder, in order, but for its lock.
+///
+/// # Errors
+///
+/// [`Error::Io`]; [`Flaw::TooMany`], before more names than a run has files are held.
 pub(super) fn names(folder: &Path) -> Result<Vec<String>, Error> {
     let read = || Error::io("read", folder);
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(read())? {
         let name = entry.map_err(read())?.file_name();
+        if name == LOCK {
+            continue;
+        }
+        if names.len() > FILES {
+            return Err(Flaw::TooMany { limit: FILES }.of(".").into());
+        }
         names.push(name.to_string_lossy().into_owned());
     }
     names.sort_unstable();

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use underpin_core::{Digest, Evidence, Subject};
 
-use super::error::shown;
+use super::flaw::shown;
 use super::{Envelope, Error, Flaw, PublicKey, SigningKey};
 
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";

@@ -1,113 +1,21 @@
 //! Whether a run folder holds together: every byte signed for, every verdict following from the evidence.
 
-use std::collections::BTreeMap;
-use std::ops::Deref;
+use std::fs;
 use std::path::Path;
 
 use underpin_core::{Digest, Evidence, Policy, Record, Verdict};
 
-use super::layout::{self, LOG_LIMIT};
+use super::amend::read_log;
+use super::contents::Files;
+use super::layout::parsed_limit;
 use super::policy::AcceptedPolicies;
 use super::{
-    ClearanceDocument, Fault, Flaw, Log, PublicKey, Revocation, commitment, disk, files, open, policy, rejections,
+    ClearanceDocument, ClearanceStatus, Fault, Flaw, LogHead, PublicKey, Revocation, Run, Verified, commitment, disk,
+    files, open, policy, snapshot,
 };
-
-/// Bytes of all files of a run together.
-const LIMIT: u64 = 4 << 30;
-
-/// Files of a run.
-const FILES: usize = 1000;
 
 /// Seconds of a day.
 const DAY: u64 = 86_400;
-
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ClearanceStatus {
-    /// Every bar was met.
-    Cleared(ClearanceDocument),
-    /// These bars were not.
-    Refused(Vec<Verdict>),
-    /// It was cleared, and the clearance was taken back.
-    Revoked(Revocation),
-}
-
-/// A run whose files hold together, whether or not its clearance holds now.
-#[derive(Clone, Debug)]
-pub struct Run {
-    files: BTreeMap<String, Vec<u8>>,
-    policy: Policy,
-    evidence: Evidence,
-    status: ClearanceStatus,
-    log: Log,
-    signer: Digest,
-}
-
-impl Run {
-    /// The policy it was judged by.
-    pub fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
-    /// The evidence it was judged on.
-    pub fn evidence(&self) -> &Evidence {
-        &self.evidence
-    }
-
-    /// How it ended.
-    pub fn status(&self) -> &ClearanceStatus {
-        &self.status
-    }
-
-    /// Its clearance, if it has one that was not revoked.
-    pub fn clearance(&self) -> Option<&ClearanceDocument> {
-        match &self.status {
-            ClearanceStatus::Cleared(clearance) => Some(clearance),
-            ClearanceStatus::Refused(_) | ClearanceStatus::Revoked(_) => None,
-        }
-    }
-
-    /// Who did what, and when.
-    pub fn log(&self) -> &Log {
-        &self.log
-    }
-
-    /// Id of the key that signed the evidence.
-    pub fn signer(&self) -> Digest {
-        self.signer
-    }
-
-    /// The bytes of a file as they were verified; none when the run has no such file.
-    pub fn file(&self, name: &str) -> Option<&[u8]> {
-        self.files.get(name).map(Vec::as_slice)
-    }
-
-    /// Hands the bytes of a file over; none when the run has no such file, or handed it over before.
-    pub fn take(&mut self, name: &str) -> Option<Vec<u8>> {
-        self.files.remove(name)
-    }
-}
-
-/// A run that holds together and was, at the time it was verified, cleared and in force, or refused.
-#[derive(Clone, Debug)]
-pub struct Verified {
-    run: Run,
-}
-
-impl Verified {
-    /// The run.
-    pub fn into_run(self) -> Run {
-        self.run
-    }
-}
-
-impl Deref for Verified {
-    type Target = Run;
-
-    fn deref(&self) -> &Run {
-        &self.run
-    }
-}
 
 /// Checks all that a run folder claims at `now`, seconds since 1970 UTC: [`inspect`], and that a clearance is in force.
 ///
@@ -149,40 +57,69 @@ pub fn accepted(run: &Run, policies: &AcceptedPolicies) -> Result<(), Fault> {
     }
 }
 
-/// Checks all that a run folder claims, but not whether its clearance is in force: for those who renew or show it.
-///
-/// In this order: the signer is trusted; the log's signatures and chain; each file listed and of its digest, none
-/// besides; the policy; the evidence and its subjects; that the run is what its first entry bound it to; the rejected rows, counted again from both ledgers; the
-/// clearance, each verdict judged anew; the revocation.
-///
-/// Each file is read once, into memory; files of more than 4 GiB together are refused.
+/// Checks that the log of `run` goes on from `head`, which somebody was told: the digest of the log as it was then.
 ///
 /// # Errors
 ///
-/// The first [`Fault`].
-pub fn inspect(folder: &Path, trusted: &[PublicKey]) -> Result<Run, Fault> {
-    let _lock = disk::lock_shared(folder).map_err(|flaw| flaw.of("."))?;
-    read(folder, trusted)
+/// [`Flaw::NotExtended`].
+pub fn extends(run: &Run, head: Digest) -> Result<(), Fault> {
+    let LogHead { entries, digest: last, .. } = run.log.head();
+    match run.log.head_of(head) {
+        Some(_) => Ok(()),
+        None => Err(Flaw::NotExtended { head, entries, last }.of(files::LOG)),
+    }
 }
 
-/// [`inspect`] without the lock, for whoever holds it.
+/// Checks all that a run folder claims, but not whether its clearance is in force: for those who renew or show it.
+///
+/// In this order: the signer is trusted; the log's signatures and chain; each file listed, of its size and digest, none
+/// besides; the policy; the evidence and its subjects; that the run is what its first entry bound it to; the rejected rows,
+/// counted again from both ledgers; the clearance, each verdict judged anew; the revocation.
+///
+/// # Limits
+///
+/// Files may be of any size: they are hashed piece by piece, the ledgers counted line by line (64 KiB a line). What is
+/// parsed is read into memory, and refused when it is larger: manifest 16 MiB, log, evidence, job and safety evaluation 4 MiB, policy and clearance
+/// 1 MiB, revocation 64 KiB, signer 4 KiB. Memory stays below 64 MiB (`verifying_takes_little_memory`).
+///
+/// No lock is taken: a writer is waited for two seconds, and what changed meanwhile is read again
+/// (`a_lock_on_the_folder_stops_nobody`).
+///
+/// # Errors
+///
+/// The first [`Fault`]; [`Flaw::Busy`] when the folder changed each time it was read.
+pub fn inspect(folder: &Path, trusted: &[PublicKey]) -> Result<Run, Fault> {
+    snapshot::read(folder, Run::log, || read(folder, trusted))
+}
+
+/// [`inspect`] of a folder that nobody else writes to.
 pub(super) fn read(folder: &Path, trusted: &[PublicKey]) -> Result<Run, Fault> {
+    // By its name alone: whoever may not list it learns why from the first file.
+    fs::metadata(folder).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Flaw::Missing.of("."),
+        _ => disk::unreadable(error).of("."),
+    })?;
     let signer = signer(folder, trusted)?;
-    let log = disk::read(&folder.join(files::LOG), LOG_LIMIT).and_then(|bytes| Log::read(bytes, trusted));
-    let log = log.map_err(|flaw| flaw.of(files::LOG))?;
-    let files = listed(folder, &log)?;
+    let log = read_log(folder, trusted)?;
+    let files = Files::read(folder, &log)?;
     let (policy, digest) =
-        policy::read(&files[files::POLICY]).map_err(|error| Flaw::malformed(&error).of(files::POLICY))?;
+        policy::read(parsed(&files, files::POLICY)).map_err(|error| Flaw::malformed(&error).of(files::POLICY))?;
     let evidence = evidence(&files, digest, signer, trusted).map_err(|flaw| flaw.of(files::EVIDENCE))?;
-    let first = first_evidence(&files, &evidence, trusted)?;
-    commitment::check(&log, &files[files::MANIFEST], &files[files::JOB], &first).map_err(|flaw| flaw.of(files::LOG))?;
-    rejections::recount(&files, &policy)?;
+    let first = first_evidence(folder, &files, &evidence, trusted)?;
+    let documents = (parsed(&files, files::MANIFEST), parsed(&files, files::JOB));
+    commitment::check(&log, documents, &first).map_err(|flaw| flaw.of(files::LOG))?;
+    files.check_rejections(policy.max_rejected())?;
     let verdicts = policy.judge(digest, &evidence);
-    let status = if let Some(bytes) = files.get(files::REVOCATION) {
-        ClearanceStatus::Revoked(revocation(bytes, &files, trusted).map_err(|flaw| flaw.of(files::REVOCATION))?)
-    } else if let Some(bytes) = files.get(files::CLEARANCE) {
-        let check = || {
-            let clearance = clearance(bytes, &files, trusted)?;
+    let mut signers = log.signers().clone();
+    signers.insert(signer);
+    let status = if let Some(bytes) = files.bytes(files::REVOCATION) {
+        let (revocation, by) = revocation(bytes, &files, trusted).map_err(|flaw| flaw.of(files::REVOCATION))?;
+        signers.insert(by);
+        ClearanceStatus::Revoked(revocation)
+    } else if let Some(bytes) = files.bytes(files::CLEARANCE) {
+        let mut check = || {
+            let (clearance, by) = clearance(bytes, &files, trusted)?;
+            signers.insert(by);
             agrees(&clearance, &files, &policy, &evidence)?;
             follows(&clearance.verdicts, &verdicts)?;
             same_verdicts(&clearance.release, &policy.judge_release(&safety(&files)?))?;
@@ -194,12 +131,19 @@ pub(super) fn read(folder: &Path, trusted: &[PublicKey]) -> Result<Run, Fault> {
     } else {
         ClearanceStatus::Refused(verdicts.into_iter().filter(|verdict| !verdict.is_met()).collect())
     };
-    Ok(Run { files, policy, evidence, status, log, signer })
+    let folder = folder.to_owned();
+    Ok(Run { folder, files: files.listed, policy, evidence, status, log, signer, signers })
+}
+
+/// The bytes of a file that every run has and that is parsed.
+fn parsed<'f>(files: &'f Files, name: &str) -> &'f [u8] {
+    files.bytes(name).expect("invariant: the files that every run has were read")
 }
 
 fn signer(folder: &Path, trusted: &[PublicKey]) -> Result<Digest, Fault> {
     let check = || {
-        let bytes = disk::read(&folder.join(files::SIGNER), 64 << 10)?;
+        let limit = parsed_limit(files::SIGNER).unwrap_or_default();
+        let bytes = disk::read(&folder.join(files::SIGNER), limit)?;
         let text = std::str::from_utf8(&bytes).map_err(|error| Flaw::malformed(&error))?;
         let key = PublicKey::from_pem(text).map_err(|error| Flaw::malformed(&error))?;
         if key.to_pem() != text {
@@ -211,47 +155,18 @@ fn signer(folder: &Path, trusted: &[PublicKey]) -> Result<Digest, Fault> {
     check().map_err(|flaw| flaw.of(files::SIGNER))
 }
 
-/// Reads every file that the log lists; those that must be there are.
-fn listed(folder: &Path, log: &Log) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
-    let listed = log.files();
-    let mut left = LIMIT;
-    let mut files = BTreeMap::new();
-    for (name, expected) in &listed {
-        let bytes = disk::read(&folder.join(name), left).map_err(|flaw| flaw.of(*name))?;
-        let found = Digest::of(&bytes);
-        if found != *expected {
-            return Err(Flaw::Digest { by: "the accountability log", expected: *expected, found }.of(*name));
-        }
-        left -= bytes.len() as u64;
-        files.insert((*name).to_owned(), bytes);
-    }
-    let present = layout::names(folder).map_err(|error| Flaw::Unreadable { reason: error.to_string() }.of("."))?;
-    if present.len() > FILES {
-        return Err(Flaw::TooMany { limit: FILES }.of("."));
-    }
-    if let Some(name) = present.iter().find(|name| *name != files::LOG && !listed.contains_key(name.as_str())) {
-        return Err(Flaw::Unlisted.of(name));
-    }
-    let missing = files::REQUIRED.iter().find(|name| **name != files::LOG && !files.contains_key(**name));
-    missing.map_or(Ok(files), |name| Err(Flaw::Missing.of(*name)))
-}
-
-fn evidence(
-    files: &BTreeMap<String, Vec<u8>>,
-    policy: Digest,
-    signer: Digest,
-    trusted: &[PublicKey],
-) -> Result<Evidence, Flaw> {
-    let signed = open::<Evidence>(&files[files::EVIDENCE], trusted)?;
+fn evidence(files: &Files, policy: Digest, signer: Digest, trusted: &[PublicKey]) -> Result<Evidence, Flaw> {
+    let signed = open::<Evidence>(parsed(files, files::EVIDENCE), trusted)?;
     let evidence = signed.predicate;
-    if signed.signer != signer {
+    // The id of a key is the digest of its file.
+    if signed.signer != signer || files.digest(files::SIGNER) != Some(signer) {
         return Err(Flaw::Disagrees { field: "the signer, by signer.pub.pem," });
     }
     if signed.subjects != evidence.subjects {
         return Err(Flaw::Disagrees { field: "the list of subjects" });
     }
     for subject in &evidence.subjects {
-        if files.get(&subject.name).map(|bytes| Digest::of(bytes)) != Some(subject.digest) {
+        if files.digest(&subject.name) != Some(subject.digest) {
             return Err(Flaw::Subject { name: subject.name.clone() });
         }
     }
@@ -264,56 +179,44 @@ fn evidence(
 
 /// The evidence that the run was sealed with, where a reassessment put other evidence in its place: `evidence.N.dsse.json`
 /// of the lowest N.
-fn first_evidence(
-    files: &BTreeMap<String, Vec<u8>>,
-    evidence: &Evidence,
-    trusted: &[PublicKey],
-) -> Result<Evidence, Fault> {
+fn first_evidence(folder: &Path, files: &Files, evidence: &Evidence, trusted: &[PublicKey]) -> Result<Evidence, Fault> {
     let number = |name: &str| name.strip_prefix("evidence.")?.strip_suffix(".dsse.json")?.parse::<u64>().ok();
-    let oldest = files.iter().filter_map(|(name, bytes)| Some((number(name)?, name, bytes))).min_by_key(|old| old.0);
-    let Some((_, name, bytes)) = oldest else { return Ok(evidence.clone()) };
-    Ok(open::<Evidence>(bytes, trusted).map_err(|flaw| flaw.of(name))?.predicate)
+    let oldest = files.listed.iter().filter_map(|(name, file)| Some((number(name)?, name, file)));
+    let Some((_, name, file)) = oldest.min_by_key(|old| old.0) else { return Ok(evidence.clone()) };
+    let read = disk::read_listed(&folder.join(name), file, files::DOCUMENT_LIMIT);
+    let opened = read.and_then(|bytes| open::<Evidence>(&bytes, trusted));
+    Ok(opened.map_err(|flaw| flaw.of(name))?.predicate)
 }
 
-fn clearance(
-    bytes: &[u8],
-    files: &BTreeMap<String, Vec<u8>>,
-    trusted: &[PublicKey],
-) -> Result<ClearanceDocument, Flaw> {
+fn clearance(bytes: &[u8], files: &Files, trusted: &[PublicKey]) -> Result<(ClearanceDocument, Digest), Flaw> {
     let signed = open::<ClearanceDocument>(bytes, trusted)?;
     let clearance = signed.predicate;
     if signed.subjects != clearance.subjects() {
         return Err(Flaw::Disagrees { field: "the list of subjects" });
     }
-    if clearance.model == Digest::of(&files[files::MODEL]) {
-        Ok(clearance)
+    if files.digest(files::MODEL) == Some(clearance.model) {
+        Ok((clearance, signed.signer))
     } else {
         Err(Flaw::Subject { name: files::MODEL.into() })
     }
 }
 
-fn revocation(bytes: &[u8], files: &BTreeMap<String, Vec<u8>>, trusted: &[PublicKey]) -> Result<Revocation, Flaw> {
+fn revocation(bytes: &[u8], files: &Files, trusted: &[PublicKey]) -> Result<(Revocation, Digest), Flaw> {
     let signed = open::<Revocation>(bytes, trusted)?;
     let revocation = signed.predicate;
-    let model = Digest::of(&files[files::MODEL]);
-    if signed.subjects != revocation.subjects() || revocation.model != model {
+    if signed.subjects != revocation.subjects() || files.digest(files::MODEL) != Some(revocation.model) {
         return Err(Flaw::Subject { name: files::MODEL.into() });
     }
-    Ok(revocation)
+    Ok((revocation, signed.signer))
 }
 
-fn agrees(
-    clearance: &ClearanceDocument,
-    files: &BTreeMap<String, Vec<u8>>,
-    policy: &Policy,
-    evidence: &Evidence,
-) -> Result<(), Flaw> {
+fn agrees(clearance: &ClearanceDocument, files: &Files, policy: &Policy, evidence: &Evidence) -> Result<(), Flaw> {
     let fields = [
-        ("the evidence", clearance.evidence == Digest::of(&files[files::EVIDENCE])),
+        ("the evidence", files.digest(files::EVIDENCE) == Some(clearance.evidence)),
         ("the policy's digest", clearance.policy.digest == evidence.policy),
         ("the policy's name", clearance.policy.name == policy.name()),
         ("the waivers", clearance.waivers == policy.waivers()),
-        ("safety.json", files.get(files::SAFETY).map(|bytes| Digest::of(bytes)) == Some(clearance.safety)),
+        ("safety.json", files.digest(files::SAFETY) == Some(clearance.safety)),
         ("the seed", clearance.seed == evidence.seed),
         ("the revision", clearance.revision == evidence.revision),
         ("issued_at, earlier than the measurements,", clearance.issued_at >= evidence.measured_at),
@@ -326,8 +229,8 @@ fn agrees(
     if clearance.expires_at > latest { Err(Flaw::TooLong { days }) } else { Ok(()) }
 }
 
-fn safety(files: &BTreeMap<String, Vec<u8>>) -> Result<Record, Flaw> {
-    let bytes = files.get(files::SAFETY).ok_or(Flaw::Subject { name: files::SAFETY.into() })?;
+fn safety(files: &Files) -> Result<Record, Flaw> {
+    let bytes = files.bytes(files::SAFETY).ok_or(Flaw::Subject { name: files::SAFETY.into() })?;
     serde_json::from_slice(bytes).map_err(|error| Flaw::malformed(&error))
 }
 

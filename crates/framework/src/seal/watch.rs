@@ -1,15 +1,11 @@
 //! Whether a clearance still stands, asked again and again by a running server.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use underpin_core::Digest;
 
-use super::{ClearanceStatus, Fault, Flaw, LogHead, PublicKey, Run, Verified, files, inspect};
+use super::snapshot::Stamps;
+use super::{ClearanceStatus, Fault, Flaw, Log, PublicKey, Run, Verified, Witnesses, files, inspect};
 
 /// Watches the folder of a run that is being served.
 ///
@@ -29,21 +25,18 @@ pub struct ClearanceWatch {
     model: Digest,
     /// Digest of the policy that was accepted.
     policy: Digest,
-    head: LogHead,
+    /// As far as it was seen.
+    log: Log,
+    /// Whether it went on since [`ClearanceWatch::news`] was last asked.
+    news: bool,
+    witnesses: Witnesses,
     /// The second in which the folder was last looked at.
     looked: Option<u64>,
     /// What was there; none when it has to be read again however it looks.
-    stamps: Option<BTreeMap<OsString, Stamp>>,
+    stamps: Option<Stamps>,
+    /// How often the folder was verified.
+    pub(super) verified: u64,
     found: Result<ClearanceStatus, Fault>,
-}
-
-/// What changes when a file does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamp {
-    length: u64,
-    modified: Option<SystemTime>,
-    #[cfg(unix)]
-    inode: [i64; 4],
 }
 
 impl ClearanceWatch {
@@ -54,12 +47,26 @@ impl ClearanceWatch {
             trusted: trusted.to_vec(),
             model: run.evidence().subject(files::MODEL).expect("invariant: verified evidence speaks of the model"),
             policy: run.evidence().policy,
-            head: run.log().head(),
+            log: run.log().clone(),
+            news: false,
+            witnesses: Witnesses::default(),
             // Not looked at yet: what changed since `run` was read is found by the first check.
             looked: None,
             stamps: None,
+            verified: 0,
             found: Ok(run.status().clone()),
         }
+    }
+
+    /// Asks, each time that something changed, for the statements of these witnesses too.
+    #[must_use]
+    pub fn with_witnesses(self, witnesses: Witnesses) -> Self {
+        Self { witnesses, ..self }
+    }
+
+    /// The log, when it went on since this was last asked.
+    pub fn news(&mut self) -> Option<&Log> {
+        std::mem::take(&mut self.news).then_some(&self.log)
     }
 
     /// Whether the model that was verified may be served at `now`, seconds since 1970 UTC.
@@ -67,8 +74,8 @@ impl ClearanceWatch {
     /// # Errors
     ///
     /// The first [`Fault`]: the folder changed and does not verify, its log does not go on from where it was seen
-    /// ([`Flaw::Rewound`]), the model or the policy is another one, or the clearance is absent, expired, revoked or
-    /// releases the model no more.
+    /// ([`Flaw::Rewound`]), the model or the policy is another one, the clearance is absent, expired, revoked or releases the
+    /// model no more, or a witness has not seen it.
     pub fn check(&mut self, now: u64) -> Result<(), Fault> {
         if self.looked != Some(now) {
             self.look();
@@ -89,20 +96,31 @@ impl ClearanceWatch {
 
     fn look(&mut self) {
         // Taken before the folder is read: what changes meanwhile is found the next time.
-        let stamps = stamps(&self.folder).ok();
+        let stamps = Stamps::of(&self.folder).ok();
         if stamps.is_some() && stamps == self.stamps {
             return;
         }
+        self.verified += 1;
         self.found = inspect(&self.folder, &self.trusted).and_then(|run| self.follow(&run));
-        let is_passing = |fault: &Fault| matches!(fault.flaw, Flaw::Busy | Flaw::Unreadable { .. });
+        // A witness's statement lies beside the folder: it may come at any time.
+        let is_passing = |fault: &Fault| {
+            matches!(
+                fault.flaw,
+                Flaw::Busy | Flaw::Unreadable { .. } | Flaw::NotWitnessed { .. } | Flaw::NotCovered { .. }
+            )
+        };
         self.stamps = if self.found.as_ref().is_err_and(is_passing) { None } else { stamps };
     }
 
     fn follow(&mut self, run: &Run) -> Result<ClearanceStatus, Fault> {
-        if !run.log().extends(&self.head) {
+        if !run.log().extends(&self.log.head()) {
             return Err(Flaw::Rewound.of(files::LOG));
         }
-        if run.file(files::MODEL).map(Digest::of) != Some(self.model) {
+        if run.log().head() != self.log.head() {
+            self.log = run.log().clone();
+            self.news = true;
+        }
+        if run.listed().get(files::MODEL).map(|file| file.digest) != Some(self.model) {
             return Err(Flaw::Disagrees { field: "the model being served" }.of(files::MODEL));
         }
         if run.evidence().policy != self.policy {
@@ -112,33 +130,7 @@ impl ClearanceWatch {
         if run.clearance().is_some_and(|clearance| !clearance.is_released()) {
             return Err(Flaw::NotReleased.of(files::CLEARANCE));
         }
-        self.head = run.log().head();
+        self.witnesses.check(&self.folder, run)?;
         Ok(run.status().clone())
     }
-}
-
-/// What the folder and everything in it looks like.
-fn stamps(folder: &Path) -> io::Result<BTreeMap<OsString, Stamp>> {
-    let mut stamps = BTreeMap::from([(OsString::from("."), stamp(&fs::symlink_metadata(folder)?))]);
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        stamps.insert(entry.file_name(), stamp(&entry.metadata()?));
-    }
-    Ok(stamps)
-}
-
-fn stamp(metadata: &fs::Metadata) -> Stamp {
-    Stamp {
-        length: metadata.len(),
-        modified: metadata.modified().ok(),
-        #[cfg(unix)]
-        inode: inode(metadata),
-    }
-}
-
-/// The time of change cannot be set back as the time of modification can.
-#[cfg(unix)]
-fn inode(metadata: &fs::Metadata) -> [i64; 4] {
-    use std::os::unix::fs::MetadataExt;
-    [metadata.dev().cast_signed(), metadata.ino().cast_signed(), metadata.ctime(), metadata.ctime_nsec()]
 }

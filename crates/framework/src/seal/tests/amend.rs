@@ -32,7 +32,7 @@ fn a_renewed_clearance_takes_the_place_of_the_old() {
     let head = renew(&path).unwrap();
     let after = verify(&path, &trusted(), ISSUED + (DAYS + 5) * 86_400).unwrap();
     assert!(after.log().extends(&before.log().head()) && after.log().head() == head);
-    assert_eq!(after.file(files::REPORT), Some(&b"renewed"[..]));
+    assert_eq!(after.file(files::REPORT, 100).unwrap(), b"renewed");
     assert_eq!(after.log().entries().len(), 4);
 }
 
@@ -77,6 +77,26 @@ fn names_are_checked_and_the_log_is_not_replaced() {
         assert!(matches!(error, Error::Name { .. }), "{name}: {error}");
     }
     verify(&path, &trusted(), NOW).unwrap();
+}
+
+/// Were it full to the last byte, nobody could take the clearance back.
+#[test]
+fn a_full_log_has_room_for_a_revocation() {
+    let (_place, path) = sealed();
+    let note = |size: usize| {
+        let long = Action { what: "x".repeat(size), ..act(NOW, "") };
+        amend(&path, &trusted(), &key(1), long, &BTreeMap::new())
+    };
+    let mut size = 700_000;
+    while size > 1_000 {
+        match note(size) {
+            Ok(_) => {}
+            Err(Error::Fault(Fault { flaw: Flaw::TooLarge { .. }, .. })) => size /= 2,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    revoke(&path, &trusted(), &key(1), NOW, "bob", &"r".repeat(500)).unwrap();
+    assert!(matches!(verify(&path, &trusted(), NOW).unwrap_err().flaw, Flaw::Revoked { .. }));
 }
 
 #[test]
@@ -125,7 +145,7 @@ fn the_log_is_replaced_before_the_files() {
     assert_eq!(verify(&path, &trusted(), NOW).unwrap_err(), Flaw::Missing.of("more"));
     recover(&path, &trusted()).unwrap();
     let run = verify(&path, &trusted(), NOW).unwrap();
-    assert_eq!((run.log().entries().len(), run.file("more")), (4, Some(&b"more"[..])));
+    assert_eq!((run.log().entries().len(), run.file("more", 4).unwrap()), (4, b"more".to_vec()));
 }
 
 /// Killed at any moment, an act happened or did not.
@@ -146,7 +166,7 @@ fn an_act_killed_at_any_moment_is_made_good() {
     assert!(verify(&path, &trusted(), NOW).unwrap().log().entries().len() > 3, "no act was ever finished");
 }
 
-/// Readers and writers wait for each other; a reader that waits too long gets an error, and reads nothing.
+/// Readers take no lock: what they are given is a run as it was at one moment, or a word that it went on changing.
 #[test]
 fn readers_never_see_half_an_act_and_no_act_is_lost() {
     let (_place, path) = sealed();
@@ -170,4 +190,59 @@ fn readers_never_see_half_an_act_and_no_act_is_lost() {
         }
     });
     assert_eq!(verify(&path, &trusted(), NOW).unwrap().log().entries().len(), 3 + 20);
+}
+
+/// Whoever can open the folder, to read it, can hold a lock on it: neither readers nor writers need that lock.
+#[test]
+fn a_lock_on_the_folder_stops_nobody() {
+    for exclusive in [false, true] {
+        let (_place, path) = sealed();
+        let held = fs::File::open(&path).unwrap();
+        if exclusive {
+            held.lock().unwrap()
+        } else {
+            held.lock_shared().unwrap()
+        }
+        verify(&path, &trusted(), NOW).unwrap();
+        renew(&path).unwrap();
+        verify(&path, &trusted(), RENEWED).unwrap();
+        revoke(&path, &trusted(), &key(1), NOW, "bob", "a backdoor was found").unwrap();
+        assert!(matches!(verify(&path, &trusted(), NOW).unwrap_err().flaw, Flaw::Revoked { .. }));
+    }
+}
+
+/// Writers keep each other out by a lock that its owner alone can open; readers go on.
+#[cfg(unix)]
+#[test]
+fn the_lock_is_its_owner_s_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_place, path) = sealed();
+    let lock = path.join(".lock");
+    let mode = |mode| fs::set_permissions(&lock, fs::Permissions::from_mode(mode)).unwrap();
+    assert_eq!((lock.metadata().unwrap().permissions().mode() & 0o777, lock.metadata().unwrap().len()), (0o600, 0));
+    for bad in [0o640, 0o604, 0o666] {
+        mode(bad);
+        let error = renew(&path).unwrap_err();
+        assert!(matches!(error, Error::Lock { .. }) && error.to_string().contains("600"), "{error}");
+    }
+    mode(0o600);
+    let held = fs::OpenOptions::new().write(true).open(&lock).unwrap();
+    held.lock().unwrap();
+    assert!(matches!(RunFolder::create(&path), Err(Error::Occupied { .. })));
+    verify(&path, &trusted(), NOW).unwrap();
+    let begun = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| renew(&path));
+        std::thread::sleep(Duration::from_millis(300));
+        drop(held);
+        writer.join().unwrap().unwrap();
+    });
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+    // A link in its place is not followed; gone, it is made again.
+    fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink(path.join(files::MODEL), &lock).unwrap();
+    assert!(matches!(recover(&path, &trusted()), Err(Error::Lock { .. })));
+    fs::remove_file(&lock).unwrap();
+    recover(&path, &trusted()).unwrap();
+    assert!(lock.is_file());
 }

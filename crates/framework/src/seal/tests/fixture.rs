@@ -258,6 +258,17 @@ pub(crate) fn sealed() -> (tempfile::TempDir, PathBuf) {
     (place, path)
 }
 
+/// A cleared run on disk by another key, and its folder.
+pub(crate) fn sealed_by(number: u8) -> (tempfile::TempDir, PathBuf) {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("run");
+    Sample { key: key(number), ..Sample::cleared() }
+        .begin(&path)
+        .finish(act(ISSUED + 1, "sealed"), &key(number))
+        .unwrap();
+    (place, path)
+}
+
 pub(crate) fn trusted() -> [PublicKey; 1] {
     [key(1).public()]
 }

@@ -125,6 +125,32 @@ fn a_folder_within_is_not_published() {
     assert!(matches!(&error, Error::Fault(Fault { flaw: Flaw::NotAFile, .. })), "{error}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_run_is_its_owner_s_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("run");
+    let folder = Sample::cleared().begin(&path);
+    let open = folder.path("more").unwrap();
+    fs::write(&open, "by a writer that needs a path").unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o666)).unwrap();
+    folder.finish(act(ISSUED, "sealed"), &key(1)).unwrap();
+    super::amend::renew(&path).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o700);
+    for name in left(&path) {
+        assert_eq!(mode(&path.join(&name)), 0o600, "{name}");
+    }
+    // What a killed run left open to others is closed.
+    let partial = place.path().join(".other.partial");
+    fs::create_dir(&partial).unwrap();
+    fs::set_permissions(&partial, fs::Permissions::from_mode(0o777)).unwrap();
+    let other = place.path().join("other");
+    Sample::cleared().seal(&other).unwrap();
+    assert_eq!(mode(&other), 0o700);
+}
+
 /// Started again as a process of its own by the tests below.
 #[test]
 fn as_a_child_of_another_test() {

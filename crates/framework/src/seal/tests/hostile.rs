@@ -13,11 +13,21 @@ use underpin_core::Evidence;
 use super::fixture::*;
 use crate::seal::*;
 
-fn names(path: &Path) -> Vec<String> {
+/// The files of a run, but for its lock.
+pub(super) fn names(path: &Path) -> Vec<String> {
     let mut names: Vec<_> =
         fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name != ".lock");
     names.sort();
     names
+}
+
+pub(super) fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
 }
 
 /// First and last byte of every file, and 2,000 positions drawn over all files together.

@@ -8,7 +8,7 @@ use crate::seal::*;
 fn log(count: u64, from: u64) -> Log {
     let mut log = Log::default();
     for at in 0..count {
-        let files = [(format!("file-{at}"), Digest::of(&at.to_le_bytes()))].into();
+        let files = [(format!("file-{at}"), ListedFile::of(&at.to_le_bytes()))].into();
         log.append(act(from + at, "did"), files, &key(1)).unwrap();
     }
     log
@@ -102,7 +102,7 @@ fn a_cut_log_does_not_extend_its_head() {
 }
 
 /// An entry signed by hand, without the log's help.
-fn forged(index: u64, previous: Digest, files: BTreeMap<String, Digest>, subject: Subject) -> Vec<u8> {
+fn forged(index: u64, previous: Digest, files: BTreeMap<String, ListedFile>, subject: Subject) -> Vec<u8> {
     let (who, what) = ("mallory".into(), "wrote".into());
     let entry = Entry { index, previous, at: 0, who, what, details: BTreeMap::new(), files };
     sign(&entry, &[subject], &key(1)).unwrap()
@@ -128,7 +128,7 @@ fn names_that_leave_the_folder_are_refused() {
     for name in
         ["", ".", "..", "../x", "a/b", "/etc/passwd", ".hidden", "-rf", "a\nb", "a b", "\u{e9}", &"a".repeat(101)]
     {
-        let files: BTreeMap<_, _> = [(name.to_owned(), Digest::of(b""))].into();
+        let files: BTreeMap<_, _> = [(name.to_owned(), ListedFile::of(b""))].into();
         let error = Log::default().append(act(0, "wrote"), files.clone(), &key(1)).unwrap_err();
         assert!(matches!(error, Error::Name { .. }), "{name}: {error}");
         // Nor does it help to sign such an entry by hand.
@@ -150,4 +150,30 @@ fn text_of_any_kind_stays_on_its_line_and_numbers_stay_numbers() {
     act.details.insert("bad".into(), Value::Number(f64::NAN));
     assert!(matches!(log.append(act, BTreeMap::new(), &key(1)), Err(Error::NotReadable { .. })));
     assert_eq!(log.entries().len(), 1);
+}
+
+#[test]
+fn the_heads_of_a_log_are_what_sha256sum_prints() {
+    let log = log(4, 100);
+    let lines = lines(&log);
+    for entries in 1..=4 {
+        let before = lines[..entries].concat();
+        let head = log.head_of(Digest::of(&before)).unwrap();
+        assert_eq!((head.entries, head.length), (entries as u64, before.len() as u64));
+        assert!(log.extends(&head));
+        assert!(!log.extends(&LogHead { length: head.length + 1, ..head }));
+    }
+    assert_eq!(log.head_of(Digest::of(log.bytes())), Some(log.head()));
+    assert_eq!((log.head_of(Digest::of(b"")), log.head_of(Digest::of(b"other"))), (None, None));
+    assert_eq!(log.signers().iter().copied().collect::<Vec<_>>(), [key(1).public().id()]);
+}
+
+#[test]
+fn a_log_or_a_line_that_is_too_long_is_refused() {
+    let mut log = Log::default();
+    let long = Action { what: "x".repeat(1 << 20), ..act(0, "") };
+    log.append(long, BTreeMap::new(), &key(1)).unwrap();
+    assert_eq!(flaw(&[log.bytes()]), (1, Flaw::TooLarge { limit: 1 << 20 }));
+    let whole = Log::read(vec![b'x'; (4 << 20) + 1], &trusted());
+    assert!(matches!(whole, Err(Flaw::TooLarge { limit }) if limit == 4 << 20));
 }

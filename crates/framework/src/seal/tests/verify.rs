@@ -4,6 +4,7 @@ use std::fs;
 use underpin_core::{Digest, Seed, Subject, Unmet, Value};
 
 use super::fixture::*;
+use super::hostile::names;
 use crate::seal::policy::AcceptedPolicies;
 use crate::seal::*;
 
@@ -54,12 +55,24 @@ fn a_refused_run_verifies_with_the_bars_it_did_not_meet() {
 fn what_is_handed_out_is_what_was_verified() {
     let (_place, path) = sealed();
     let run = verify(&path, &trusted(), NOW).unwrap();
-    fs::write(path.join(files::MODEL), "other weights").unwrap();
-    let mut run = run.into_run();
-    assert_eq!(run.file(files::MODEL), Some(MODEL));
-    assert_eq!(run.take(files::MODEL).as_deref(), Some(MODEL));
-    assert_eq!(run.take(files::MODEL), None);
-    assert_eq!(run.file("nothing"), None);
+    assert_eq!(run.file(files::MODEL, 1000).unwrap(), MODEL);
+    // Another file of the same size in its place, a longer one, a shorter one, none.
+    let other = vec![b'x'; MODEL.len()];
+    let (expected, found) = (Digest::of(MODEL), Digest::of(&other));
+    fs::write(path.join(files::MODEL), other).unwrap();
+    let flaw = || run.file(files::MODEL, 1000).unwrap_err();
+    let changed = Flaw::Digest { by: "the accountability log", expected, found };
+    assert_eq!(flaw(), changed.of(files::MODEL));
+    for size in [MODEL.len() as u64 + 1, 3] {
+        fs::write(path.join(files::MODEL), vec![b'x'; usize::try_from(size).unwrap()]).unwrap();
+        assert_eq!(flaw(), Flaw::Size { expected: MODEL.len() as u64, found: size }.of(files::MODEL));
+    }
+    fs::remove_file(path.join(files::MODEL)).unwrap();
+    assert_eq!(flaw(), Flaw::Missing.of(files::MODEL));
+    assert_eq!(run.file("nothing", 1000).unwrap_err(), Flaw::Missing.of("nothing"));
+    fs::write(path.join(files::MODEL), MODEL).unwrap();
+    assert_eq!(run.file(files::MODEL, 10).unwrap_err(), Flaw::TooLarge { limit: 10 }.of(files::MODEL));
+    assert_eq!(run.file(files::MODEL, MODEL.len() as u64).unwrap(), MODEL);
 }
 
 #[test]
@@ -80,7 +93,7 @@ fn a_run_by_another_key_says_by_which() {
 #[test]
 fn files_not_listed_or_gone_are_found() {
     let (_place, path) = sealed();
-    for name in fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()) {
+    for name in names(&path) {
         let bytes = fs::read(path.join(&name)).unwrap();
         fs::remove_file(path.join(&name)).unwrap();
         assert_eq!(verify(&path, &trusted(), NOW).unwrap_err(), Flaw::Missing.of(&name));

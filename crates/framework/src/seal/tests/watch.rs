@@ -1,9 +1,11 @@
 use std::fs;
 use std::path::Path;
+
 use underpin_core::Digest;
 
 use super::amend::renew;
 use super::fixture::*;
+use super::hostile::copy;
 use crate::seal::*;
 
 const EXPIRY: u64 = ISSUED + DAYS * 86_400;
@@ -12,14 +14,6 @@ fn watch(path: &Path) -> ClearanceWatch {
     let mut watch = ClearanceWatch::new(path, &trusted(), &verify(path, &trusted(), NOW).unwrap());
     watch.check(NOW).unwrap();
     watch
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-    }
 }
 
 #[test]
@@ -131,15 +125,17 @@ fn a_refused_run_does_not_stand() {
     assert_eq!(watch.check(NOW).unwrap_err(), Flaw::Missing.of(files::CLEARANCE));
 }
 
-/// Were the folder read, the lock would be waited for in vain.
 #[test]
 fn while_nothing_changes_nothing_is_read() {
     let (_place, path) = sealed();
     let mut watch = watch(&path);
-    let folder = fs::File::open(&path).unwrap();
-    folder.lock().unwrap();
-    watch.check(NOW + 1).unwrap();
-    assert_eq!(verify(&path, &trusted(), NOW).unwrap_err(), Flaw::Busy.of("."));
+    for second in 1..5 {
+        watch.check(NOW + second).unwrap();
+    }
+    assert_eq!(watch.verified, 1);
+    fs::write(path.join(files::REPORT), fs::read(path.join(files::REPORT)).unwrap()).unwrap();
+    watch.check(NOW + 5).unwrap();
+    assert_eq!(watch.verified, 2);
 }
 
 /// What passes by itself is tried again, though nothing changed.
@@ -147,12 +143,9 @@ fn while_nothing_changes_nothing_is_read() {
 fn a_folder_that_is_busy_for_once_stands_again() {
     let (_place, path) = sealed();
     let mut watch = watch(&path);
-    let folder = fs::File::open(&path).unwrap();
-    folder.lock().unwrap();
-    fs::write(path.join("more"), "").unwrap();
-    fs::remove_file(path.join("more")).unwrap();
-    assert_eq!(watch.check(NOW + 1).unwrap_err(), Flaw::Busy.of("."));
-    drop(folder);
+    fs::write(path.join(".report.html.pending"), "half").unwrap();
+    assert_eq!(watch.check(NOW + 1).unwrap_err(), Flaw::Unlisted.of(".report.html.pending"));
+    fs::remove_file(path.join(".report.html.pending")).unwrap();
     watch.check(NOW + 2).unwrap();
 }
 
