@@ -246,6 +246,16 @@ impl Config {
         self.serving = Serving { quota: Quota { queries: u64::MAX, per_second: None }, perturb: Vec::new() };
     }
 
+    /// These settings as a text for [`Config::changed`] that gives them again over the recommended ones: what they do without
+    /// is taken away there.
+    pub(crate) fn as_changes(&self) -> Result<String, ConfigError> {
+        let mut table = toml::Table::try_from(self).map_err(ConfigError::NotWritten)?;
+        for optional in ["undefended", "privacy", "adversary"] {
+            table.entry(optional).or_insert(false.into());
+        }
+        toml::to_string(&table).map_err(ConfigError::NotWritten)
+    }
+
     /// These settings with what the TOML text changes.
     ///
     /// # Errors

@@ -150,10 +150,10 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
         Assessed::Cleared(cleared) => seal_cleared(job, &cleared, folder, state.as_ref(), key, clock),
         Assessed::Refused(refused) => seal_refused(job, &refused, folder, state.as_ref(), key, clock),
     }?;
-    remember(job, key, clock)?;
     if let Some((attempts, id)) = attempts {
         attempts.end(id, finished.outcome())?;
     }
+    remember(job, key, clock)?;
     state.map_or(Ok(()), RunState::clear)?;
     Ok(finished)
 }

@@ -9,7 +9,6 @@ use underpin_privacy::{FreshBytes, NoiseSource, SecretKey};
 use underpin_train::{Classifier, DeviceKind};
 
 use crate::Error;
-use crate::config::ConfigError;
 use crate::drift::Drift;
 use crate::job::{Job, RecordedJob};
 use crate::json::{from_run, to_json};
@@ -102,9 +101,16 @@ pub fn reassess(request: &Request<'_>, key: &SigningKey, clock: &dyn Fn() -> u64
     let job = again(request, recorded, declared.bytes())?;
     let (seed, device) = (job.seed, job.device);
     let mut sanitized = declared.collect(&job)?;
-    let again = Digest::of(&sanitized.collected().files[files::MANIFEST]);
-    if run.listed().get(files::MANIFEST).map(|file| file.digest) != Some(again) {
+    let differs = |name: &str| {
+        let again = Digest::of(&sanitized.collected().files[name]);
+        run.listed().get(name).map(|file| file.digest) != Some(again)
+    };
+    if differs(files::MANIFEST) {
         return Err(Error::OtherData { file: manifest.source });
+    }
+    // The evidence speaks of it: under other settings it would be about another run.
+    if differs(files::JOB) {
+        return Err(seal::Flaw::Disagrees { field: "what was assessed again" }.of(files::JOB).into());
     }
     sanitized.follow_policy();
     let noise = NoiseSource::of_run(&SecretKey::new(key.secret("underpin training")), &FreshBytes::from_os()?);
@@ -137,7 +143,7 @@ fn again(request: &Request<'_>, recorded: RecordedJob, policy: &[u8]) -> Result<
     Ok(Job {
         input,
         policy: policy.to_vec(),
-        config: Some(toml::to_string(&config).map_err(ConfigError::NotWritten)?),
+        config: Some(config.as_changes()?),
         seed,
         device: DeviceKind::Flex,
         protection,

@@ -67,7 +67,7 @@ pub(crate) fn cleared_as(home: &Home, name: &str, change: impl FnOnce(&RunFolder
         revision: evidence.revision.clone(),
     };
     folder.write(files::CLEARANCE, &clearance.sign(&key).unwrap()).unwrap();
-    let act = |what: &str| Action { at: now - 20, who: "a test".into(), what: what.into(), details: [].into() };
+    let act = |what: &str| Action { at: now - 20, who: name.into(), what: what.into(), details: [].into() };
     let first = own.log().entries()[0].clone();
     folder.record(Action { details: first.details, ..act(&first.what) }, &key).unwrap();
     folder.finish(act("sealed the run"), &key).unwrap();

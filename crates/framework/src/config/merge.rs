@@ -74,6 +74,18 @@ mod tests {
     use crate::seal::policy;
     use crate::{Config, DeviceKind};
 
+    #[test]
+    fn settings_written_as_changes_give_themselves_again() {
+        let written = |config: &Config| toml::to_string(config).unwrap();
+        for change in
+            ["", "privacy = false", "adversary = false\nundefended = false", "training.epochs = 3\nprivacy = false"]
+        {
+            let config = defaults().changed(change).unwrap();
+            let again = defaults().changed(&config.as_changes().unwrap()).unwrap();
+            assert_eq!(written(&again), written(&config), "{change}");
+        }
+    }
+
     fn defaults() -> Config {
         let (policy, _) = policy::read(policy::BASELINE.as_bytes()).unwrap();
         Config::recommended(&Shape::new([1, 8, 8]).unwrap(), [1000, 300], 10, DeviceKind::Flex, &policy)

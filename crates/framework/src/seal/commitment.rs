@@ -80,36 +80,41 @@ fn digests(files: &[Subject]) -> String {
     if list.is_empty() { "none".into() } else { list.join(" ") }
 }
 
+/// What the run itself says of what it was made from, read from its manifest and from the record of its job.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Made {
+    /// The files that were read.
+    pub(super) files: FilesRead,
+    /// Whether it is defended.
+    pub(super) job: JobRead,
+}
+
 /// What the manifest says of the files that were read.
-#[derive(Deserialize)]
-struct FilesRead {
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct FilesRead {
     files: Vec<Subject>,
     held_out_files: Vec<Subject>,
 }
 
 /// What the record of the job says of it.
-#[derive(Deserialize)]
-struct Made {
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct JobRead {
     protection: String,
 }
 
 /// Checks that a run is what its first entry bound it to.
 ///
-/// `documents`, the manifest and the record of the job, and `evidence` are those of the run; of a run that was reassessed `evidence` is its first.
+/// `made` and `evidence` are those of the run; of a run that was reassessed `evidence` is its first.
 ///
 /// # Errors
 ///
-/// [`Flaw::Uncommitted`] when the first entry is of another kind, [`Flaw::Committed`] naming what differs,
-/// [`Flaw::Malformed`] for a manifest or record that does not name its files.
-pub(super) fn check(log: &Log, documents: (&[u8], &[u8]), evidence: &Evidence) -> Result<(), Flaw> {
-    let (manifest, job) = documents;
+/// [`Flaw::Uncommitted`] when the first entry is of another kind, [`Flaw::Committed`] naming what differs.
+pub(super) fn check(log: &Log, made: &Made, evidence: &Evidence) -> Result<(), Flaw> {
     let Some(entry) = log.entries().first().filter(|entry| entry.what == ACT) else {
         return Err(Flaw::Uncommitted);
     };
     let first = |name: &str| log.entries().iter().find_map(|entry| entry.files.get(name)).map(|file| file.digest);
-    let FilesRead { files: data, held_out_files: held_out } =
-        serde_json::from_slice(manifest).map_err(|error| Flaw::malformed(&error))?;
-    let Made { protection } = serde_json::from_slice(job).map_err(|error| Flaw::malformed(&error))?;
+    let Made { files: FilesRead { files: data, held_out_files: held_out }, job: JobRead { protection } } = made.clone();
     let Some(policy) = first(files::POLICY) else { return Err(Flaw::Missing) };
     // Exhaustive: a new field of the evidence is compared, or is left out here on purpose.
     let Evidence { subjects: _, policy: _, seed, revision, versions, attempt, measured_at: _, record: _ } = evidence;

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::BufReader;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use underpin_core::Digest;
 use underpin_data::{LedgerCounts, Limits};
 
+use super::commitment::Made;
 use super::layout::{self, LOCK};
 use super::{Error, Fault, Flaw, ListedFile, Log, disk, files};
 
@@ -22,6 +25,8 @@ pub(super) struct Files {
     parsed: BTreeMap<String, Vec<u8>>,
     /// The rows of the ledgers, counted from the very bytes that were hashed.
     counts: BTreeMap<String, LedgerCounts>,
+    /// What manifest and job say of what the run was made from, read from the very bytes that were hashed.
+    pub(super) made: Made,
 }
 
 impl Files {
@@ -31,10 +36,11 @@ impl Files {
     /// # Errors
     ///
     /// The first [`Fault`]: [`Flaw::Missing`], [`Flaw::NotAFile`], [`Flaw::Size`], [`Flaw::Digest`], [`Flaw::TooLarge`] for a
-    /// file that is parsed, [`Flaw::Malformed`] for a ledger that does not read, [`Flaw::Unlisted`], [`Flaw::TooMany`].
+    /// file that is parsed, [`Flaw::Malformed`] for a ledger, a manifest or a job that does not
+    /// read, [`Flaw::Unlisted`], [`Flaw::TooMany`].
     pub(super) fn read(folder: &Path, log: &Log) -> Result<Self, Fault> {
         let listed = log.files();
-        let (mut parsed, mut counts) = (BTreeMap::new(), BTreeMap::new());
+        let (mut parsed, mut counts, mut made) = (BTreeMap::new(), BTreeMap::new(), Made::default());
         for (name, file) in &listed {
             let path = folder.join(name);
             let mut check = || -> Result<(), Flaw> {
@@ -45,6 +51,10 @@ impl Files {
                         LedgerCounts::read_from(from, &Limits::default()).map_err(|error| Flaw::malformed(&error))
                     };
                     counts.insert(name.clone(), disk::stream_listed(&path, file, count)?);
+                } else if name == files::MANIFEST {
+                    made.files = disk::stream_listed(&path, file, json)?;
+                } else if name == files::JOB {
+                    made.job = disk::stream_listed(&path, file, json)?;
                 } else {
                     disk::stream_listed(&path, file, |_| Ok(()))?;
                 }
@@ -61,7 +71,7 @@ impl Files {
         }
         check_lock(folder).map_err(|flaw| flaw.of(LOCK))?;
         let missing = files::REQUIRED.iter().find(|name| **name != files::LOG && !listed.contains_key(**name));
-        missing.map_or(Ok(Self { listed, parsed, counts }), |name| Err(Flaw::Missing.of(*name)))
+        missing.map_or(Ok(Self { listed, parsed, counts, made }), |name| Err(Flaw::Missing.of(*name)))
     }
 
     /// The bytes of a file that is parsed, if the run has it.
@@ -89,6 +99,11 @@ impl Files {
         }
         Ok(())
     }
+}
+
+/// A part of a JSON file; what is not asked for is passed over, and not held in memory.
+fn json<T: DeserializeOwned>(from: &mut BufReader<disk::Hashing>) -> Result<T, Flaw> {
+    serde_json::from_reader(from).map_err(|error| Flaw::malformed(&error))
 }
 
 /// The lock is the one file that no log lists: it must hold nothing.

@@ -38,8 +38,7 @@ pub(super) fn pending_for(hidden: &str) -> Option<&str> {
 pub(super) fn parsed_limit(name: &str) -> Option<u64> {
     match name {
         files::POLICY | files::CLEARANCE => Some(1 << 20),
-        files::EVIDENCE | files::SAFETY | files::JOB => Some(files::DOCUMENT_LIMIT),
-        files::MANIFEST => Some(16 << 20),
+        files::EVIDENCE | files::SAFETY => Some(files::DOCUMENT_LIMIT),
         files::REVOCATION => Some(64 << 10),
         files::SIGNER => Some(4 << 10),
         _ => None,

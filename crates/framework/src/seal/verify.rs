@@ -78,9 +78,9 @@ pub fn extends(run: &Run, head: Digest) -> Result<(), Fault> {
 ///
 /// # Limits
 ///
-/// Files may be of any size: they are hashed piece by piece, the ledgers counted line by line (64 KiB a line). What is
-/// parsed is read into memory, and refused when it is larger: manifest 16 MiB, log, evidence, job and safety evaluation 4 MiB, policy and clearance
-/// 1 MiB, revocation 64 KiB, signer 4 KiB. Memory stays below 64 MiB (`verifying_takes_little_memory`).
+/// Files may be of any size: they are hashed piece by piece, the ledgers counted line by line (64 KiB a line), and of manifest
+/// and job only what names the data files and the protection is kept. What is parsed whole is read into memory, and refused
+/// when it is larger: log, evidence and safety evaluation 4 MiB, policy and clearance 1 MiB, revocation 64 KiB, signer 4 KiB. Memory stays below 64 MiB (`verifying_takes_little_memory`).
 ///
 /// No lock is taken: a writer is waited for two seconds, and what changed meanwhile is read again
 /// (`a_lock_on_the_folder_stops_nobody`).
@@ -106,8 +106,7 @@ pub(super) fn read(folder: &Path, trusted: &[PublicKey]) -> Result<Run, Fault> {
         policy::read(parsed(&files, files::POLICY)).map_err(|error| Flaw::malformed(&error).of(files::POLICY))?;
     let evidence = evidence(&files, digest, signer, trusted).map_err(|flaw| flaw.of(files::EVIDENCE))?;
     let first = first_evidence(folder, &files, &evidence, trusted)?;
-    let documents = (parsed(&files, files::MANIFEST), parsed(&files, files::JOB));
-    commitment::check(&log, documents, &first).map_err(|flaw| flaw.of(files::LOG))?;
+    commitment::check(&log, &files.made, &first).map_err(|flaw| flaw.of(files::LOG))?;
     files.check_rejections(policy.max_rejected())?;
     let verdicts = policy.judge(digest, &evidence);
     let mut signers = log.signers().clone();

@@ -13,12 +13,14 @@ use super::{
 const LIMIT: u64 = 64 << 10;
 
 /// Files whose replacement makes another clearance of a run, which a witness has to see anew.
-const DECISIVE: [&str; 8] = [
+const DECISIVE: [&str; 10] = [
     files::CLEARANCE,
     files::EVIDENCE,
     files::SAFETY,
     files::POLICY,
     files::MODEL,
+    files::JOB,
+    files::CONFIGURATION,
     files::MANIFEST,
     files::LEDGER,
     files::HELD_OUT_LEDGER,

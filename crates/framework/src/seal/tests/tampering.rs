@@ -268,13 +268,17 @@ fn documents() -> Vec<Case> {
             }),
         ]);
     }
-    cases.push(case("evidence of another seed", "is not that of this run", |path| {
-        let bytes = fs::read(path.join(files::EVIDENCE)).unwrap();
-        let mut evidence = open::<Evidence>(&bytes, &trusted()).unwrap().predicate;
-        evidence.seed.0 += 1;
-        let bytes = sign(&evidence, &evidence.subjects, &key(1)).unwrap();
-        amend(path, &trusted(), &key(1), act(NOW, "replaced"), &[(files::EVIDENCE, bytes)].into()).unwrap();
-    }));
+    cases.push(case(
+        "evidence of another seed",
+        "seed of the run is not that which the first entry bound it to",
+        |path| {
+            let bytes = fs::read(path.join(files::EVIDENCE)).unwrap();
+            let mut evidence = open::<Evidence>(&bytes, &trusted()).unwrap().predicate;
+            evidence.seed.0 += 1;
+            let bytes = sign(&evidence, &evidence.subjects, &key(1)).unwrap();
+            amend(path, &trusted(), &key(1), act(NOW, "replaced"), &[(files::EVIDENCE, bytes)].into()).unwrap();
+        },
+    ));
     cases
 }
 
