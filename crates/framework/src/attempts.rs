@@ -60,7 +60,9 @@ impl Attempts {
     pub(crate) fn of(state: OwnerState, key: Digest, data: &[Subject]) -> Self {
         let mut hasher = Sha256::new();
         hasher.update(key.bytes());
-        data.iter().for_each(|file| hasher.update(file.digest.bytes()));
+        for file in data {
+            hasher.update(file.digest.bytes());
+        }
         let name = Digest::new(hasher.finalize().into()).to_string();
         Self { state, name }
     }

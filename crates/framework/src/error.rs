@@ -317,6 +317,11 @@ impl Error {
     }
 }
 
+fn listed(weaker: &[Shortfall]) -> String {
+    let list: Vec<String> = weaker.iter().map(ToString::to_string).collect();
+    if list.is_empty() { String::new() } else { format!("; weaker than the policy asks: {}", list.join("; ")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -329,9 +334,4 @@ mod tests {
         let within = Error::Seal(crate::seal::Error::Name { name: "../a".into() });
         assert_eq!(within.origin(), ErrorOrigin::Caller);
     }
-}
-
-fn listed(weaker: &[Shortfall]) -> String {
-    let list: Vec<String> = weaker.iter().map(ToString::to_string).collect();
-    if list.is_empty() { String::new() } else { format!("; weaker than the policy asks: {}", list.join("; ")) }
 }

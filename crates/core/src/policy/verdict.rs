@@ -1,5 +1,6 @@
 //! Verdicts: how evidence is judged bar by bar.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -111,7 +112,9 @@ impl Bar {
                 (!reached).then_some(Unmet::NotAboveChance)
             }
             (None, Some(constant)) => match self.limit {
-                Limit::AtLeast(limit) if !(limit > constant) => Some(Unmet::ExcludesNothing),
+                Limit::AtLeast(limit) if limit.partial_cmp(&constant) != Some(Ordering::Greater) => {
+                    Some(Unmet::ExcludesNothing)
+                }
                 Limit::AtLeast(_) | Limit::AtMost(_) => None,
             },
             (None, None) => None,

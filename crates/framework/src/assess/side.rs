@@ -73,7 +73,7 @@ impl<M: Predict> Predict for Endpoint<'_, M> {
 /// A predictor asked by one adversary with several keys, one after the other.
 struct Keys<'a, P> {
     limit: &'a QueryLimit<P>,
-    keys: u64,
+    held: u64,
     /// Keys whose quota is spent.
     used: AtomicU64,
 }
@@ -84,7 +84,7 @@ impl<P: Predict> Predict for Keys<'_, P> {
         loop {
             let key = self.used.load(Ordering::Relaxed);
             match self.limit.client(&format!("adversary {key}")).predict(inputs) {
-                Err(Denied::QuotaExhausted { used, limit, .. }) if used >= limit && key + 1 < self.keys => {
+                Err(Denied::QuotaExhausted { used, limit, .. }) if used >= limit && key + 1 < self.held => {
                     self.used.store(key + 1, Ordering::Relaxed);
                 }
                 answer => return answer,
@@ -102,7 +102,7 @@ impl<M: Predict, R> Side<'_, M, R> {
         let ledger = Arc::new(QueryLedger::open(&folder.path().join("queries.redb"))?);
         // Rates are kept by waiting, which costs an adversary time, not answers; only the lifetime quota counts here.
         let limit = QueryLimit::new(&self.endpoint, ledger, Quota { per_second: None, ..quota }, Clock::monotonic());
-        Ok(adversary(&Keys { limit: &limit, keys, used: AtomicU64::new(0) }))
+        Ok(adversary(&Keys { limit: &limit, held: keys, used: AtomicU64::new(0) }))
     }
 
     /// `setting` with the number of keys and the queries that they allow together, where there is a quota.

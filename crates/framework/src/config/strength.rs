@@ -144,11 +144,11 @@ impl Extraction {
         let Self { owned, attackers, batch_size, budgets: _ } = self;
         let about = About::Extraction;
         if *owned > plan.owned {
-            found.push((about, shortfall("attacks.extraction.owned", owned, format!("<= {}", plan.owned))));
+            found.push((about, shortfall("attacks.extraction.owned", &owned, format!("<= {}", plan.owned))));
         }
         if *batch_size != plan.batch_size {
             let asked = format!("= {}", plan.batch_size);
-            found.push((about, shortfall("attacks.extraction.batch_size", batch_size, asked)));
+            found.push((about, shortfall("attacks.extraction.batch_size", &batch_size, asked)));
         }
         at_least(found, about, "attacks.extraction.attackers", *attackers as f64, plan.attackers as f64);
     }
@@ -159,19 +159,20 @@ impl Poisoning {
         let Self { fraction, target } = self;
         at_least(found, About::Poisoning, "attacks.poisoning.fraction", *fraction, plan.fraction);
         if *target != plan.target {
-            found.push((About::Poisoning, shortfall("attacks.poisoning.target", target, format!("= {}", plan.target))));
+            found
+                .push((About::Poisoning, shortfall("attacks.poisoning.target", &target, format!("= {}", plan.target))));
         }
     }
 }
 
 fn at_least(found: &mut Found, about: About, name: &str, has: f64, least: f64) {
     // NaN is weaker than anything.
-    if !(has >= least) {
-        found.push((about, shortfall(name, Value::from(has), format!(">= {least}"))));
+    if has < least || has.is_nan() {
+        found.push((about, shortfall(name, &Value::from(has), format!(">= {least}"))));
     }
 }
 
-fn shortfall(name: &str, found: impl ToString, asked: String) -> Shortfall {
+fn shortfall(name: &str, found: &dyn ToString, asked: String) -> Shortfall {
     Shortfall { parameter: name.to_owned(), found: Some(found.to_string()), asked }
 }
 
@@ -187,12 +188,12 @@ impl Config {
         }
         let recipe = self.baseline_recipe(plan.training_undefended());
         if recipe != RECOMMENDED {
-            found.push(shortfall("undefended", recipe, format!("{RECOMMENDED}, or more epochs")));
+            found.push(shortfall("undefended", &recipe, format!("{RECOMMENDED}, or more epochs")));
         }
         if let (Some(own), Some(plan)) = (&self.privacy, &plan.privacy)
             && own.delta.value() > plan.delta.value()
         {
-            found.push(shortfall("privacy.delta", own.delta, format!("<= {}", plan.delta)));
+            found.push(shortfall("privacy.delta", &own.delta, format!("<= {}", plan.delta)));
         }
         found
     }

@@ -119,6 +119,8 @@ fn files_not_listed_or_gone_are_found() {
     assert_eq!(verify(&path.join("none"), &trusted(), NOW).unwrap_err(), Flaw::Missing.of("."));
 }
 
+type Change = fn(&mut BTreeMap<String, Value>);
+
 #[test]
 fn a_run_is_what_it_committed_to() {
     let seal = |sample: Sample| {
@@ -132,7 +134,7 @@ fn a_run_is_what_it_committed_to() {
     };
     seal(Sample::cleared()).unwrap();
     // Every part: the details of the sample name them all.
-    let changes: [(&str, fn(&mut BTreeMap<String, Value>)); 9] = [
+    let changes: [(&str, Change); 9] = [
         ("attempt", |details| drop(details.insert("attempt".into(), "attempt 1 on these data under this key".into()))),
         ("configuration", |details| drop(details.insert("configuration".into(), "none".into()))),
         ("data", |details| drop(details.insert("data".into(), Digest::of(b"other").to_string().into()))),
