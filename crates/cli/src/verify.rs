@@ -51,7 +51,9 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
     let known = known::runs_if_any()?;
     let run = seal::inspect(&arguments.folder, &trusted)?;
     let warnings = warnings(&arguments.folder)?;
-    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
     // A run that went back holds together: it is looked for here.
     if let Some(known) = &known {
         known.check_run(&arguments.folder, run.log())?;

@@ -55,6 +55,7 @@ fn verifying_takes_little_memory() {
         std::thread::sleep(Duration::from_millis(1));
     };
     assert_eq!(status.code(), Some(0));
+    println!("verifying {} MiB took {most} KiB", LARGE >> 20);
     assert!((1_000..64 * 1024).contains(&most), "{most} KiB");
 }
 
@@ -126,7 +127,7 @@ fn sealing_a_run_is_remembered() {
     let ran = home.run(&crate::support::PIPELINE);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     let records = crate::support::names(&home.path("state/heads"));
-    assert_eq!(records.iter().filter(|name| name.ends_with(".json")).count(), 1, "{records:?}");
+    assert_eq!(records.iter().filter(|name| name.contains(".json")).count(), 1, "{records:?}");
     let (_, verified) = json(&home, &["verify", "run"]);
     let record = home.path(&format!("state/heads/{}.json", verified["root"].as_str().unwrap()));
     let record: Value = serde_json::from_slice(&fs::read(record).unwrap()).unwrap();
@@ -188,11 +189,11 @@ fn what_others_may_change_is_warned_of() {
     assert_eq!(warnings("cleared"), [""; 0]);
     mode("cleared/model.safetensors", 0o666);
     mode("cleared/report.html", 0o666);
-    mode("cleared/policy.toml", 0o620);
+    mode("cleared/policy.toml", 0o602);
     let found = warnings("cleared");
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found[0].contains("model.safetensors and 1 more: its mode is 666: others may"), "{found:?}");
-    assert!(found[1].contains("policy.toml: its mode is 620"), "{found:?}");
+    assert!(found[1].contains("policy.toml: its mode is 602"), "{found:?}");
     for name in ["model.safetensors", "report.html", "policy.toml"] {
         mode(&format!("cleared/{name}"), 0o640);
     }

@@ -99,7 +99,7 @@ impl Evasion {
         let Self { norm, radius, radii: _, steps, restarts, samples, square_samples, queries } = self;
         let about = About::Evasion;
         if *norm != plan.norm {
-            found.push((about, shortfall("attacks.evasion.norm", norm.word(), format!("= {}", plan.norm))));
+            found.push((about, shortfall("attacks.evasion.norm", &norm.word(), format!("= {}", plan.norm))));
         }
         at_least(found, about, "attacks.evasion.radius", *radius, plan.radius);
         for (name, has, least) in [

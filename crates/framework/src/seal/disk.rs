@@ -22,10 +22,13 @@ pub(super) fn private_folder(path: &Path) -> io::Result<()> {
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(path) {
         // What a killed run left is a folder; a link to another one above all is not ours to change.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match fs::symlink_metadata(path)?.is_dir() {
-            true => private(path, 0o700),
-            false => Ok(()),
-        },
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if fs::symlink_metadata(path)?.is_dir() {
+                private(path, 0o700)
+            } else {
+                Ok(())
+            }
+        }
         made => made,
     }
 }

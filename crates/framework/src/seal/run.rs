@@ -9,6 +9,7 @@ use underpin_core::{Digest, Evidence, Policy, Verdict};
 use super::{ClearanceDocument, Fault, Flaw, ListedFile, Log, Revocation, disk};
 
 /// How a run ended.
+#[allow(clippy::large_enum_variant, reason = "there is one of it for each run")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClearanceStatus {
     /// Every bar was met.

@@ -199,9 +199,9 @@ fn a_lock_on_the_folder_stops_nobody() {
         let (_place, path) = sealed();
         let held = fs::File::open(&path).unwrap();
         if exclusive {
-            held.lock().unwrap()
+            held.lock().unwrap();
         } else {
-            held.lock_shared().unwrap()
+            held.lock_shared().unwrap();
         }
         verify(&path, &trusted(), NOW).unwrap();
         renew(&path).unwrap();

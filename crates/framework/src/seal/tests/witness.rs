@@ -129,8 +129,11 @@ fn signed_by(number: u8, change: impl FnOnce(&mut WitnessStatement), path: &Path
     sign(&statement, &[subject], &key(number)).unwrap()
 }
 
+/// What is changed of a statement, and words of what it is refused for.
+type Statement = (&'static str, fn(&mut WitnessStatement), &'static str);
+
 /// Each change of a statement that its own witness signed, and what it is refused for.
-pub(super) fn statements() -> Vec<(&'static str, fn(&mut WitnessStatement), &'static str)> {
+pub(super) fn statements() -> Vec<Statement> {
     vec![
         ("another root", |it| it.root = Digest::of(b"another"), "the root of the log"),
         ("another head", |it| it.head.digest = Digest::of(b"another"), "does not go on from the head"),
