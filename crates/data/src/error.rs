@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use underpin_core::{ErrorOrigin, OutOfRange};
 
-use crate::fault::{LedgerFault, ParquetFault, RowFault};
+use crate::fault::{ArrowFault, LedgerFault, ParquetFault, RowFault};
+use crate::input::LeftOut;
 use crate::record::Reason;
 
 /// Errors of `underpin-data`. Bad rows are no errors: they are set aside with a [`Reason`].
@@ -23,7 +24,7 @@ pub enum Error {
     },
     /// The extension of a file name is of no known format.
     #[error(
-        "{file}: no known format; allowed: .csv, .data, .test, .tsv, .txt, .parquet, -idx3-ubyte, each also .gz, or a format given"
+        "{file}: no known format; allowed: .csv, .data, .test, .tsv, .txt, .parquet, .arrow, .feather, .jsonl, .ndjson, -idx3-ubyte, each also .gz, or a format given"
     )]
     UnknownFormat {
         /// Name of the file.
@@ -107,6 +108,14 @@ pub enum Error {
         /// What is wrong with it.
         fault: ParquetFault,
     },
+    /// An Arrow IPC file cannot be decoded.
+    #[error("{file}: not readable as Arrow: {fault}")]
+    Arrow {
+        /// Name of the file.
+        file: String,
+        /// What is wrong with it.
+        fault: ArrowFault,
+    },
     /// A column that is needed is not there.
     #[error("{file}: no column {column:?}; columns: {}", few(.found))]
     MissingColumn {
@@ -116,6 +125,91 @@ pub enum Error {
         column: String,
         /// Columns of the file.
         found: Vec<String>,
+    },
+    /// Two columns have one name.
+    #[error("{file}: two columns are named {column:?}; allowed: each name once")]
+    RepeatedColumn {
+        /// Name of the file.
+        file: String,
+        /// The name.
+        column: String,
+    },
+    /// A column that a setting names cannot be had.
+    #[error("{file}: {setting} names column {column:?}, but {fault}; columns: {}", few(.columns))]
+    ColumnSetting {
+        /// Name of the file.
+        file: String,
+        /// The setting: `drop` or `keep`.
+        setting: &'static str,
+        /// The column it names.
+        column: String,
+        /// Why not.
+        fault: &'static str,
+        /// Columns of the file.
+        columns: Vec<String>,
+    },
+    /// No label is named, and several columns may be it.
+    #[error("{file}: the label may be any of {}; name one (--label NAME)", quoted(.candidates))]
+    SeveralLabels {
+        /// Name of the file.
+        file: String,
+        /// Columns that may be it.
+        candidates: Vec<String>,
+    },
+    /// No label is named, and no column is clearly it.
+    #[error(
+        "{file}: no column is named as a label is (label, target, class or the like); name it (--label NAME); {}",
+        if .candidates.is_empty() { format!("columns: {}", few(.columns)) } else { format!("columns with few values: {}", few(.candidates)) }
+    )]
+    NoLabel {
+        /// Name of the file.
+        file: String,
+        /// Columns whose values may be classes.
+        candidates: Vec<String>,
+        /// Columns of the file.
+        columns: Vec<String>,
+    },
+    /// No column is left to learn from.
+    #[error("{file}: no feature is left; {}", .left_out.iter().take(20).map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    NoFeatures {
+        /// Name of the file.
+        file: String,
+        /// The columns left out, and why.
+        left_out: Vec<LeftOut>,
+    },
+    /// A quoted cell goes on for longer than a record may be.
+    #[error(
+        "{file}: a quoted cell in the record from line {line} goes on: {what} is {found}, allowed is at most {allowed}; is a quote not closed?"
+    )]
+    LongRecord {
+        /// Name of the file.
+        file: String,
+        /// Line on which the record begins, from 1.
+        line: u64,
+        /// What is too large.
+        what: &'static str,
+        /// How much was seen before reading stopped.
+        found: u64,
+        /// How much is allowed.
+        allowed: u64,
+    },
+    /// The pixels of an IDX file would have to change their order to fit another table.
+    #[error("{file}: the pixels of an IDX file cannot be put in the order of the columns of {other}")]
+    ImageColumns {
+        /// Name of the file.
+        file: String,
+        /// The other table.
+        other: String,
+    },
+    /// A delimiter or decimal mark is none that is known.
+    #[error("{what} is {found:?}, allowed: {allowed}")]
+    UnknownMark {
+        /// Which mark.
+        what: &'static str,
+        /// The text found.
+        found: String,
+        /// What is known.
+        allowed: &'static str,
     },
     /// The label column asked for is not there.
     #[error(
@@ -271,6 +365,10 @@ impl Error {
             Self::UnknownFormat { .. }
             | Self::NoLabels { .. }
             | Self::NoLabelColumn { .. }
+            | Self::ColumnSetting { .. }
+            | Self::SeveralLabels { .. }
+            | Self::NoLabel { .. }
+            | Self::UnknownMark { .. }
             | Self::Contract { .. }
             | Self::ShapeMismatch { .. }
             | Self::NoReference { .. }
@@ -284,7 +382,12 @@ impl Error {
             | Self::NotIdx { .. }
             | Self::Idx { .. }
             | Self::Parquet { .. }
+            | Self::Arrow { .. }
             | Self::MissingColumn { .. }
+            | Self::RepeatedColumn { .. }
+            | Self::NoFeatures { .. }
+            | Self::LongRecord { .. }
+            | Self::ImageColumns { .. }
             | Self::PixelDepth { .. }
             | Self::TooManyClasses { .. }
             | Self::OneClass { .. }
@@ -322,6 +425,10 @@ impl Error {
 fn few(names: &[String]) -> String {
     let shown = names.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
     if names.len() > 20 { format!("{shown}, ... ({} in all)", names.len()) } else { shown }
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
 }
 
 fn counts(reasons: &BTreeMap<Reason, usize>) -> String {

@@ -1,4 +1,4 @@
-//! Faults: what exactly is wrong with a Parquet file, a line of a ledger, or a row that does not match a ledger.
+//! Faults: what exactly is wrong with a Parquet or an Arrow file, a line of a ledger, or a row that does not match a ledger.
 
 /// Why a Parquet file cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -10,8 +10,10 @@ pub enum ParquetFault {
     /// The decoder panicked.
     #[error("the decoder panicked")]
     Panicked,
-    /// A column is compressed by a codec whose output cannot be bounded.
-    #[error("column {column:?} is compressed by {codec}; allowed: SNAPPY, ZSTD or none")]
+    /// A page of a column decompresses to more than its header states, or states more than a file may hold.
+    #[error(
+        "column {column:?}: a page compressed by {codec} holds more bytes than its header states, or than are allowed"
+    )]
     Compression {
         /// The column.
         column: String,
@@ -35,6 +37,34 @@ pub enum ParquetFault {
 }
 
 impl ParquetFault {
+    /// The decoder refused the bytes.
+    pub(crate) fn decoder(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Decoder(Box::new(source))
+    }
+}
+
+/// Why an Arrow IPC file cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArrowFault {
+    /// The file does not begin as one does.
+    #[error("it begins with b\"{}\", allowed: b\"ARROW1\" (an IPC file or Feather version 2, no stream)", .found.escape_ascii())]
+    Magic {
+        /// Its first bytes, at most six.
+        found: Vec<u8>,
+    },
+    /// A block lies outside of the file, or holds more than it states.
+    #[error("a block or the footer is damaged or cut short")]
+    Cut,
+    /// The decoder refused the bytes.
+    #[error(transparent)]
+    Decoder(Box<dyn std::error::Error + Send + Sync>),
+    /// The decoder panicked.
+    #[error("the decoder panicked")]
+    Panicked,
+}
+
+impl ArrowFault {
     /// The decoder refused the bytes.
     pub(crate) fn decoder(source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Decoder(Box::new(source))

@@ -9,9 +9,10 @@ mod sanitize;
 mod schema;
 
 pub use error::Error;
-pub use fault::{LedgerFault, ParquetFault, RowFault};
+pub use fault::{ArrowFault, LedgerFault, ParquetFault, RowFault};
 pub use input::{
-    Format, Limits, NamedBytes, Parts, RawRow, RawTable, Source, Split, fingerprint, from_bytes, open, split,
+    DecimalMark, Delimiter, Dialect, Encoding, Format, LabelBy, LeftOut, Limits, NamedBytes, Parts, RawRow, RawTable,
+    Source, Split, fingerprint, from_bytes, open, split,
 };
 pub use record::{
     Collection, FIRST_INJECTED_ID, Floor, LedgerCounts, Manifest, Reason, Rejection, RowDecision, RowLedger, admit,

@@ -77,12 +77,10 @@ impl Prepared {
 /// left, or the job's configuration does not fit.
 pub(crate) fn prepare(job: &Job, policy: &Policy, max_rejected: f64) -> Result<Prepared, Error> {
     let RawTables { train, test, split } = raw_tables(job)?;
+    let test = if split.is_none() { same_columns(&train, test)? } else { test };
     let contract = Contract::infer(&test)?;
     let rows = train.rows().len();
     let name = test.name().to_owned();
-    if split.is_none() {
-        same_columns(&train, &test)?;
-    }
     let set_aside = underpin_data::admit(test, &contract)?.value;
     set_aside.check(&Floor { max_rejected, min_rows: 2 })?;
     check_held_out(&name, set_aside.rows(), &contract)?;
@@ -153,7 +151,11 @@ fn raw_tables(job: &Job) -> Result<RawTables, Error> {
         }
         Input::Files { train, test: None } => underpin_data::open(train, &limits)?,
         Input::Files { train, test: Some(test) } => {
-            let (train, test) = (underpin_data::open(train, &limits)?, underpin_data::open(test, &limits)?);
+            let train = underpin_data::open(train, &limits)?;
+            // The label is the training table's unless the test table's is named.
+            let mut test = Source::clone(test);
+            test.label.get_or_insert_with(|| train.columns()[train.label()].clone());
+            let test = underpin_data::open(&test, &limits)?;
             return Ok(RawTables { train, test, split: None });
         }
     };
@@ -175,10 +177,13 @@ pub(crate) fn data_files(input: &Input) -> Result<(Vec<Subject>, Vec<Subject>), 
     }
 }
 
-/// Refuses a test file whose columns are not those of the training file.
-fn same_columns(train: &RawTable, test: &RawTable) -> Result<(), Error> {
-    for (file, there) in [(test, train), (train, test)] {
-        if let Some(column) = there.columns().iter().find(|column| !file.columns().contains(column)) {
+/// The test table with its columns in the order of the training table's; refuses one whose columns are others. A column
+/// that one of the tables leaves out may be missing in the other.
+fn same_columns(train: &RawTable, test: RawTable) -> Result<RawTable, Error> {
+    for (file, there) in [(&test, train), (train, &test)] {
+        let used = |column: &String| there.left_out().iter().all(|left_out| left_out.column != *column);
+        let missing = there.columns().iter().find(|column| !file.columns().contains(column) && used(column));
+        if let Some(column) = missing {
             return Err(Error::OtherColumns {
                 file: file.name().to_owned(),
                 column: column.clone(),
@@ -186,7 +191,7 @@ fn same_columns(train: &RawTable, test: &RawTable) -> Result<(), Error> {
             });
         }
     }
-    Ok(())
+    Ok(test.bound_to(train)?)
 }
 
 /// Refuses rows set aside that are too few to attack with and to measure on.

@@ -1,5 +1,6 @@
 //! Raw rows in Arrow record batches.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::builder::{BinaryBuilder, LargeBinaryBuilder, StringBuilder};
@@ -8,6 +9,7 @@ use arrow_array::types::{UInt8Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch, UInt64Array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
+use super::cell::trimmed;
 use super::row::{Cells, RawRow};
 
 /// Most rows of a batch of cells.
@@ -37,6 +39,37 @@ impl Batch {
 
     pub(crate) fn ids(&self) -> &[u64] {
         self.record().column(0).as_primitive::<UInt64Type>().values()
+    }
+
+    /// The batch with its columns of cells in another order: of each the position that it had. Images stay as they are.
+    pub(crate) fn ordered(&self, order: &[usize]) -> Self {
+        match self {
+            Self::Cells(batch) => {
+                let order: Vec<usize> = [0].into_iter().chain(order.iter().map(|at| at + 1)).collect();
+                Self::Cells(batch.project(&order).expect("invariant: the positions are columns"))
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// The batch with the text of the columns at `positions` made another where `plain` gives one.
+    pub(crate) fn rewritten(self, positions: &[usize], plain: impl Fn(&str) -> Option<Cow<'_, str>>) -> Self {
+        let Self::Cells(batch) = &self else { return self };
+        let mut columns = batch.columns().to_vec();
+        for at in positions {
+            let Some(cells) = columns[at + 1].as_binary_opt::<i32>() else { continue };
+            let mut rewritten = BinaryBuilder::with_capacity(cells.len(), cells.value_data().len());
+            for cell in cells.iter().map(Option::unwrap_or_default) {
+                match plain(&trimmed(cell)) {
+                    // A plain number is at most one byte longer than it was written, and the batch far from its limit.
+                    Some(plain) => rewritten.append_value(plain.as_bytes()),
+                    None => rewritten.append_value(cell),
+                }
+            }
+            columns[at + 1] = Arc::new(rewritten.finish());
+        }
+        let batch = RecordBatch::try_new(batch.schema(), columns).expect("invariant: the columns keep their type");
+        Self::Cells(batch)
     }
 
     /// The row at a position below the number of identifiers.

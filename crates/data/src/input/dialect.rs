@@ -1,60 +1,167 @@
-//! Dialect of a CSV file: delimiter, preamble and header, inferred from its first lines.
+//! Dialect of a text table: encoding, delimiter, quote, decimal and thousands marks, header.
 
-use std::collections::{BTreeMap, HashSet};
+use std::str::FromStr;
 
-use csv::ByteRecord;
+use serde::{Deserialize, Serialize};
 
-use super::cell::trimmed;
-use super::label_column::is_usual;
-use super::row::is_missing;
+use super::encoding::Encoding;
+use crate::Error;
 
-/// Lines from which delimiter and header are inferred.
-pub(super) const SAMPLE: usize = 200;
-
-/// The delimiter that splits most sampled lines into the same number of cells, at least 2; a comma in doubt.
-pub(super) fn delimiter(lines: &[(u64, &[u8])]) -> u8 {
-    let sample = &lines[..lines.len().min(SAMPLE)];
-    let agreeing = |delimiter: u8| {
-        let widths = sample.iter().map(|(_, line)| line.trim_ascii().split(|byte| *byte == delimiter).count());
-        most_frequent(widths.filter(|width| *width > 1)).map_or(0, |(_, lines)| lines)
-    };
-    // Of equals the last wins, so the comma stands last.
-    *b" \t;,".iter().max_by_key(|delimiter| agreeing(**delimiter)).unwrap_or(&b',')
+/// What stands between two cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delimiter {
+    /// `,`
+    Comma,
+    /// `;`
+    Semicolon,
+    /// A tab.
+    Tab,
+    /// `|`
+    Bar,
+    /// One or more blanks or tabs; those at the ends of a line stand between nothing.
+    Blanks,
 }
 
-/// What occurs most often, and how often; of equals the greatest.
-pub(super) fn most_frequent(values: impl Iterator<Item = usize>) -> Option<(usize, usize)> {
-    let mut counts = BTreeMap::new();
-    values.for_each(|value| *counts.entry(value).or_insert(0_usize) += 1);
-    counts.into_iter().max_by_key(|(_, count)| *count)
+impl Delimiter {
+    /// The delimiters that are looked for; of equals the first.
+    pub(super) const ALL: [Self; 5] = [Self::Comma, Self::Semicolon, Self::Tab, Self::Bar, Self::Blanks];
+
+    /// The byte; of runs of blanks that of a blank.
+    pub(super) fn byte(self) -> u8 {
+        match self {
+            Self::Comma => b',',
+            Self::Semicolon => b';',
+            Self::Tab => b'\t',
+            Self::Bar => b'|',
+            Self::Blanks => b' ',
+        }
+    }
+
+    pub(super) fn is(self, byte: u8) -> bool {
+        byte == self.byte() || self == Self::Blanks && byte == b'\t'
+    }
 }
 
-fn is_number(cell: &[u8]) -> bool {
-    trimmed(cell).parse::<f64>().is_ok()
+impl std::fmt::Display for Delimiter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Comma => "','",
+            Self::Semicolon => "';'",
+            Self::Tab => "tab",
+            Self::Bar => "'|'",
+            Self::Blanks => "blanks",
+        })
+    }
 }
 
-/// Whether the first line is scikit-learn's `rows,features,class names...`; it is no row.
-pub(super) fn has_preamble(head: &[ByteRecord], lines: usize) -> bool {
-    let [first, second, ..] = head else { return false };
-    let claimed = |position: usize| first.get(position).and_then(|cell| trimmed(cell).parse::<usize>().ok());
-    let named = first.iter().skip(2).all(|cell| !is_number(cell));
-    first.len() != second.len() && claimed(0) == Some(lines - 1) && claimed(1) == second.len().checked_sub(1) && named
+impl FromStr for Delimiter {
+    type Err = Error;
+
+    /// Reads the character itself or its name: `,` or `comma`, `;` or `semicolon`, `tab`, `|` or `bar`, `blanks`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownMark`].
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Ok(match text {
+            "," | "comma" => Self::Comma,
+            ";" | "semicolon" => Self::Semicolon,
+            "\t" | "\\t" | "tab" => Self::Tab,
+            "|" | "bar" => Self::Bar,
+            " " | "blanks" => Self::Blanks,
+            _ => {
+                let (what, allowed) = ("delimiter", "comma (,), semicolon (;), tab, bar (|) or blanks");
+                return Err(Error::UnknownMark { what, found: text.to_owned(), allowed });
+            }
+        })
+    }
 }
 
-/// The header: the first row if it names the columns. It does if its cells are words, all different, and one of them
-/// stands above numbers, is the label asked for or a usual label; or if it is the only row.
-pub(super) fn header(head: &[ByteRecord], label: Option<&str>) -> Option<Vec<String>> {
-    let (first, sample) = head.split_first()?;
-    let names: Vec<String> = first.iter().map(|name| trimmed(name).into_owned()).collect();
-    let above_numbers = |at: usize| {
-        let mut cells =
-            sample.iter().take(SAMPLE - 1).filter_map(|row| row.get(at)).filter(|cell| !is_missing(&trimmed(cell)));
-        !is_number(&first[at]) && cells.next().is_some_and(is_number) && cells.all(is_number)
-    };
-    let asked = |name: &String| Some(name.as_str()) == label && !is_number(name.as_bytes());
-    let alone = sample.is_empty() && !first.iter().any(is_number);
-    let named = alone || names.iter().any(|name| asked(name) || is_usual(name)) || (0..names.len()).any(above_numbers);
-    let distinct =
-        names.iter().collect::<HashSet<_>>().len() == names.len() && names.iter().all(|name| !name.is_empty());
-    (distinct && names.len() > 1 && named).then_some(names)
+/// What stands before the fraction of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecimalMark {
+    /// `.`
+    Point,
+    /// `,`
+    Comma,
+}
+
+impl DecimalMark {
+    pub(super) fn character(self) -> char {
+        match self {
+            Self::Point => '.',
+            Self::Comma => ',',
+        }
+    }
+}
+
+impl FromStr for DecimalMark {
+    type Err = Error;
+
+    /// Reads `.` or `point`, `,` or `comma`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownMark`].
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "." | "point" => Ok(Self::Point),
+            "," | "comma" => Ok(Self::Comma),
+            _ => {
+                let (what, allowed) = ("decimal mark", "point (.) or comma (,)");
+                Err(Error::UnknownMark { what, found: text.to_owned(), allowed })
+            }
+        }
+    }
+}
+
+/// How a text table is written; found from its content where the [`Source`](crate::Source) does not say.
+///
+/// The quote is `"`, doubled within a quoted cell (RFC 4180).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dialect {
+    /// Encoding of the characters.
+    pub encoding: Encoding,
+    /// Between cells.
+    pub delimiter: Delimiter,
+    /// Before the fraction of a number.
+    pub decimal: DecimalMark,
+    /// Between the thousands of a number, if there is one.
+    pub thousands: Option<char>,
+    /// Whether the first row names the columns.
+    pub header: bool,
+}
+
+impl std::fmt::Display for Dialect {
+    /// `UTF-8, cells parted by ';', decimal mark ',', thousands mark '.', no header`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { encoding, delimiter, decimal, thousands, header } = self;
+        write!(f, "{encoding}, cells parted by {delimiter}, decimal mark {:?}, ", decimal.character())?;
+        match thousands {
+            Some(mark) => write!(f, "thousands mark {mark:?}, ")?,
+            None => f.write_str("no thousands mark, ")?,
+        }
+        f.write_str(if *header { "a header" } else { "no header" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_read_by_character_or_name() {
+        for delimiter in Delimiter::ALL {
+            let name = serde_json::to_value(delimiter).unwrap();
+            assert_eq!(name.as_str().unwrap().parse::<Delimiter>().unwrap(), delimiter);
+            assert_eq!(char::from(delimiter.byte()).to_string().parse::<Delimiter>().unwrap(), delimiter);
+        }
+        assert_eq!(",".parse::<DecimalMark>().unwrap(), DecimalMark::Comma);
+        let error = "x".parse::<Delimiter>().unwrap_err().to_string();
+        assert_eq!(error, "delimiter is \"x\", allowed: comma (,), semicolon (;), tab, bar (|) or blanks");
+        let error = "".parse::<DecimalMark>().unwrap_err().to_string();
+        assert_eq!(error, "decimal mark is \"\", allowed: point (.) or comma (,)");
+    }
 }

@@ -1,26 +1,40 @@
-//! Bytes in, raw rows out: CSV, IDX and Parquet files, read under limits. Nothing in a row is trusted yet.
+//! Bytes in, raw rows out: CSV, IDX, Parquet, Arrow and JSON-lines files, read under limits. Nothing in a row is trusted yet.
 
+mod arrow_columns;
+mod arrow_file;
 mod batch;
 mod cell;
 mod csv;
 mod dialect;
+mod encoding;
 mod fingerprint;
 mod format;
 mod idx;
+mod json_lines;
 mod label_column;
 mod limits;
+mod long_cells;
+mod numbers;
 mod open;
 mod parquet;
+mod parquet_pages;
 mod raw;
+mod records;
 mod row;
+mod settle;
+mod sniff;
 mod split;
 
 pub(crate) use batch::Builder;
+pub use dialect::{DecimalMark, Delimiter, Dialect};
+pub use encoding::Encoding;
 pub use fingerprint::fingerprint;
 pub use format::{Format, NamedBytes, Source};
+pub use label_column::LabelBy;
 pub use limits::Limits;
 pub use open::{from_bytes, open};
 pub use raw::RawTable;
 pub use row::RawRow;
 pub(crate) use row::{Refusal, is_missing, shortened};
+pub use settle::LeftOut;
 pub use split::{Parts, Split, split};

@@ -1,4 +1,4 @@
-//! Opens a CSV, IDX or Parquet file, plain or compressed by gzip, as a table of raw rows.
+//! Opens a CSV, IDX, Parquet, Arrow or JSON-lines file, plain or compressed by gzip, as a table of raw rows.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::format::{Format, NamedBytes, Source, format_of};
 use super::idx::{self, Idx};
 use super::limits::Limits;
 use super::raw::RawTable;
-use super::{csv, parquet};
+use super::{arrow_file, csv, json_lines, parquet};
 use crate::Error;
 
 /// Reads raw rows; nothing in them is trusted yet.
@@ -18,9 +18,10 @@ use crate::Error;
 /// # Errors
 ///
 /// [`Error::Io`], [`Error::UnknownFormat`], [`Error::Gzip`], [`Error::TooLarge`], [`Error::Empty`],
-/// [`Error::HeaderOnly`], [`Error::NotIdx`], [`Error::Idx`], [`Error::NoLabels`], [`Error::Parquet`],
-/// [`Error::MissingColumn`], [`Error::NoLabelColumn`] or [`Error::ShapeMismatch`] when the file as a whole is of no use;
-/// a bad row is kept for [`admit`](crate::admit) to set aside.
+/// [`Error::HeaderOnly`], [`Error::LongRecord`], [`Error::NotIdx`], [`Error::Idx`], [`Error::NoLabels`],
+/// [`Error::Parquet`], [`Error::Arrow`], [`Error::MissingColumn`], [`Error::RepeatedColumn`], [`Error::ColumnSetting`],
+/// [`Error::NoLabelColumn`], [`Error::SeveralLabels`], [`Error::NoLabel`], [`Error::NoFeatures`] or
+/// [`Error::ShapeMismatch`] when the file as a whole is of no use; a bad row is kept for [`admit`](crate::admit) to set aside.
 pub fn open(source: &Source, limits: &Limits) -> Result<RawTable, Error> {
     let bytes = read(&source.path, limits)?;
     let name = file_name(&source.path);
@@ -58,8 +59,10 @@ pub fn from_bytes(
     }
     let asked = source.label.as_deref();
     let raw_table = match format {
-        Format::Csv => csv::read(file.name, &plain, asked, limits)?,
-        Format::Parquet => parquet::read(file.name, plain.into_owned(), asked, limits)?,
+        Format::Csv => csv::read(file.name, &plain, source, limits)?.settle(source, limits)?,
+        Format::Parquet => parquet::read(file.name, plain.into_owned(), limits)?.settle(source, limits)?,
+        Format::Arrow => arrow_file::read(file.name, plain.into_owned(), limits)?.settle(source, limits)?,
+        Format::JsonLines => json_lines::read(file.name, &plain, limits)?.settle(source, limits)?,
         Format::Idx => {
             if let Some(column) = asked.filter(|asked| *asked != "label") {
                 let (file, column, found) = (file.name.to_owned(), column.to_owned(), vec!["label".to_owned()]);
@@ -77,6 +80,9 @@ pub fn from_bytes(
     }
     let files = [Some(file), labels.filter(|_| format == Format::Idx)];
     let named = |file: NamedBytes<'_>| Subject { name: file.name.to_owned(), digest: Digest::of(file.bytes) };
+    for note in raw_table.notes() {
+        tracing::info!(file = file.name, note, "read");
+    }
     let raw_table = raw_table.with_files(files.into_iter().flatten().map(named).collect());
     match &source.shape {
         Some(shape) => raw_table.with_shape(shape.clone()),

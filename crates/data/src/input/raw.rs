@@ -1,10 +1,19 @@
 //! A table of raw rows as they came from a file, unchecked.
 
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
 use underpin_core::{Shape, Subject};
 
 use super::batch::Batch;
+use super::dialect::Dialect;
+use super::encoding::Encoding;
 use super::format::Format;
+use super::label_column::LabelBy;
+use super::limits::Limits;
+use super::long_cells::set_aside;
 use super::row::RawRow;
+use super::settle::LeftOut;
 use crate::Error;
 
 /// Raw rows in Arrow, where they came from and what their columns are called. Nothing in them is trusted.
@@ -18,6 +27,10 @@ pub struct RawTable {
     columns: Vec<String>,
     label: usize,
     shape: Option<Shape>,
+    dialect: Option<Dialect>,
+    label_by: LabelBy,
+    left_out: Vec<LeftOut>,
+    kept: Vec<String>,
     batches: Vec<Batch>,
     rows: Vec<Place>,
 }
@@ -33,8 +46,20 @@ impl RawTable {
     /// All rows of the batches, whose identifiers differ.
     pub(crate) fn new(name: &str, format: Format, columns: Vec<String>, label: usize, batches: Vec<Batch>) -> Self {
         let name = name.to_owned();
-        let mut raw_table =
-            Self { name, format, files: vec![], columns, label, shape: None, batches: vec![], rows: vec![] };
+        let mut raw_table = Self {
+            name,
+            format,
+            files: vec![],
+            columns,
+            label,
+            shape: None,
+            dialect: None,
+            label_by: LabelBy::Last,
+            left_out: vec![],
+            kept: vec![],
+            batches: vec![],
+            rows: vec![],
+        };
         raw_table.add(batches);
         raw_table
     }
@@ -64,7 +89,7 @@ impl RawTable {
         &self.files
     }
 
-    /// Names of the columns, the label among them.
+    /// Names of the columns, the label and those left out among them.
     pub fn columns(&self) -> &[String] {
         &self.columns
     }
@@ -72,6 +97,53 @@ impl RawTable {
     /// Position of the label among the columns.
     pub fn label(&self) -> usize {
         self.label
+    }
+
+    /// How the label was found.
+    pub fn label_by(&self) -> LabelBy {
+        self.label_by
+    }
+
+    /// How the file is written, if it is text.
+    pub fn dialect(&self) -> Option<&Dialect> {
+        self.dialect.as_ref()
+    }
+
+    /// The columns of the file that are no features, and why. Those whose values cannot be read are not among
+    /// [`RawTable::columns`]; the cells of all others are there, and nothing looks at them.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    /// What was found in the file rather than asked for, a line each: the dialect, the label and each column left out.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let Some(dialect) = &self.dialect {
+            notes.push(dialect.to_string());
+            if dialect.encoding == Encoding::Latin1 {
+                notes.push("the file is not UTF-8: it was read as Latin-1".into());
+            }
+        }
+        notes.push(format!("label {:?}: {}", self.columns[self.label], self.label_by));
+        notes.extend(self.left_out.iter().map(LeftOut::to_string));
+        notes
+    }
+
+    /// Positions of the columns that are neither the label nor left out.
+    pub(crate) fn features(&self) -> Vec<usize> {
+        let left_out: HashSet<&str> = self.left_out.iter().map(|left_out| left_out.column.as_str()).collect();
+        let feature = |at: &usize| *at != self.label && !left_out.contains(self.columns[*at].as_str());
+        (0..self.columns.len()).filter(feature).collect()
+    }
+
+    /// Whether a column is read as a feature whatever its values look like.
+    pub(crate) fn is_kept(&self, column: &str) -> bool {
+        self.kept.iter().any(|kept| kept == column)
+    }
+
+    /// The cells of a column, in the rows that fit the columns.
+    pub(crate) fn column(&self, at: usize) -> impl Iterator<Item = Cow<'_, str>> {
+        self.rows().filter_map(move |row| row.cell(at))
     }
 
     /// Shape of one example, if it is known to be an image.
@@ -109,13 +181,88 @@ impl RawTable {
         self.batches[place.batch].row(place.at)
     }
 
+    pub(crate) fn with_dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = Some(dialect);
+        self
+    }
+
+    pub(crate) fn with_label(self, label: usize, label_by: LabelBy) -> Self {
+        Self { label, label_by, ..self }
+    }
+
+    pub(crate) fn with_left_out(self, left_out: Vec<LeftOut>, kept: Vec<String>) -> Self {
+        Self { left_out, kept, ..self }
+    }
+
+    /// The table with the text of some columns made another where `plain` gives one.
+    pub(crate) fn rewritten(mut self, columns: &[usize], plain: impl Fn(&str) -> Option<Cow<'_, str>>) -> Self {
+        if !columns.is_empty() {
+            self.batches = self.batches.into_iter().map(|batch| batch.rewritten(columns, &plain)).collect();
+        }
+        self
+    }
+
+    /// The table with the rows malformed whose label or features have too many bytes.
+    pub(crate) fn without_long_cells(mut self, limits: &Limits) -> Self {
+        let looked_at: Vec<usize> = self.features().into_iter().chain([self.label]).collect();
+        let batches = std::mem::take(&mut self.batches);
+        self.rows.clear();
+        self.add(set_aside(batches, &looked_at, limits.cell));
+        self
+    }
+
+    /// The table with its columns bound by name to those of `train`, in their order: the label is that of `train`, and what
+    /// `train` leaves out is left out here. A column that `train` does not have is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MissingColumn`] naming a column that `train` has and uses and this table has not;
+    /// [`Error::ImageColumns`] when the columns of an IDX file would have to change their order.
+    pub fn bound_to(mut self, train: &Self) -> Result<Self, Error> {
+        let places: HashMap<&str, usize> =
+            self.columns.iter().enumerate().map(|(at, column)| (column.as_str(), at)).collect();
+        let left_out: HashSet<&str> = train.left_out.iter().map(|left_out| left_out.column.as_str()).collect();
+        let mut order = Vec::with_capacity(self.columns.len());
+        let mut label = 0;
+        for (at, column) in train.columns.iter().enumerate() {
+            match places.get(column.as_str()) {
+                Some(place) => {
+                    if at == train.label {
+                        label = order.len();
+                    }
+                    order.push(*place);
+                }
+                None if left_out.contains(column.as_str()) => {}
+                None => {
+                    let (file, column, found) = (self.name, column.clone(), self.columns);
+                    return Err(Error::MissingColumn { file, column, found });
+                }
+            }
+        }
+        let ours: HashSet<usize> = order.iter().copied().collect();
+        let others: Vec<usize> = (0..self.columns.len()).filter(|at| !ours.contains(at)).collect();
+        let reason = format!("{} has no such column", train.name);
+        let strange = others.iter().map(|at| LeftOut { column: self.columns[*at].clone(), reason: reason.clone() });
+        let left_out: Vec<LeftOut> = train.left_out.iter().cloned().chain(strange).collect();
+        order.extend(others);
+        let moved = order.iter().enumerate().any(|(at, place)| at != *place);
+        if moved && self.batches.iter().any(|batch| matches!(batch, Batch::Images(_))) {
+            return Err(Error::ImageColumns { file: self.name, other: train.name.clone() });
+        }
+        if moved {
+            self.batches = self.batches.iter().map(|batch| batch.ordered(&order)).collect();
+            self.columns = order.iter().map(|at| self.columns[*at].clone()).collect();
+        }
+        Ok(Self { label, label_by: train.label_by, left_out, kept: train.kept.clone(), ..self })
+    }
+
     pub(crate) fn with_files(mut self, files: Vec<Subject>) -> Self {
         self.files = files;
         self
     }
 
     pub(crate) fn with_shape(mut self, shape: Shape) -> Result<Self, Error> {
-        let found = self.columns.len() - 1;
+        let found = self.features().len();
         if shape.size() != found {
             let (file, needed) = (self.name, shape.size());
             return Err(Error::ShapeMismatch { file, shape: shape.into(), needed, found });

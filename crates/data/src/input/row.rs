@@ -134,17 +134,9 @@ impl<'a> RawRow<'a> {
         })
     }
 
-    /// The label in a cell, in canonical form: `1.0` and `1` are one label, as are `>50K.` and `>50K`.
+    /// The label in a cell: its text, whatever it is, without white space around it; none of an empty cell.
     pub(crate) fn label(&self, position: usize) -> Option<String> {
-        let cell = self.cell(position)?;
-        if is_missing(&cell) {
-            return None;
-        }
-        match cell.parse::<f64>() {
-            Ok(number) if number.fract() == 0.0 && number.abs() < 1e15 => Some(format!("{}", number + 0.0)),
-            Ok(number) if number.is_nan() => None,
-            _ => Some(cell.strip_suffix('.').unwrap_or(&cell).to_owned()),
-        }
+        self.cell(position).filter(|label| !label.is_empty()).map(Cow::into_owned)
     }
 }
 

@@ -57,13 +57,18 @@ impl<'a> Encoder<'a> {
             match &column.kind {
                 Kind::Ignored { .. } => {}
                 Kind::Pixels { count, max } => {
-                    let cells = (0..raw_table.columns().len()).filter(|at| *at != label);
-                    if *count != raw_table.columns().len() - 1 {
+                    // The label is that of the contract, which need not be the table's.
+                    let features = (0..raw_table.columns().len()).filter(|at| *at != label);
+                    let left_out = |at: &usize| {
+                        raw_table.left_out().iter().any(|left_out| left_out.column == raw_table.columns()[*at])
+                    };
+                    let cells: Vec<usize> = features.filter(|at| !left_out(at)).collect();
+                    if *count != cells.len() {
                         let (file, shape) = (raw_table.name().to_owned(), contract.shape().axes().to_vec());
-                        let found = raw_table.columns().len() - 1;
+                        let found = cells.len();
                         return Err(Error::ShapeMismatch { file, shape, needed: *count, found });
                     }
-                    fields.extend(cells.enumerate().map(|(feature, cell)| Field {
+                    fields.extend(cells.into_iter().enumerate().map(|(feature, cell)| Field {
                         cell,
                         name: &raw_table.columns()[cell],
                         kind: Code::Number(Scale::new(0.0, *max, 0.0)),

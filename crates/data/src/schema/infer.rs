@@ -7,12 +7,14 @@ use underpin_core::Shape;
 use super::contract::{Column, Contract, Kind};
 use super::label::classes;
 use crate::Error;
-use crate::input::{RawRow, RawTable, is_missing};
+use crate::input::{LeftOut, RawRow, RawTable, is_missing};
 
 /// Maxima of the usual pixel depths.
 const DEPTHS: [f64; 5] = [1.0, 15.0, 16.0, 255.0, 65_535.0];
 /// Most categories a column of words may have; with more it is left out.
 const CATEGORIES: usize = 128;
+/// Most categories a column of words may have that is asked to be kept.
+const KEPT: usize = 4_096;
 /// Fraction of the cells that must be numbers for a column to be numeric.
 const NUMERIC: f64 = 0.9;
 /// Greatest fraction of the cells of a column of categories that may hold what no other cell holds.
@@ -35,22 +37,23 @@ impl Contract {
     /// pixels have one range, from 0 to the smallest usual depth (1, 15, 16, 255, 65,535) that holds them in 99 % of the
     /// rows.
     ///
+    /// What the table leaves out is ignored; a column that is to be kept is never ignored.
+    ///
     /// # Errors
     ///
     /// [`Error::OneClass`], [`Error::TooManyClasses`] when the labels are no classes; [`Error::Contract`] when no column
-    /// is of use; [`Error::PixelDepth`] when pixels lie above 65,535.
+    /// is of use, or one that is to be kept is not; [`Error::PixelDepth`] when pixels lie above 65,535.
     pub fn infer(held_out: &RawTable) -> Result<Self, Error> {
         let sound = |row: &RawRow<'_>| row.fault().is_none() && row.not_text().is_none();
         let rows: Vec<RawRow<'_>> = held_out.rows().filter(sound).collect();
         let classes = classes(held_out, &rows)?;
         let label = held_out.columns()[held_out.label()].clone();
-        let features = || (0..held_out.columns().len()).filter(|at| *at != held_out.label());
+        let features = held_out.features();
         if let Some(shape) = held_out.shape() {
-            let column = pixels(&rows, &features(), shape)?;
+            let column = pixels(&rows, &features.iter().copied(), shape)?;
             return Self::new(vec![column], label, classes, shape.clone());
         }
-        let columns: Vec<Column> =
-            features().map(|at| Column { name: held_out.columns()[at].clone(), kind: column(&rows, at) }).collect();
+        let columns: Vec<Column> = columns(held_out, &rows, &features)?;
         for Column { name, kind } in &columns {
             if let Kind::Ignored { reason } = kind {
                 tracing::warn!(column = name, reason, "column left out");
@@ -59,6 +62,32 @@ impl Contract {
         let width = columns.iter().map(|column| column.kind.width()).sum::<usize>();
         Self::new(columns, label, classes, Shape::new([width])?)
     }
+}
+
+/// What becomes of each column but the label, in the file's order; those that the table does not hold come last.
+fn columns(held_out: &RawTable, rows: &[RawRow<'_>], features: &[usize]) -> Result<Vec<Column>, Error> {
+    let ignored = |left_out: &LeftOut| Column {
+        name: left_out.column.clone(),
+        kind: Kind::Ignored { reason: left_out.reason.clone() },
+    };
+    let mut columns = Vec::with_capacity(held_out.columns().len());
+    for (at, name) in held_out.columns().iter().enumerate().filter(|(at, _)| *at != held_out.label()) {
+        if features.binary_search(&at).is_ok() {
+            let most = if held_out.is_kept(name) { KEPT } else { CATEGORIES };
+            let kind = column(rows, at, most);
+            if let (true, Kind::Ignored { reason }) = (held_out.is_kept(name), &kind) {
+                let what = format!("column {name:?}, to be kept,");
+                let allowed = format!("numbers, or at most {KEPT} categories");
+                return Err(Error::Contract { what, found: reason.clone(), allowed });
+            }
+            columns.push(Column { name: name.clone(), kind });
+        } else {
+            columns.extend(held_out.left_out().iter().find(|left_out| left_out.column == *name).map(ignored));
+        }
+    }
+    let unread = |left_out: &&LeftOut| !held_out.columns().contains(&left_out.column);
+    columns.extend(held_out.left_out().iter().filter(unread).map(ignored));
+    Ok(columns)
 }
 
 fn pixels(
@@ -76,7 +105,8 @@ fn pixels(
     }
 }
 
-fn column(rows: &[RawRow<'_>], at: usize) -> Kind {
+/// A column that may have `most` categories; above the usual number any category may occur once.
+fn column(rows: &[RawRow<'_>], at: usize, most: usize) -> Kind {
     let mut words = BTreeMap::new();
     let mut numbers = Vec::new();
     let mut present = 0_usize;
@@ -85,7 +115,7 @@ fn column(rows: &[RawRow<'_>], at: usize) -> Kind {
             present += 1;
             numbers.extend(cell.parse::<f64>().ok().filter(|number| number.is_finite()));
         }
-        if words.len() <= CATEGORIES {
+        if words.len() <= most {
             *words.entry(cell.into_owned()).or_insert(0_usize) += 1;
         }
     }
@@ -101,11 +131,11 @@ fn column(rows: &[RawRow<'_>], at: usize) -> Kind {
         percent(numbers.len()),
         100.0 * NUMERIC
     );
-    if words.len() > CATEGORIES {
-        return Kind::Ignored { reason: format!("{numbers}, and more than {CATEGORIES} categories") };
+    if words.len() > most {
+        return Kind::Ignored { reason: format!("{numbers}, and more than {most} categories") };
     }
     let once = words.values().filter(|count| **count == 1).count();
-    if percent(once) > 100.0 * ONCE {
+    if most == CATEGORIES && percent(once) > 100.0 * ONCE {
         let reason = format!(
             "{numbers}, and {:.1} % of them occur once (of categories at most {:.0} %)",
             percent(once),

@@ -8,7 +8,8 @@ use crate::input::{RawRow, RawTable};
 /// Most classes.
 const CLASSES: usize = 1_000;
 
-/// The different labels of `rows`: in numeric order if all are numbers, else in order of their text.
+/// The different labels of `rows`, each a text: in numeric order if all are numbers (`1000` before `1E3`), else in order of
+/// their text.
 ///
 /// # Errors
 ///
@@ -28,9 +29,12 @@ pub(super) fn classes(raw_table: &RawTable, rows: &[RawRow<'_>]) -> Result<Vec<S
     if found < 2 {
         return Err(Error::OneClass { file, found, classes });
     }
-    let number = |class: &String| class.parse::<f64>().ok();
-    if classes.iter().all(|class| number(class).is_some()) {
-        classes.sort_by(|a, b| number(a).partial_cmp(&number(b)).unwrap_or_else(|| a.cmp(b)));
+    let numbers: Vec<Option<f64>> =
+        classes.iter().map(|class| class.parse().ok().filter(|number: &f64| number.is_finite())).collect();
+    if let Some(numbers) = numbers.into_iter().collect::<Option<Vec<f64>>>() {
+        let mut numbered: Vec<(f64, String)> = numbers.into_iter().zip(classes).collect();
+        numbered.sort_by(|(one, class), (other, text)| one.total_cmp(other).then_with(|| class.cmp(text)));
+        classes = numbered.into_iter().map(|(_, class)| class).collect();
     }
     Ok(classes)
 }

@@ -241,7 +241,7 @@ fn bounds_in_messages_are_where_rows_are_refused() {
 fn a_column_mixed_of_numbers_and_words_never_blames_the_usual_ones() {
     let column = |words: usize, numbers: fn(usize) -> String| {
         let cell = |at: usize| if at < words { format!("word{at}") } else { numbers(at) };
-        let rows = (0..200).fold(String::new(), |rows, at| rows + &format!("{},{at},{}\n", cell(at), at % 2));
+        let rows = (0..200).fold(String::new(), |rows, at| rows + &format!("{},{at}.5,{}\n", cell(at), at % 2));
         let raw_table = table(&format!("a,b,label\n{rows}")).unwrap();
         let contract = Contract::infer(&raw_table).unwrap();
         (contract.columns()[0].kind.clone(), admit(raw_table, &contract).unwrap().value.ledger().dropped())

@@ -6,10 +6,11 @@ use underpin_core::{Audited, Examples, Inputs, Sanitizer, Seed, Trigger};
 use underpin_data::inject::{Fault, Faults, inject};
 use underpin_data::{
     ActivationClustering, Collection, Error, ExactDuplicates, FIRST_INJECTED_ID, FalsePositiveRate, Features, Limits,
-    Manifest, RowDecision, RowFault, RowLedger, Rows, Sanitizers, SpectralSignatures, Split, admit, write_quarantine,
+    Manifest, RowDecision, RowFault, RowLedger, Rows, Sanitizers, Source, SpectralSignatures, Split, admit, open,
+    write_quarantine,
 };
 
-use crate::{digits, prepared, read};
+use crate::{digits, prepared};
 
 type Change<'a> = &'a dyn Fn(&mut Vec<RowDecision>);
 type Step<'a> = (&'a str, &'a dyn Sanitizer<Collection, Error = Error>);
@@ -175,7 +176,8 @@ fn ledger_manifest_and_quarantine_survive_the_disk() {
 
     let path = folder.path().join("quarantine.parquet");
     write_quarantine(&collection, std::fs::File::create(&path).unwrap()).unwrap();
-    let quarantine = read("quarantine.parquet", &std::fs::read(&path).unwrap()).unwrap();
+    let source = Source { label: Some("reason".into()), ..Source::new(&path) };
+    let quarantine = open(&source, &Limits::default()).unwrap();
     assert_eq!(quarantine.columns(), ["id", "sanitizer", "reason", "detail", "raw"]);
     let dropped: Vec<_> =
         collection.ledger().decisions().iter().filter(|decision| decision.dropped.is_some()).collect();
@@ -199,7 +201,7 @@ fn rows_held_out_never_come_back_in_training() {
         let once: Vec<u8> = raw_table.rows().flat_map(line).collect();
         once.repeat(2)
     };
-    let source = underpin_data::Source { shape: raw_table.shape().cloned(), ..underpin_data::Source::new("twice.csv") };
+    let source = Source { shape: raw_table.shape().cloned(), ..Source::new("twice.csv") };
     let file = underpin_data::NamedBytes { name: "twice.csv", bytes: &copies };
     let twice = underpin_data::from_bytes(file, None, &source, &Limits::default()).unwrap();
     let (train, contract, held_out) = prepared(twice, 3);

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use arrow_array::types::Int32Type;
 use arrow_array::{
-    ArrayRef, BinaryArray, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray, UInt8Array,
+    ArrayRef, BinaryArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array, Float64Array, Int64Array,
+    ListArray, RecordBatch, StringArray, TimestampMillisecondArray, UInt8Array,
 };
+use arrow_ipc::CompressionType;
+use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
 use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -104,13 +108,34 @@ fn values_that_a_parquet_dictionary_repeats_are_counted_before_they_are_copied()
     assert_eq!(read(&repeated(&"b".repeat(50), 20, Compression::UNCOMPRESSED)).unwrap().row(20).unwrap().fault(), None);
 }
 
+/// The position and new bytes of the stated size in the first page header: a field of type i32, after the page's type.
+fn with_first_page_stating(file: &[u8], size: u8) -> Vec<u8> {
+    // The header begins after the magic number: field 1 (0x15), the type, field 2 (0x15), the uncompressed size.
+    assert_eq!((&file[..4], file[4], file[6]), (&b"PAR1"[..], 0x15, 0x15));
+    let length = 1 + file[7..].iter().position(|byte| byte & 0x80 == 0).unwrap();
+    let mut stated = vec![0x80; length];
+    stated[0] |= size << 1;
+    stated[length - 1] &= 0x7f;
+    [&file[..7], &stated, &file[7 + length..]].concat()
+}
+
 #[test]
-fn a_parquet_page_that_the_decoder_does_not_bound_is_refused() {
-    let file = repeated(&"b".repeat(50), 20, Compression::GZIP(GzipLevel::default()));
-    let error = from_bytes(NamedBytes { name: "x.parquet", bytes: &file }, None, &Source::new("x.parquet"), &limits());
-    let error = error.unwrap_err().to_string();
-    let expected = "x.parquet: not readable as Parquet: column \"word\" is compressed by GZIP(";
-    assert!(error.starts_with(expected) && error.ends_with("; allowed: SNAPPY, ZSTD or none"), "{error}");
+fn a_parquet_page_that_holds_more_than_it_states_is_refused() {
+    let read =
+        |bytes: &[u8]| from_bytes(NamedBytes { name: "x.parquet", bytes }, None, &Source::new("x.parquet"), &limits());
+    for codec in
+        [Compression::GZIP(GzipLevel::default()), Compression::BROTLI(BrotliLevel::default()), Compression::LZ4]
+    {
+        let file = repeated(&"b".repeat(50), 20, codec);
+        assert_eq!(read(&file).unwrap().len(), 20, "{codec}");
+        if codec == Compression::LZ4 {
+            continue;
+        }
+        let error = read(&with_first_page_stating(&file, 20)).unwrap_err().to_string();
+        let expected = "x.parquet: not readable as Parquet: column \"word\": a page compressed by ";
+        assert!(error.starts_with(expected) && error.contains("holds more bytes than its header states"), "{error}");
+    }
+    assert_eq!(read(&repeated("b", 20, Compression::LZ4_RAW)).unwrap().len(), 20);
 }
 
 #[test]
@@ -148,7 +173,7 @@ fn the_same_numbers_are_the_same_rows_in_any_format() {
     }
     let read = |name: &str, bytes: &[u8]| {
         let raw_table = from_bytes(NamedBytes { name, bytes }, None, &Source::new(name), &limits()).unwrap();
-        let contract = Contract::infer(&crate::table("c1,c2,c3\n0,0,0\n9,2,1\n").unwrap()).unwrap();
+        let contract = Contract::infer(&crate::table("0,0,0\n9,2,1\n").unwrap()).unwrap();
         let lines: Vec<Vec<u8>> = raw_table.rows().map(|row| row.line()).collect();
         (lines, Contract::infer(&raw_table).unwrap().classes().to_vec(), contract, raw_table)
     };
@@ -158,6 +183,44 @@ fn the_same_numbers_are_the_same_rows_in_any_format() {
     let csv_ledger = admit(raw_table, &contract).unwrap().value.ledger().clone();
     assert_eq!(csv_ledger.decision(6).unwrap().dropped.as_ref().unwrap().reason, underpin_data::Reason::Malformed);
     assert_eq!(csv_ledger.kept(), 39);
+}
+
+/// A file of every kind of column, compressed or not.
+fn arrow(codec: Option<CompressionType>) -> Vec<u8> {
+    let words = ["a", "b", "a", "c"].repeat(10);
+    let list = ListArray::from_iter_primitive::<Int32Type, _, _>((0..40).map(|x| Some(vec![Some(x)])));
+    let columns: [(&str, ArrayRef); 7] = [
+        ("x", Arc::new((0..40).map(|x| (x != 3).then(|| f64::from(x) / 4.0)).collect::<Float64Array>())),
+        ("word", Arc::new(words.into_iter().collect::<DictionaryArray<Int32Type>>())),
+        ("list", Arc::new(list)),
+        ("day", Arc::new(Date32Array::from_iter_values((0..40).map(|x| x % 7)))),
+        ("at", Arc::new(TimestampMillisecondArray::from_iter_values((0..40).map(|x| x % 9)))),
+        ("price", Arc::new(Decimal128Array::from_iter_values((0..40).map(|x| x * 25 % 150)))),
+        ("label", Arc::new(Int64Array::from_iter_values((0..40).map(|x| x % 2)))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let options = IpcWriteOptions::default().try_with_compression(codec).unwrap();
+    let mut writer = FileWriter::try_new_with_options(Vec::new(), &batch.schema(), options).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn arrow_files_are_read_with_nested_columns_left_out() {
+    for codec in [None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)] {
+        let bytes = arrow(codec);
+        let file = NamedBytes { name: "x.feather", bytes: &bytes };
+        let raw_table = from_bytes(file, None, &Source::new("x.feather"), &limits()).unwrap();
+        let columns = ["x", "word", "day", "at", "price", "label"].map(String::from);
+        assert_eq!((raw_table.columns(), raw_table.len()), (&columns[..], 40));
+        assert_eq!(raw_table.row(2).unwrap().line(), b"0.25,b,1,1,0.0000000025,1");
+        assert_eq!(raw_table.row(4).unwrap().line(), b",c,3,3,0.0000000075,1");
+        let left_out = raw_table.left_out()[0].to_string();
+        assert!(left_out.starts_with("column \"list\" left out: its values are List"), "{left_out}");
+        through(raw_table);
+        let cut = NamedBytes { name: "x.feather", bytes: &bytes[..bytes.len() - 1] };
+        assert!(from_bytes(cut, None, &Source::new("x.feather"), &limits()).is_err());
+    }
 }
 
 proptest! {
@@ -180,6 +243,28 @@ proptest! {
     }
 
     #[test]
+    fn nearly_a_quoted_table(text in "((\"[a,;|\"\n\t ]{0,5}\"?|[0-9.,' ]{0,6}|NA|x)[,;\t| \n]){0,120}") {
+        read(Format::Csv, text.as_bytes(), None);
+    }
+
+    #[test]
+    fn any_text_in_utf_16(units in proptest::collection::vec(any::<u16>(), 0..300), low in any::<bool>()) {
+        let bytes = |unit: u16| if low { unit.to_le_bytes() } else { unit.to_be_bytes() };
+        let text: Vec<u8> = [0xfeff].into_iter().chain(units).flat_map(bytes).collect();
+        read(Format::Csv, &text, None);
+    }
+
+    #[test]
+    fn nearly_json_lines(text in "((\\{\"[ab]\": ?(1|-2.5e3|\"x\"|null|\\[1\\]|true)(, \"label\": ?[0-9\"n]{1,3})?\\}?)\n){0,60}") {
+        read(Format::JsonLines, text.as_bytes(), None);
+    }
+
+    #[test]
+    fn any_bytes_as_json_lines(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        read(Format::JsonLines, &bytes, None);
+    }
+
+    #[test]
     fn any_bytes_as_idx(images in proptest::collection::vec(any::<u8>(), 0..200), labels in proptest::collection::vec(any::<u8>(), 0..60)) {
         read(Format::Idx, &images, Some(&labels));
     }
@@ -196,6 +281,32 @@ proptest! {
     #[test]
     fn any_bytes_as_parquet(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         read(Format::Parquet, &bytes, None);
+    }
+
+    #[test]
+    fn damaged_compressed_parquet(at in proptest::collection::vec((any::<Index>(), any::<u8>()), 1..4), codec in 0_usize..4) {
+        let codecs = [
+            Compression::GZIP(GzipLevel::default()),
+            Compression::BROTLI(BrotliLevel::default()),
+            Compression::LZ4,
+            Compression::LZ4_RAW,
+        ];
+        let mut bytes = repeated("word", 40, codecs[codec]);
+        for (place, value) in at {
+            let position = place.index(bytes.len());
+            bytes[position] = value;
+        }
+        read(Format::Parquet, &bytes, None);
+    }
+
+    #[test]
+    fn damaged_arrow(at in proptest::collection::vec((any::<Index>(), any::<u8>()), 1..6), codec in 0_usize..3) {
+        let mut bytes = arrow([None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)][codec]);
+        for (place, value) in at {
+            let position = place.index(bytes.len());
+            bytes[position] = value;
+        }
+        read(Format::Arrow, &bytes, None);
     }
 
     #[test]

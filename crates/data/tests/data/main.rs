@@ -7,6 +7,7 @@ mod bad_input;
 mod contracts;
 mod hostile_bytes;
 mod real_data;
+mod tables;
 
 use std::path::PathBuf;
 
@@ -17,12 +18,18 @@ use underpin_data::{
 
 /// A data set outside the repository, if it is there.
 fn shared(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
-    if path.exists() {
-        return Some(path);
+    outside("data", name)
+}
+
+/// A file of the folder `shared` beside the workspace, or beside the folder that it is in, if it is there.
+fn outside(folder: &str, name: &str) -> Option<PathBuf> {
+    let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let beside = |up: &str| workspace.join(up).join("shared").join(folder).join(name);
+    let path = ["..", "../.."].into_iter().map(beside).find(|path| path.exists());
+    if path.is_none() {
+        println!("skipped: {} is not there", beside("..").display());
     }
-    println!("skipped: {} is not there", path.display());
-    None
+    path
 }
 
 /// The digits that are shipped.
