@@ -6,6 +6,7 @@
 use libm::{exp, expm1, log, log1p, sqrt};
 
 use super::losses::Losses;
+use super::nested::Grid;
 use super::tails::{Cell, Tail, ULPS};
 
 /// Both directions of add-or-remove: `P` over `Q` (a row is removed) and `Q` over `P` (a row is added).
@@ -21,9 +22,21 @@ pub(crate) struct Cells {
     pub(crate) sigma: f64,
     pub(crate) width: f64,
     pub(crate) tail: f64,
-    /// Spacing of knots far out, relative to their distance from 0.
-    pub(crate) spread: f64,
+    /// Which multiples of the width are knots.
+    pub(crate) knots: Knots,
 }
+
+/// Which multiples of a lattice's width carry mass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Knots {
+    /// Further apart far out, by this part of their distance from 0.
+    Spread(f64),
+    /// Those of nested lattices.
+    Nested(Grid),
+}
+
+/// Cells of outputs where no lattice asks for others.
+pub(super) const MERGED: u32 = 400;
 
 /// A boundary between cells of outputs.
 #[derive(Clone, Copy)]
@@ -76,7 +89,21 @@ impl Cells {
 
     /// Next index of a knot after `index`, for knots whose distance grows with their distance from 0.
     pub(super) fn after(&self, index: i64) -> i64 {
-        index + ((index.unsigned_abs() as f64 * self.spread) as i64).max(1)
+        match self.knots {
+            Knots::Spread(spread) => index + ((index.unsigned_abs() as f64 * spread) as i64).max(1),
+            Knots::Nested(grid) => grid.after(index),
+        }
+    }
+
+    /// The knots to end the next cell at, the nearest and one further out, for a cell that ends at `least` at the earliest.
+    pub(super) fn candidates(&self, least: i64, last: i64) -> (i64, i64) {
+        match self.knots {
+            Knots::Spread(_) => (least, least.max(self.after(last))),
+            Knots::Nested(_) => {
+                let knot = self.after(least - 1);
+                (knot, knot)
+            }
+        }
     }
 
     /// Standard deviation of the loss under `P`, by a sum over 80 points: it only steers the lattice.
@@ -178,6 +205,30 @@ impl Cells {
         (masses, self.rate * (excess + rest.one_error + below.ratio * rest.zero_error))
     }
 
+    /// Dominated losses on no lattice: outputs merged into cells of one length, each cell's loss and its mass, from below.
+    pub(crate) fn cells_alone(&self) -> Vec<(f64, f64)> {
+        let (half, reach) = (0.5 / self.sigma, 9.0);
+        let ends = (0..=MERGED).map(|at| {
+            let z = -reach + (2.0 * reach + 2.0 * half) * f64::from(at) / f64::from(MERGED);
+            (Tail::at(z), Tail::near(z - 2.0 * half, 8.0 * f64::EPSILON * (z.abs() + half)))
+        });
+        let inner: Vec<_> = ends.collect();
+        let first = (Tail::LEFT_END, Tail::LEFT_END);
+        let last = (Tail::RIGHT_END, Tail::RIGHT_END);
+        let lower = std::iter::once(first).chain(inner.iter().copied());
+        let upper = inner.iter().copied().chain([last]);
+        lower
+            .zip(upper)
+            .filter_map(|(below, above)| {
+                let ((zero, zero_error), (one, one_error)) = (below.0.to(above.0), below.1.to(above.1));
+                let mass = (1.0 - self.rate) * (zero - zero_error) + self.rate * (one - one_error);
+                let mass = mass * (1.0 - 4.0 * ULPS);
+                let loss = log(mass / (zero + zero_error));
+                (mass > 0.0 && loss.is_finite()).then(|| (loss - 8.0 * f64::EPSILON * (1.0 + loss.abs()), mass))
+            })
+            .collect()
+    }
+
     /// Dominated losses of `P` over `Q`: outputs are merged into cells, a post-processing, and each cell's upper end is
     /// chosen so that the cell's ratio lies on the lattice, whose origin is the ratio of the leftmost cell.
     pub(crate) fn lower(&self) -> Losses {
@@ -194,14 +245,16 @@ impl Cells {
         let mut atoms = vec![(0, (zero - error).max(0.0))];
         let mut index = 0;
         let highest = self.last_log_ratio();
-        let origin_index = (origin / self.width).round() as i64;
+        let origin_index = (origin / self.width).trunc() as i64;
         while log(below.ratio) < highest {
             // The first knot that lies far enough above the cell's lower end for the cell to have some width; further out
             // one that lies further above, if what is left of the line reaches it.
             let from = (self.loss_of(below.ratio) - origin) / self.width + 0.3;
             let next = (from.ceil() as i64).max(index + 1);
-            let far = next.max(self.after(index + origin_index - 1) - origin_index);
-            let above = farthest(next, far, |knot| Some((knot, self.cell_end(below, ratio(knot))?)));
+            let (next, far) = self.candidates(next + origin_index, index + origin_index - 1);
+            let above = farthest(next - origin_index, far - origin_index, |knot| {
+                Some((knot, self.cell_end(below, ratio(knot))?))
+            });
             let above = above.map(|(knot, above)| {
                 index = knot;
                 above

@@ -55,6 +55,11 @@ impl Losses {
         shift + log(std::iter::zip(&self.atoms, exponents()).map(|((_, mass), x)| mass * exp(x - shift)).sum())
     }
 
+    /// The highest finite loss.
+    pub(crate) fn highest(&self) -> f64 {
+        self.atoms.last().map_or(0.0, |(index, _)| self.loss(*index))
+    }
+
     /// Variance of the finite losses: it only steers searches.
     pub(crate) fn variance(&self) -> f64 {
         let moment =

@@ -7,6 +7,9 @@ mod fourier;
 mod gaussian;
 mod leaf;
 mod losses;
+mod moments;
+mod nested;
+mod rows;
 mod swapped;
 mod tails;
 
