@@ -250,7 +250,7 @@ mod tests {
         }
         std::os::unix::fs::symlink(home.path().join("elsewhere"), home.path().join("run.serving")).unwrap();
         let fault = State::of(&run).unwrap_err();
-        assert!(fault.to_string().contains("is a link"), "{fault:?}");
+        assert!(fault.to_string().contains("symbolic link"), "{fault:?}");
         std::fs::remove_file(home.path().join("run.serving")).unwrap();
         State::of(&run).unwrap();
     }

@@ -280,7 +280,6 @@ impl Error {
             | Self::Unreachable { .. } => ErrorOrigin::Caller,
             Self::BudgetFile { fault, .. } => match fault {
                 FileFault::Io { kind: std::io::ErrorKind::NotFound | std::io::ErrorKind::AlreadyExists, .. }
-                | FileFault::Permissions { .. }
                 | FileFault::Exposed(_) => ErrorOrigin::Caller,
                 FileFault::Io { .. } | FileFault::WriterPanicked => ErrorOrigin::System,
             },
@@ -308,6 +307,7 @@ impl Error {
 mod tests {
     use super::*;
     use crate::budget::EntryFault;
+    use crate::durable::Exposure;
 
     #[test]
     fn an_error_says_whose_fault_it_is() {
@@ -324,7 +324,7 @@ mod tests {
             (Error::OverBudget { of: "epsilon", asked: 2.0, left: 1.0 }, ErrorOrigin::Caller),
             (io(std::io::ErrorKind::NotFound), ErrorOrigin::Caller),
             (io(std::io::ErrorKind::StorageFull), ErrorOrigin::System),
-            (file(FileFault::Permissions { mode: 0o644 }), ErrorOrigin::Caller),
+            (file(FileFault::Exposed(Exposure::Permissions { mode: 0o644 })), ErrorOrigin::Caller),
             (file(FileFault::WriterPanicked), ErrorOrigin::System),
             (damaged, ErrorOrigin::Input),
             (Error::RunBehind { steps: 1, reached: 2 }, ErrorOrigin::Input),

@@ -2,18 +2,19 @@
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::durable::{OwnedError, draft_beside, open_owned, sync_folder_of};
+use crate::durable::{OwnedError, create_owned, open_owned, read_owned, sync_folder_of};
 use crate::fresh_fault::FreshFault;
 use crate::{Error, SecretKey};
 
 /// What a file of fresh bytes starts with.
 const MAGIC: &[u8; 16] = b"underpin fresh1\n";
 
-/// Thirty-two bytes that the operating system drew for one run. Secret: with them and the key the noise can be subtracted.
+/// Thirty-two bytes that the operating system drew, for one run or one server. Secret: with them, and the key where there
+/// is one, the noise can be subtracted.
 ///
 /// # Guarantees
 ///
@@ -48,22 +49,8 @@ impl FreshBytes {
         if let Some(kept) = Self::read(path)? {
             return Ok(kept);
         }
-        let (fresh, draft) = (Self::from_os()?, draft_beside(path));
-        let written = open_owned(&draft, OpenOptions::new().write(true).create_new(true)).and_then(|mut file| {
-            file.write_all(&fresh.file())?;
-            file.sync_all()?;
-            // Unlike a renaming, this replaces nothing.
-            Ok(fs::hard_link(&draft, path)?)
-        });
-        // OK to pass over: the file has its own name by now, or another process was the first.
-        let _ = fs::remove_file(&draft);
-        match written {
-            Err(OwnedError::Io(error)) if error.kind() == ErrorKind::AlreadyExists => {}
-            written => {
-                written.map_err(refused(path))?;
-                sync_folder_of(path).map_err(|error| refused(path)(error.into()))?;
-            }
-        }
+        // Where another process was faster, its bytes are the ones.
+        create_owned(path, &Self::from_os()?.file()).map_err(refused(path))?;
         Self::read(path)?.ok_or_else(|| refused(path)(OwnedError::Io(ErrorKind::NotFound.into())))
     }
 
@@ -92,13 +79,7 @@ impl FreshBytes {
     }
 
     fn read(path: &Path) -> Result<Option<Self>, Error> {
-        let mut bytes = Vec::new();
-        let read = open_owned(path, OpenOptions::new().read(true))
-            .and_then(|file| Ok(file.take(1 << 10).read_to_end(&mut bytes)?));
-        match read {
-            Err(OwnedError::Io(error)) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(refused(path))?,
-        };
+        let Some(bytes) = read_owned(path, 1 << 10).map_err(refused(path))? else { return Ok(None) };
         let fresh = bytes.strip_prefix(MAGIC).and_then(|rest| rest.first_chunk()).map(|bytes| Self(*bytes));
         let sound = fresh.filter(|fresh| bytes == fresh.file());
         sound.map(Some).ok_or_else(|| Error::FreshBytes { path: path.to_owned(), fault: FreshFault::Damaged })

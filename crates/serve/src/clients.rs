@@ -194,8 +194,7 @@ impl ClientBook {
     ///
     /// # Errors
     ///
-    /// [`Error::File`], [`Error::Format`], [`Error::Permissions`], [`Error::Owner`] or [`Error::Link`] when the file cannot
-    /// be read, parsed or trusted.
+    /// [`Error::File`], [`Error::Format`] or [`Error::Exposed`] when the file cannot be read, parsed or trusted.
     pub fn open(path: &Path) -> Result<Self, Error> {
         Self::open_with(path, Clock::monotonic())
     }
@@ -360,10 +359,7 @@ impl Entries {
 
 /// What the file says; nothing if there is no file.
 fn read(path: &Path) -> Result<Entries, Error> {
-    if !file::check_private(path)? {
-        return Ok(Entries::default());
-    }
-    let bytes = file::read_private(path)?;
+    let bytes = file::read_private(path)?.unwrap_or_default();
     if bytes.is_empty() {
         return Ok(Entries::default());
     }

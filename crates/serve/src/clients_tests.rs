@@ -1,6 +1,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use underpin_privacy::durable::Exposure;
+
 use super::*;
 
 fn opened() -> (tempfile::TempDir, ClientBook) {
@@ -168,7 +170,10 @@ fn a_book_that_breaks_keeps_its_keys() {
         fs::write(&path, revoked).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         stands();
-        assert!(matches!(ClientBook::open(&path), Err(Error::Permissions { mode: 0o644, .. })));
+        assert!(matches!(
+            ClientBook::open(&path),
+            Err(Error::Exposed { exposure: Exposure::Permissions { mode: 0o644 }, .. })
+        ));
     }
     // Once it is whole again, it counts.
     fs::remove_file(&path).unwrap();

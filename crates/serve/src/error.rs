@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use underpin_core::{ErrorOrigin, OutOfRange};
-use underpin_privacy::durable::StoreError;
+use underpin_privacy::durable::{Exposure, StoreError};
 
 /// Errors of `underpin-serve`. A query that is not answered is no error: see [`underpin_core::Denied`].
 #[derive(Debug, thiserror::Error)]
@@ -46,27 +46,13 @@ pub enum Error {
         /// Where it departs from that.
         source: serde_json::Error,
     },
-    /// A file that only its owner may touch is open to others.
-    #[error("{} has mode {mode:o}: others may read or write it; allowed: 600 for a file, 700 for a folder", .path.display())]
-    Permissions {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// A file or folder that only its owner may touch is a link to another place.
-    #[error("{} is a link; allowed: a file or folder itself", .path.display())]
-    Link {
-        /// The link.
-        path: PathBuf,
-    },
-    /// A file or folder belongs to another user.
-    #[error("{} belongs to user {owner}; allowed: your own, or root's", .path.display())]
-    Owner {
+    /// A file or folder that only its owner may touch is a link, another user's, or open to others.
+    #[error("{}: {exposure}", .path.display())]
+    Exposed {
         /// The file or folder.
         path: PathBuf,
-        /// Number of the user to whom it belongs.
-        owner: u32,
+        /// In which way.
+        exposure: Exposure,
     },
     /// A ledger that is known is not there.
     #[error(
@@ -117,16 +103,9 @@ pub enum Error {
         /// Name of the run.
         run: String,
     },
-    /// A file holds no secret.
-    #[error("{} holds {length} bytes; a secret has {expected}", .path.display())]
-    SecretLength {
-        /// The file.
-        path: PathBuf,
-        /// Bytes that it has.
-        length: usize,
-        /// Bytes of a secret.
-        expected: usize,
-    },
+    /// The file of the server's secret cannot be used.
+    #[error(transparent)]
+    Secret(#[from] underpin_privacy::Error),
     /// The name of a record is not one.
     #[error("record name {name:?} is not 1 to 128 of the characters a-z A-Z 0-9 . _ -, or begins with a dot")]
     RecordName {
@@ -181,7 +160,7 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Io { path, source } => Self::File { path, source },
-            StoreError::Permissions { path, mode } => Self::Permissions { path, mode },
+            StoreError::Exposed { path, exposure } => Self::Exposed { path, exposure },
             StoreError::InUse { path } => Self::InUse { path },
             StoreError::Database { path, source } => Self::Ledger { path, source },
             error => Self::Store(error),
@@ -195,9 +174,7 @@ impl Error {
     pub fn origin(&self) -> ErrorOrigin {
         match self {
             Self::InUse { .. }
-            | Self::Permissions { .. }
-            | Self::Link { .. }
-            | Self::Owner { .. }
+            | Self::Exposed { .. }
             | Self::RecordName { .. }
             | Self::RunInUse { .. }
             | Self::ClientName { .. }
@@ -210,10 +187,10 @@ impl Error {
             | Self::LedgerWentBack { .. }
             | Self::OtherLedger { .. }
             | Self::OtherRun { .. }
-            | Self::SecretLength { .. }
             | Self::Format { .. }
             | Self::Tls { .. } => ErrorOrigin::Input,
             Self::Store(error) => error.origin(),
+            Self::Secret(error) => error.origin(),
             Self::File { .. } | Self::Entropy { .. } | Self::Server { .. } => ErrorOrigin::System,
         }
     }
@@ -242,7 +219,7 @@ mod tests {
         let file = |kind: io::ErrorKind| Error::File { path: path(), source: kind.into() };
         for (error, origin) in [
             (Error::InUse { path: path() }, ErrorOrigin::Caller),
-            (Error::Permissions { path: path(), mode: 0o644 }, ErrorOrigin::Caller),
+            (Error::Exposed { path: path(), exposure: Exposure::Link }, ErrorOrigin::Caller),
             (Error::ClientName { name: "a b".into() }, ErrorOrigin::Caller),
             (
                 Error::Ledger { path: path(), source: Box::new(redb::Error::Corrupted("page".into())) },

@@ -8,7 +8,7 @@ use std::sync::{PoisonError, RwLock};
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 use underpin_privacy::durable::{DurableStore, StoreError};
 
-use crate::{Error, file};
+use crate::Error;
 
 /// Queries used, by client.
 pub(crate) const USED: TableDefinition<'static, &str, u64> = TableDefinition::new("queries_used");
@@ -35,7 +35,6 @@ pub(crate) struct LedgerStore {
 impl LedgerStore {
     /// Opens the ledger at `path`, or makes one.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        file::check_private(path)?;
         let opened = path.to_owned();
         Self::over(path, move || DurableStore::open_or_create(&opened))
     }

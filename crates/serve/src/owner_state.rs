@@ -60,7 +60,7 @@ impl OwnerState {
     ///
     /// # Errors
     ///
-    /// [`Error::Link`], [`Error::Owner`] or [`Error::Permissions`] when others may touch it, [`Error::File`].
+    /// [`Error::Exposed`] when others may touch it, [`Error::File`].
     pub fn open(folder: &Path) -> Result<Self, Error> {
         file::private_folder(folder)?;
         Ok(Self { folder: folder.to_owned() })
@@ -78,11 +78,9 @@ impl OwnerState {
     /// [`Error::Format`] when it holds something else; else as [`OwnerState::open`].
     pub fn read<T: DeserializeOwned>(&self, kind: &str, name: &str) -> Result<Option<T>, Error> {
         let path = self.path(kind, name, "json")?;
-        if !file::check_private(&path)? {
-            return Ok(None);
-        }
+        let Some(bytes) = file::read_private(&path)? else { return Ok(None) };
         let format = |source| Error::Format { path: path.clone(), what: "a record of the owner's state", source };
-        serde_json::from_slice(&file::read_private(&path)?).map(Some).map_err(format)
+        serde_json::from_slice(&bytes).map(Some).map_err(format)
     }
 
     /// Writes the record `name` of a kind; on disk when this returns.
@@ -165,6 +163,8 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn what_others_may_touch_is_refused() {
+        use underpin_privacy::durable::Exposure;
+
         use std::fs::{Permissions, set_permissions};
         use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -176,20 +176,30 @@ mod tests {
             assert_eq!(mode, good, "{}", path.display());
             set_permissions(&path, Permissions::from_mode(good | 0o040)).unwrap();
             let opened = OwnerState::open(state.folder()).and_then(|state| state.read::<u8>("heads", "a"));
-            assert!(matches!(opened, Err(Error::Permissions { .. })), "{}", path.display());
+            assert!(
+                matches!(opened, Err(Error::Exposed { exposure: Exposure::Permissions { .. }, .. })),
+                "{}",
+                path.display()
+            );
             set_permissions(&path, Permissions::from_mode(good)).unwrap();
         }
         std::fs::rename(&record, folder.path().join("elsewhere")).unwrap();
         symlink(folder.path().join("elsewhere"), &record).unwrap();
-        assert!(matches!(state.read::<u8>("heads", "a"), Err(Error::Link { .. })));
+        assert!(matches!(state.read::<u8>("heads", "a"), Err(Error::Exposed { exposure: Exposure::Link, .. })));
         symlink(state.folder(), folder.path().join("link")).unwrap();
-        assert!(matches!(OwnerState::open(&folder.path().join("link")), Err(Error::Link { .. })));
+        assert!(matches!(
+            OwnerState::open(&folder.path().join("link")),
+            Err(Error::Exposed { exposure: Exposure::Link, .. })
+        ));
         // Only root can give a file away.
         if rustix::process::geteuid().is_root() {
             std::fs::remove_file(&record).unwrap();
             state.write("heads", "a", &1).unwrap();
             std::os::unix::fs::chown(&record, Some(12345), None).unwrap();
-            assert!(matches!(state.read::<u8>("heads", "a"), Err(Error::Owner { owner: 12345, .. })));
+            assert!(matches!(
+                state.read::<u8>("heads", "a"),
+                Err(Error::Exposed { exposure: Exposure::Owner { owner: 12345, .. }, .. })
+            ));
         }
     }
 }

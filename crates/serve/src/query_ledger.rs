@@ -70,7 +70,7 @@ impl QueryLedger {
     /// # Errors
     ///
     /// [`Error::Ledger`] when the file is no ledger; [`Error::InUse`] when another process has it open; [`Error::File`]
-    /// when it cannot be made; [`Error::Permissions`] when others than its owner may touch it.
+    /// when it cannot be made; [`Error::Exposed`] when others than its owner may touch it.
     pub fn open(path: &Path) -> Result<Self, Error> {
         Ok(Self::over(LedgerStore::open(path)?))
     }

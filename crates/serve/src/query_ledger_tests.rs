@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
-use underpin_privacy::durable::DurableStore;
+use underpin_privacy::durable::{DurableStore, Exposure};
 
 use super::*;
 
@@ -81,7 +81,10 @@ fn the_file_is_its_owners_alone() {
     let path = folder.path().join("queries.redb");
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
-    assert!(matches!(QueryLedger::open(&path), Err(Error::Permissions { mode: 0o666, .. })));
+    assert!(matches!(
+        QueryLedger::open(&path),
+        Err(Error::Exposed { exposure: Exposure::Permissions { mode: 0o666 }, .. })
+    ));
 }
 
 /// A store in memory that outlives the database over it, and whose disk can be made to be full.

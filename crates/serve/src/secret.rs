@@ -2,20 +2,16 @@
 
 use std::path::Path;
 
-use underpin_privacy::SecretKey;
+use underpin_privacy::{FreshBytes, SecretKey};
 
-use crate::{Error, file};
-
-/// Length of the secret, in bytes.
-const LENGTH: usize = 32;
+use crate::Error;
 
 /// The secret in the file at `path`; where there is none, one is made of the operating system's randomness, for its owner
-/// alone. No other key, and nothing that is public, tells anything of it.
+/// alone. No other key, and nothing that is public, says anything of it.
 ///
 /// # Errors
 ///
-/// [`Error::SecretLength`] when the file holds no secret; [`Error::Permissions`], [`Error::Owner`] or [`Error::Link`] when
-/// others may touch it; [`Error::Entropy`], [`Error::File`].
+/// [`Error::Secret`] when the file holds no secret, is not its owner's alone, or none can be made.
 ///
 /// # Examples
 ///
@@ -28,21 +24,14 @@ const LENGTH: usize = 32;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn secret_file(path: &Path) -> Result<SecretKey, Error> {
-    if !file::check_private(path)? {
-        let mut bytes = [0; LENGTH];
-        getrandom::fill(&mut bytes).map_err(|source| Error::Entropy { source })?;
-        // Where another process was faster, its secret is the one.
-        file::create(path, &bytes)?;
-    }
-    let bytes = file::read_private(path)?;
-    let length = bytes.len();
-    let bytes: [u8; LENGTH] =
-        bytes.try_into().map_err(|_| Error::SecretLength { path: path.to_owned(), length, expected: LENGTH })?;
-    Ok(SecretKey::new(bytes))
+    // The bytes alone are the secret: there is no other key for them to be mixed into.
+    Ok(FreshBytes::kept(path)?.mixed_into(&SecretKey::new([0; 32])))
 }
 
 #[cfg(test)]
 mod tests {
+    use underpin_core::ErrorOrigin;
+
     use super::*;
 
     #[test]
@@ -53,9 +42,13 @@ mod tests {
         assert_eq!(secret_file(&a).unwrap().fingerprint(), made);
         assert_ne!(secret_file(&b).unwrap().fingerprint(), made);
         assert_eq!(folder.path().read_dir().unwrap().count(), 2, "no draft is left behind");
-        for length in [0, 31, 33] {
-            file::replace(&a, &vec![1; length]).unwrap();
-            assert!(matches!(secret_file(&a), Err(Error::SecretLength { .. })), "{length}");
+        for length in [0, 31, 32, 33] {
+            crate::file::replace(&a, &vec![1; length]).unwrap();
+            let refused = secret_file(&a).unwrap_err();
+            assert!(
+                matches!(refused, Error::Secret(_)) && refused.origin() == ErrorOrigin::Input,
+                "{length}: {refused}"
+            );
         }
     }
 
@@ -71,10 +64,11 @@ mod tests {
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         for mode in [0o640, 0o604, 0o602] {
             std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            assert!(matches!(secret_file(&path), Err(Error::Permissions { .. })), "{mode:o}");
+            let refused = secret_file(&path).unwrap_err();
+            assert!(refused.to_string().contains(&format!("{mode:o}")), "{refused}");
         }
         std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         std::os::unix::fs::symlink(&path, folder.path().join("link")).unwrap();
-        assert!(matches!(secret_file(&folder.path().join("link")), Err(Error::Link { .. })));
+        assert!(secret_file(&folder.path().join("link")).unwrap_err().to_string().contains("symbolic link"));
     }
 }

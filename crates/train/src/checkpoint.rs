@@ -1,12 +1,12 @@
 //! A run on disk: written whole or not at all.
 
 use std::fs::OpenOptions;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use underpin_privacy::FreshBytes;
-use underpin_privacy::durable::{OwnedError, folder_exposure, open_owned, owned_folder};
+use underpin_privacy::durable::{OwnedError, folder_exposure, open_owned, owned_folder, read_owned, sync_folder_of};
 
 use crate::batches::Reached;
 use crate::{CheckpointFault, Damage, Error};
@@ -140,7 +140,7 @@ impl Saved {
         let written = file.write_all(&bytes).and_then(|()| {
             file.sync_all()?;
             std::fs::rename(&beside, path)?;
-            sync_folder(path)
+            sync_folder_of(path)
         });
         written.map_err(|error| refused(CheckpointFault::Io(error)))
     }
@@ -148,13 +148,7 @@ impl Saved {
     /// Reads the file; none if there is none.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>, Error> {
         let refused = |fault| Error::Checkpoint { path: path.into(), fault };
-        let mut bytes = Vec::new();
-        let read =
-            open_owned(path, OpenOptions::new().read(true)).and_then(|mut file| Ok(file.read_to_end(&mut bytes)?));
-        match read {
-            Err(OwnedError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(owned(path))?,
-        };
+        let Some(bytes) = read_owned(path, u64::MAX).map_err(owned(path))? else { return Ok(None) };
         Self::parse(&bytes).map(Some).map_err(|damage| refused(CheckpointFault::Damaged(damage)))
     }
 
@@ -176,12 +170,6 @@ impl Saved {
         let average = average.as_chunks().0.iter().map(|value| f64::from_le_bytes(*value)).collect();
         Ok(Self { head, weights, average, optimiser: rest.to_vec() })
     }
-}
-
-/// Makes a new name in a folder last.
-pub(crate) fn sync_folder(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

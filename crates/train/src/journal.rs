@@ -5,9 +5,9 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use underpin_privacy::RunMark;
-use underpin_privacy::durable::open_owned;
+use underpin_privacy::durable::{open_owned, sync_folder_of};
 
-use crate::checkpoint::{owned, sync_folder};
+use crate::checkpoint::owned;
 use crate::{CheckpointFault, Error};
 
 /// Bytes of one entry: the step, and the seal of its sum.
@@ -57,7 +57,7 @@ impl Journal {
         let whole = (seals.len() * ENTRY) as u64;
         let cut = file.set_len(whole).and_then(|()| file.seek(SeekFrom::Start(whole)));
         cut.and_then(|_| file.sync_all()).map_err(io)?;
-        sync_folder(&path).map_err(io)?;
+        sync_folder_of(&path).map_err(io)?;
         let hasher = digested(&seals);
         Ok(Self { path, file, seals, hasher })
     }

@@ -277,26 +277,32 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         let drawing = curve::draw(&points, delta.value(), &about);
         std::fs::write(path, drawing).with_context(|| format!("--curve {}", path.display()))?;
     }
+    let answer = Answer { run, found, bounds, delta, elapsed };
     if console.json {
-        console.print(&format_args!("{:#}", json(arguments, run, found, bounds, delta, elapsed)))?;
+        console.print(&format_args!("{:#}", json(arguments, &answer)))?;
     } else if !console.quiet {
-        console.print(&lines(arguments, run, found, bounds, delta, elapsed).join("\n"))?;
+        console.print(&lines(arguments, &answer).join("\n"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is printed of a run.
+struct Answer<'a> {
+    run: Run,
+    /// The quantity that was worked out, if one was.
+    found: Option<&'a str>,
+    bounds: Bounds,
+    delta: Delta,
+    /// Milliseconds that it took.
+    elapsed: f64,
 }
 
 fn name(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-fn json(
-    arguments: &Arguments,
-    run: Run,
-    found: Option<&str>,
-    bounds: Bounds,
-    delta: Delta,
-    elapsed: f64,
-) -> serde_json::Value {
+fn json(arguments: &Arguments, answer: &Answer<'_>) -> serde_json::Value {
+    let Answer { run, found, bounds, delta, elapsed } = *answer;
     let (batch_size, rows) = match run.batches {
         Batches::FixedSize { batch_size, rows } => (Some(batch_size), Some(rows)),
         _ => (arguments.batch_size, arguments.rows),
@@ -319,14 +325,8 @@ fn json(
     })
 }
 
-fn lines(
-    arguments: &Arguments,
-    run: Run,
-    found: Option<&str>,
-    bounds: Bounds,
-    delta: Delta,
-    elapsed: f64,
-) -> Vec<String> {
+fn lines(arguments: &Arguments, answer: &Answer<'_>) -> Vec<String> {
+    let Answer { run, found, bounds, delta, elapsed } = *answer;
     let epsilon = match arguments.accountant {
         Accountant::Pld => format!("between {} and {}", short(bounds.lower), short_up(bounds.upper)),
         Accountant::Rdp => format!("at most {}", short_up(bounds.upper)),

@@ -88,7 +88,7 @@ fn what_others_may_change_is_not_served() {
     // Another user's file, and a link, are refused as well.
     fs::rename(home.path("cleared.serving/noise.key"), home.path("noise.key")).unwrap();
     std::os::unix::fs::symlink(home.path("noise.key"), home.path("cleared.serving/noise.key")).unwrap();
-    refused(&home, &run, "is a link");
+    refused(&home, &run, "it is a symbolic link");
 }
 
 #[test]

@@ -16,13 +16,7 @@ pub enum FileFault {
         /// What the system said.
         message: String,
     },
-    /// Others than its owner may read or write the file.
-    #[error("its mode is {mode:o}: others may read or write it; allowed: 600")]
-    Permissions {
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// Others may have a hand in the file in another way.
+    /// The file is not its owner's alone.
     #[error("{0}")]
     Exposed(Exposure),
     /// A thread panicked while it wrote.

@@ -75,7 +75,6 @@ fn failed(error: StoreError) -> Error {
         StoreError::Io { path, source } => {
             Error::BudgetFile { path, fault: FileFault::Io { kind: source.kind(), message: source.to_string() } }
         }
-        StoreError::Permissions { path, mode } => Error::BudgetFile { path, fault: FileFault::Permissions { mode } },
         StoreError::Exposed { path, exposure } => Error::BudgetFile { path, fault: FileFault::Exposed(exposure) },
         StoreError::InUse { path } => Error::BudgetInUse { path },
         StoreError::Empty { path } => Error::BudgetDamaged { path, fault: RecordFault::Empty },

@@ -121,7 +121,7 @@ fn a_file_of_others_is_refused() {
     let reader = fs::File::open(&path).unwrap();
     reader.lock_shared().unwrap();
     let refused = Budget::open(&path, &terms(), None).unwrap_err();
-    assert_eq!(refused, Error::BudgetFile { path, fault: FileFault::Permissions { mode: 0o644 } });
+    assert_eq!(refused, Error::BudgetFile { path, fault: FileFault::Exposed(Exposure::Permissions { mode: 0o644 }) });
 }
 
 #[test]

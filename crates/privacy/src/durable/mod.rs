@@ -10,6 +10,8 @@ mod store;
 mod sync;
 
 pub use group_commit::{BatchWriter, GroupCommit};
-pub use owned::{Exposure, OwnedError, folder_exposure, open_owned, owned_folder};
-pub(crate) use owned::{draft_beside, sync_folder_of};
+pub use owned::{
+    Exposure, OwnedError, create_owned, folder_exposure, open_owned, owned_folder, read_owned, replace_owned,
+    sync_folder_of,
+};
 pub use store::{DurableStore, StoreError};

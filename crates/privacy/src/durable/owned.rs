@@ -1,7 +1,7 @@
 //! Files and folders that are their owner's alone: made so, and refused where they are not.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -86,6 +86,59 @@ pub fn open_owned(path: &Path, options: &mut OpenOptions) -> Result<File, OwnedE
     Ok(file)
 }
 
+/// The bytes of a file of its owner's alone; none where there is no file.
+///
+/// # Errors
+///
+/// [`OwnedError`]; a file of more than `most` bytes is [`ErrorKind::FileTooLarge`].
+pub fn read_owned(path: &Path, most: u64) -> Result<Option<Vec<u8>>, OwnedError> {
+    let file = match open_owned(path, OpenOptions::new().read(true)) {
+        Err(OwnedError::Io(error)) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most { Err(io::Error::from(ErrorKind::FileTooLarge).into()) } else { Ok(Some(bytes)) }
+}
+
+/// Makes a new file of these bytes, its owner's alone and on disk when this returns, whole or not at all; false where there
+/// is one already, which is left as it is.
+///
+/// # Errors
+///
+/// [`OwnedError`].
+pub fn create_owned(path: &Path, bytes: &[u8]) -> Result<bool, OwnedError> {
+    // Unlike a renaming, a link replaces nothing.
+    match drafted(path, bytes, |draft| fs::hard_link(draft, path)) {
+        Err(OwnedError::Io(error)) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        made => made.map(|()| true),
+    }
+}
+
+/// Replaces a file, its owner's alone and on disk when this returns: readers see the old bytes or the new, a crash
+/// included.
+///
+/// # Errors
+///
+/// [`OwnedError`]; then the old file stands.
+pub fn replace_owned(path: &Path, bytes: &[u8]) -> Result<(), OwnedError> {
+    drafted(path, bytes, |draft| fs::rename(draft, path))
+}
+
+/// Writes a draft beside `path`, hands it to `name`, which gives it its name, and leaves none behind.
+fn drafted(path: &Path, bytes: &[u8], name: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), OwnedError> {
+    let draft = draft_beside(path);
+    let written = open_owned(&draft, OpenOptions::new().write(true).create_new(true)).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        Ok(name(&draft)?)
+    });
+    // OK to pass over: the file has its own name by now, or was never made.
+    let _ = fs::remove_file(&draft);
+    written?;
+    Ok(sync_folder_of(path)?)
+}
+
 /// Makes a folder (mode 700), with those above it, or checks that the one that is there is its owner's alone.
 ///
 /// # Errors
@@ -135,13 +188,17 @@ pub(super) fn warn_of_folder(path: &Path) {
 }
 
 /// Makes sure that the folder that holds `path` remembers it through a power loss.
-pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+///
+/// When the folder cannot be synchronised.
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
 }
 
 /// A name beside `path` that no other writer uses.
-pub(crate) fn draft_beside(path: &Path) -> PathBuf {
+pub(super) fn draft_beside(path: &Path) -> PathBuf {
     static DRAFTS: AtomicU64 = AtomicU64::new(0);
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}-{}.draft", std::process::id(), DRAFTS.fetch_add(1, Ordering::Relaxed)));
@@ -247,6 +304,25 @@ mod tests {
         symlink(at("folder"), at("folder link")).unwrap();
         assert_eq!(exposure(owned_folder(&at("folder link"))), Exposure::Link);
         assert_eq!(exposure(owned_folder(&at("own"))), Exposure::OtherKind);
+    }
+
+    #[test]
+    fn a_file_is_made_once_and_replaced_whole() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("file");
+        assert_eq!(read_owned(&path, 9).unwrap(), None);
+        assert!(create_owned(&path, b"first").unwrap());
+        assert!(!create_owned(&path, b"second").unwrap(), "there is one");
+        assert_eq!(read_owned(&path, 5).unwrap().as_deref(), Some(&b"first"[..]));
+        assert!(matches!(read_owned(&path, 4), Err(OwnedError::Io(error)) if error.kind() == ErrorKind::FileTooLarge));
+        replace_owned(&path, b"other").unwrap();
+        assert_eq!(read_owned(&path, 5).unwrap().as_deref(), Some(&b"other"[..]));
+        assert_eq!(mode(&path), 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(exposure(read_owned(&path, 9)), Exposure::Permissions { mode: 0o640 });
+        let nowhere = home.path().join("no/such/folder");
+        assert!(replace_owned(&nowhere, b"x").is_err() && create_owned(&nowhere, b"x").is_err());
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "no draft is left behind");
     }
 
     /// Every file of this system that another user owns stands for one; under root there may be none but those that root

@@ -69,15 +69,7 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
-    /// Others than its owner may read or write the file.
-    #[error("{} has mode {mode:o}: others may read or write it; allowed: 600", .path.display())]
-    Permissions {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// Others may have a hand in the file in another way than by its permissions.
+    /// The file is not its owner's alone.
     #[error("{}: {exposure}", .path.display())]
     Exposed {
         /// The file.
@@ -113,7 +105,7 @@ impl StoreError {
         match self {
             Self::Io { source, .. } if source.kind() == ErrorKind::NotFound => ErrorOrigin::Caller,
             Self::Io { .. } => ErrorOrigin::System,
-            Self::Permissions { .. } | Self::Exposed { .. } | Self::InUse { .. } => ErrorOrigin::Caller,
+            Self::Exposed { .. } | Self::InUse { .. } => ErrorOrigin::Caller,
             Self::Empty { .. } | Self::Database { .. } => ErrorOrigin::Input,
         }
     }
@@ -257,7 +249,6 @@ fn unusable(path: &Path) -> impl Fn(io::Error) -> StoreError {
 fn refused(path: &Path) -> impl Fn(OwnedError) -> StoreError {
     move |error| match error {
         OwnedError::Io(source) => unusable(path)(source),
-        OwnedError::Exposed(Exposure::Permissions { mode }) => StoreError::Permissions { path: path.to_owned(), mode },
         OwnedError::Exposed(exposure) => StoreError::Exposed { path: path.to_owned(), exposure },
     }
 }

@@ -28,8 +28,8 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// [`Error::Tls`] when a file holds something else, or the two do not fit; [`Error::File`]; for the key
-    /// [`Error::Permissions`], [`Error::Owner`] and [`Error::Link`].
+    /// [`Error::Tls`] when a file holds something else, or the two do not fit; [`Error::File`]; [`Error::Exposed`] for a key
+    /// that is a link, another user's or open to others.
     pub fn from_pem(chain: &Path, key: &Path) -> Result<Self, Error> {
         let refuse = |path: &Path, reason: String| Error::Tls { path: path.to_owned(), reason };
         let bytes = std::fs::read(chain).map_err(Error::file(chain))?;
@@ -38,7 +38,8 @@ impl Tls {
         if certificates.is_empty() {
             return Err(refuse(chain, "no certificate in PEM".into()));
         }
-        let secret = file::read_private(key)?;
+        let missing = || Error::file(key)(io::ErrorKind::NotFound.into());
+        let secret = file::read_private(key)?.ok_or_else(missing)?;
         let secret = PrivateKeyDer::from_pem_slice(&secret).map_err(|error| refuse(key, error.to_string()))?;
         let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()

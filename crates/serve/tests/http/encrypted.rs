@@ -10,6 +10,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring::default_provider};
+use underpin_privacy::durable::Exposure;
 use underpin_serve::{Error, HttpLimits, Quota, Tls};
 
 use crate::common::Server;
@@ -98,6 +99,9 @@ fn a_key_that_others_may_read_is_refused() {
     for open in [0o640, 0o604, 0o622] {
         mode(&key, open);
         let refused = Tls::from_pem(&fixture("cert.pem"), &key);
-        assert!(matches!(refused, Err(Error::Permissions { .. })), "{open:o}: {refused:?}");
+        assert!(
+            matches!(refused, Err(Error::Exposed { exposure: Exposure::Permissions { .. }, .. })),
+            "{open:o}: {refused:?}"
+        );
     }
 }
