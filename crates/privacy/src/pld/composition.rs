@@ -1,5 +1,7 @@
 //! Compositions of events: ε and δ from both sides, on finer and finer lattices.
 
+use libm::{expm1, log1p};
+
 use super::gaussian::Knots;
 use super::leaf::{Laid, Lattice, Leaf, Question};
 use super::losses::Side;
@@ -71,6 +73,7 @@ impl Composition {
             [(Leaf::Gaussian { rate, sigma }, times)] if *rate >= 1.0 => {
                 return Some(exact::gaussian((*times as f64).sqrt() / sigma, delta));
             }
+            _ if self.is_free(delta) => return Some(Bounds { lower: 0.0, upper: 0.0 }),
             _ => {}
         }
         let found = self.closest_of(delta, gap);
@@ -84,9 +87,24 @@ impl Composition {
         }
     }
 
+    /// Whether `delta` pays for all at ε = 0: the total variation of events in a row is at most `1 - Π (1 - t)`, as they can be
+    /// drawn alike with probability `1 - t` each.
+    fn is_free(&self, delta: f64) -> bool {
+        if let [(leaf, 1)] = self.0.as_slice() {
+            return leaf.total_variation() <= delta;
+        }
+        let alike: f64 = self.0.iter().map(|(leaf, times)| *times as f64 * log1p(-leaf.total_variation())).sum();
+        -expm1(alike) * (1.0 + 1e-13) <= delta
+    }
+
     /// Bounds by what is likely to give them soonest, until they are close.
     fn closest_of(&self, delta: f64, gap: f64) -> Option<Bounds> {
-        let one_lattice = || self.refined(Ask::Epsilon { delta }, gap);
+        let one_lattice = || {
+            let found = self.refined(Ask::Epsilon { delta }, gap);
+            // A lattice as coarse as a wide gap allows may hold too little of rare losses to say anything.
+            let helpless = found.is_none_or(|bounds| !bounds.upper.is_finite()) && gap > 0.01;
+            if helpless { closest(found, self.refined(Ask::Epsilon { delta }, 0.01)) } else { found }
+        };
         let near = |found: Option<Bounds>, gap| found.is_some_and(|bounds| bounds.gap() <= gap);
         let short = self.is_short(delta, gap);
         let mut found = if short { one_lattice() } else { None };
@@ -165,6 +183,7 @@ impl Composition {
             [(Leaf::Gaussian { rate, sigma }, times)] if *rate >= 1.0 => {
                 return exact::gaussian((*times as f64).sqrt() / sigma, delta).upper;
             }
+            _ if self.is_free(delta) => return 0.0,
             _ => {}
         }
         if !self.is_short(delta, gap) {

@@ -233,8 +233,9 @@ impl Cells {
     /// chosen so that the cell's ratio lies on the lattice, whose origin is the ratio of the leftmost cell.
     pub(crate) fn lower(&self) -> Losses {
         let mut below = self.first_cell();
-        let ((zero, error), (one, _)) = (Tail::LEFT_END.to(below.zero), Tail::LEFT_END.to(below.one));
-        let first = one / zero;
+        let ((zero, error), (one, one_error)) = (Tail::LEFT_END.to(below.zero), Tail::LEFT_END.to(below.one));
+        // Never above the cell's own ratio, which is where its loss must not lie above.
+        let first = (one - one_error) / (zero + error);
         // Ratio of the Gaussians at the loss `origin + index * width`.
         let excess = self.rate.recip() - 1.0;
         let ratio = |index: i64| {
@@ -252,8 +253,13 @@ impl Cells {
             let from = (self.loss_of(below.ratio) - origin) / self.width + 0.3;
             let next = (from.ceil() as i64).max(index + 1);
             let (next, far) = self.candidates(next + origin_index, index + origin_index - 1);
-            let above = farthest(next - origin_index, far - origin_index, |knot| {
-                Some((knot, self.cell_end(below, ratio(knot))?))
+            let (nearest, low) = (next - origin_index, self.loss_of(below.ratio));
+            let above = farthest(nearest, far - origin_index, |knot| {
+                let above = self.cell_end(below, ratio(knot))?;
+                // Where the density falls fast a cell takes much from far above to reach its knot, and all of it for the knot's loss.
+                let at = origin + knot as f64 * self.width;
+                let even = self.loss_of(above.ratio) - at <= 2.0 * (at - low);
+                (knot == nearest || even).then_some((knot, above))
             });
             let above = above.map(|(knot, above)| {
                 index = knot;
@@ -300,9 +306,12 @@ impl Cells {
         if rest_one.0 - rest_one.1 <= target * (rest_zero.0 + rest_zero.1) {
             return None;
         }
-        // Newton's method from the mirror image of the lower end; `g = one - target * zero` is convex above its least.
-        let mut log_ratio = log(2.0 * target - below.ratio).max(log(target) + 1e-12);
-        for _ in 0..40 {
+        // Newton's method from the mirror image of the lower end: `g = one - target * zero` rises from where the ratio is the
+        // target on. Far from its root the logarithm of `one / (target * zero)` is more nearly straight.
+        let first = log(target);
+        let (mut low, mut high) = (first, ((38.0 + 0.5 / self.sigma) / self.sigma).min(700.0));
+        let mut log_ratio = log(2.0 * target - below.ratio).max(first + 1e-12);
+        for _ in 0..60 {
             let cut = self.cut_at_log(log_ratio, exp(log_ratio));
             let ((zero, zero_error), (one, one_error)) = (below.zero.to(cut.zero), below.one.to(cut.one));
             let (excess, error) = (one - target * zero, one_error + target * zero_error);
@@ -310,9 +319,21 @@ impl Cells {
                 return Some(cut);
             }
             let z = self.sigma * log_ratio + 0.5 / self.sigma;
-            let slope = (cut.ratio - target) * exp(-z * z / 2.0) * self.sigma / std::f64::consts::TAU.sqrt();
+            let density = exp(-z * z / 2.0) * self.sigma / std::f64::consts::TAU.sqrt();
+            let slope = (cut.ratio - target) * density;
             let aim = 2.0 * error + 2e-8 * (cut.ratio - target) * zero;
-            log_ratio = (log_ratio - (excess - aim) / slope).max(f64::midpoint(log(target), log_ratio));
+            if excess < aim {
+                low = log_ratio
+            } else {
+                high = log_ratio
+            }
+            let step = if excess.abs() > 0.5 * target * zero {
+                log(one / (target * zero)) / (density * (cut.ratio / one - 1.0 / zero))
+            } else {
+                (excess - aim) / slope
+            };
+            let next = (log_ratio - step).max(f64::midpoint(first, log_ratio));
+            log_ratio = if next > low && next < high { next } else { f64::midpoint(low, high) };
         }
         None
     }

@@ -2,6 +2,7 @@
 
 mod atoms;
 mod composition;
+mod cumulants;
 mod exact;
 mod fourier;
 mod gaussian;
@@ -20,5 +21,7 @@ pub(crate) use losses::Side;
 
 #[cfg(test)]
 mod pair_tests;
+#[cfg(test)]
+mod reference_tests;
 #[cfg(test)]
 mod tests;

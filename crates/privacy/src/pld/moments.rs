@@ -8,26 +8,24 @@
 
 use libm::{exp, log, log1p, sqrt};
 
-use super::losses::Losses;
+use super::cumulants::Cumulants;
+use super::losses::{self, Losses, Side};
 
-/// Covers the rounding of a mean, a variance or a cumulant: sums of some thousand terms, each good to some ulps.
+/// Covers the rounding of a mean or a variance: sums of some hundred terms, each good to some ulps.
 const MARGIN: f64 = 1e-11;
 
 /// An upper bound on ε at `delta` of the sum of these losses, each so many times; infinite where there is none.
 pub(super) fn upper(parts: &[(&Losses, u64)], delta: f64) -> f64 {
-    let infinite: f64 = parts.iter().map(|(losses, times)| losses.infinite * *times as f64).sum();
+    let cumulants = Cumulants(parts);
+    let infinite = cumulants.infinite(Side::Upper);
     let left = delta - infinite * (1.0 + MARGIN);
     if left <= 0.0 {
         return f64::INFINITY;
     }
     let variance: f64 = parts.iter().map(|(losses, times)| *times as f64 * losses.variance()).sum();
     let bound = |order: f64| {
-        let cumulant = |losses: &Losses| {
-            let moment = losses.log_moment(order);
-            // Exponents are off by an ulp of themselves.
-            moment + MARGIN * (moment.abs() + order * losses.highest().abs())
-        };
-        let sum: f64 = parts.iter().map(|(losses, times)| *times as f64 * cumulant(losses)).sum();
+        let sum = cumulants.at(order);
+        let sum = sum + MARGIN * sum.abs() + cumulants.error(order);
         (sum - log(left) + MARGIN) / order
     };
     let best = sqrt(-2.0 * log(left) / variance);
@@ -43,14 +41,15 @@ pub(super) fn upper(parts: &[(&Losses, u64)], delta: f64) -> f64 {
 /// mass to that power, and is then a distribution of its own.
 pub(super) fn lower(atoms: &[(f64, f64)], times: u64, delta: f64) -> f64 {
     let times = times as f64;
-    let (mut mass, mut first, mut size, mut second) = (0.0, 0.0, 0.0, 0.0);
+    let mass = losses::total(atoms.iter().map(|(_, mass)| *mass));
+    let (mut first, mut size, mut second) = (0.0, 0.0, 0.0);
     for (loss, own) in atoms {
-        (mass, first, size) = (mass + own, first + own * loss, size + own * loss.abs());
+        (first, size) = (first + own * loss, size + own * loss.abs());
         second += own * loss * loss;
     }
     let mean = times * (first - MARGIN * size) / mass;
     let variance = times * (second / mass - (first / mass).powi(2) + MARGIN * second).max(0.0);
-    let log_mass = times * (log1p((mass - 1.0).min(0.0)) - 1e-14);
+    let log_mass = times * (log1p((mass - 1.0).min(0.0)) - 4.0 * f64::EPSILON);
     // 1 - 1/e is above 0.632.
     let asked = delta / 0.632 * exp(-log_mass) * (1.0 + MARGIN);
     if asked.is_nan() || asked >= 1.0 {

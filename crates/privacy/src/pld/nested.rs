@@ -18,15 +18,13 @@
 //!   off by a relative `N + 2` ulps (Higham 2002, section 3.1); squaring doubles what there was before. `error` counts
 //!   this, and the whole of it is added above, subtracted below.
 
-use libm::{exp, expm1, log1p, sqrt};
-
 use super::losses::{Losses, Side};
 use super::rows::Row;
 
+mod doubling;
+
 /// Masses below are moved to infinity or left out, so that no product is subnormal.
 const LEAST: f64 = 1e-200;
-/// Most knots in the middle.
-const MOST: usize = 1 << 13;
 
 /// Which indices are knots: all below `reach`, from `octave 2^r` on those that are multiples of `2^r`, up to `r = top`.
 #[derive(Clone, Copy, Debug)]
@@ -69,8 +67,9 @@ impl Grid {
 #[derive(Clone, Debug)]
 pub(super) struct Nested {
     side: Side,
-    /// Loss at index 0.
+    /// Loss at index 0, and a bound on its error.
     base: f64,
+    base_error: f64,
     width: f64,
     /// Index of the first mass in the middle.
     first: i64,
@@ -98,6 +97,7 @@ impl Nested {
         let mut nested = Self {
             side,
             base: losses.origin - shift * losses.width,
+            base_error: 2.0 * f64::EPSILON * losses.origin.abs(),
             width: losses.width,
             first,
             middle: vec![0.0; (reach - first) as usize],
@@ -175,6 +175,17 @@ impl Nested {
         self.far.len().max(self.below.len())
     }
 
+    /// How many knots hold a mass, or could.
+    fn knots(&self) -> usize {
+        self.middle.len() + self.far.iter().chain(&self.below).map(Vec::len).sum::<usize>()
+    }
+
+    /// All masses.
+    fn total(&self) -> f64 {
+        let finite: f64 = self.far.iter().chain(&self.below).flatten().chain(&self.middle).sum();
+        finite + self.infinite
+    }
+
     fn middle(&self) -> Row {
         Row { first: self.first, masses: self.middle.clone() }
     }
@@ -204,17 +215,19 @@ impl Nested {
     fn plus(&self, other: &Self, cap: f64) -> Self {
         let reach = self.grid.reach;
         let first = (self.first + other.first).clamp(self.lowest(), 0);
-        let lost = self.infinite + other.infinite;
-        // What underflows is less than this.
-        let under = if self.side == Side::Upper { 1e-290 } else { 0.0 };
+        // Above, all masses may come to a little more than 1.
+        let lost = self.infinite * other.total().max(1.0) + other.infinite * self.total().max(1.0);
         let mut sum = Self {
             base: self.base + other.base,
+            base_error: self.base_error + other.base_error + f64::EPSILON * (self.base + other.base).abs(),
             first,
             middle: vec![0.0; (reach - first) as usize],
             far: Vec::new(),
             below: Vec::new(),
-            infinite: if lost > 0.0 || self.side == Side::Upper { lost * (1.0 + f64::EPSILON) + under } else { 0.0 },
-            error: self.error + other.error + 2.0 * f64::EPSILON * (self.middle.len() + other.middle.len() + 64) as f64,
+            // What underflows is less than 1e-290.
+            infinite: if self.side == Side::Upper { lost * (1.0 + 4.0 * f64::EPSILON) + 1e-290 } else { 0.0 },
+            // No convolution adds up more products than one of both has knots.
+            error: self.error + other.error + 2.0 * f64::EPSILON * (self.knots() + other.knots() + 64) as f64,
             times: self.times + other.times,
             ..self.clone()
         };
@@ -275,176 +288,7 @@ impl Nested {
             *highest += cut * (1.0 - 1e-9);
         }
     }
-
-    /// Cuts the lowest losses, of no more mass than `mass` in all.
-    fn trim(&mut self, mass: f64) {
-        let (mut cut, mut sum) = (0, 0.0);
-        // The lowest first: those on the other side of 0 that lie outside of the middle.
-        while let Some(row) = self.below.last_mut() {
-            let lost: f64 = row.iter().sum();
-            if sum + lost > mass {
-                if self.side == Side::Upper {
-                    *row.last_mut().expect("invariant: a row has knots") += sum * (1.0 + 1e-12);
-                }
-                return;
-            }
-            sum += lost;
-            self.below.pop();
-        }
-        while self.first + (cut as i64) < 0 && sum + self.middle[cut] <= mass {
-            sum += self.middle[cut];
-            cut += 1;
-        }
-        self.middle.drain(..cut);
-        self.first += cut as i64;
-        if self.side == Side::Upper {
-            self.middle[0] += sum * (1.0 + 1e-12);
-        }
-    }
-
-    /// On twice the width.
-    fn coarser(&self) -> Self {
-        let row = self.middle().coarser(self.width, self.side);
-        let mut coarse = Self {
-            width: 2.0 * self.width,
-            first: row.first,
-            middle: vec![0.0; (self.grid.reach - row.first) as usize],
-            // The widest spacing stays as it is.
-            grid: Grid { top: (self.grid.top - 1).max(self.grid.least()), ..self.grid },
-            far: Vec::new(),
-            below: Vec::new(),
-            error: self.error + 64.0 * f64::EPSILON,
-            ..self.clone()
-        };
-        coarse.put(row, 0);
-        for at in 0..self.rows() {
-            let (mut row, exponent) = (self.row(at), self.grid.least() + at as u32);
-            if exponent == 0 {
-                row = row.coarser(self.width, self.side);
-            }
-            coarse.put(row, exponent.saturating_sub(1));
-        }
-        coarse
-    }
-
-    /// Mean index and standard deviation, in widths, of the middle.
-    fn spread(&self) -> (f64, f64) {
-        let (mut mass, mut first, mut second) = (0.0, 0.0, 0.0);
-        for (index, own) in (self.first..).zip(&self.middle) {
-            let index = index as f64;
-            (mass, first, second) = (mass + own, first + own * index, second + own * index * index);
-        }
-        let mean = first / mass;
-        (mean, sqrt((second / mass - mean * mean).max(0.0)))
-    }
-
-    /// Below: index 0 at the mean or just beneath it, so that the middle, seen from far out, falls on a knot.
-    fn centred(self) -> Self {
-        let shift = self.spread().0.floor() as i64;
-        if self.side == Side::Upper || shift == 0 {
-            return self;
-        }
-        let first = (self.first - shift).clamp(self.lowest(), 0);
-        let mut moved = Self {
-            base: self.base + shift as f64 * self.width,
-            first,
-            middle: vec![0.0; (self.grid.reach - first) as usize],
-            far: Vec::new(),
-            below: Vec::new(),
-            error: self.error + 64.0 * f64::EPSILON,
-            ..self.clone()
-        };
-        moved.put(Row { first: self.first - shift, masses: self.middle.clone() }, 0);
-        for at in 0..self.rows() {
-            let (row, exponent) = (self.row(at), self.grid.least() + at as u32);
-            moved.put(row.lowered(shift, exponent, self.width * f64::from(exponent).exp2()), exponent);
-        }
-        moved
-    }
-
-    /// The sum of `times` of them, by squaring; none where the middle does not hold it. `fineness` is the width in standard
-    /// deviations. Below, the sum of a few less: that of the highest bits.
-    pub(super) fn repeated(mut self, times: u64, fineness: f64, cap: f64) -> Option<Self> {
-        const BITS: u32 = 8;
-        let low = if self.side == Side::Lower { (times.ilog2() + 1).saturating_sub(BITS) } else { 0 };
-        let times = times >> low << low;
-        let fits = |nested: Self| {
-            let nested = nested.centred();
-            let (mean, deviation) = nested.spread();
-            (mean + 3.0 * deviation < nested.grid.reach as f64 && nested.middle.len() < MOST).then_some(nested)
-        };
-        let mut sum: Option<Self> = None;
-        let mut left = times;
-        self.trim(1e-8 / times as f64);
-        loop {
-            if left & 1 == 1 {
-                sum = Some(match sum {
-                    None => self.clone(),
-                    Some(sum) => fits(self.plus(&sum, cap))?,
-                });
-            }
-            left >>= 1;
-            if left == 0 {
-                return sum;
-            }
-            self = self.plus(&self, cap);
-            self.trim(1e-8 * self.times as f64 / times as f64);
-            while self.spread().1 * fineness > std::f64::consts::SQRT_2 {
-                self = self.coarser();
-                sum = sum.map(|sum| sum.coarser());
-            }
-            self = fits(self)?;
-        }
-    }
-
-    /// Knots and masses, the highest loss first.
-    fn atoms(&self) -> impl Iterator<Item = (f64, f64)> {
-        let least = self.grid.least();
-        let loss = move |index: f64| self.base + index * self.width;
-        let far = self.far.iter().enumerate().rev().flat_map(move |(at, masses)| {
-            let spacing = f64::from(least + at as u32).exp2();
-            let place = move |at: usize| (self.grid.octave + at as i64) as f64 * spacing;
-            masses.iter().enumerate().rev().map(move |(at, mass)| (loss(place(at)), *mass))
-        });
-        let middle = self.middle.iter().enumerate().rev();
-        let below = self.below.iter().enumerate().flat_map(move |(row, masses)| {
-            let spacing = f64::from(least + row as u32).exp2();
-            let place = move |at: usize| -(self.grid.octave + at as i64) as f64 * spacing;
-            masses.iter().enumerate().map(move |(at, mass)| (loss(place(at)), *mass))
-        });
-        far.chain(middle.map(move |(at, mass)| (loss((self.first + at as i64) as f64), *mass))).chain(below)
-    }
-
-    /// ε at `delta`: never too small above, never too large below. `slack` is how far a loss may be off.
-    pub(super) fn epsilon(&self, delta: f64, slack: impl Fn(f64) -> f64) -> f64 {
-        let sign = if self.side == Side::Upper { 1.0 } else { -1.0 };
-        let scale = exp(sign * (self.error + 1e-12));
-        let target = (delta - self.infinite * scale) / scale;
-        if target <= 0.0 {
-            return f64::INFINITY;
-        }
-        let (mut mass, mut curve, mut last) = (0.0, 0.0, f64::INFINITY);
-        for (loss, own) in self.atoms() {
-            if last.is_finite() {
-                let gap = last - loss;
-                // The curve is Σ mass (1 - exp(ε - loss)) over the losses above ε.
-                let next = exp(-gap) * curve - expm1(-gap) * mass;
-                if next >= target {
-                    let inside = log1p((next - target) / (mass - next));
-                    return shifted(loss + inside.min(gap), sign, &slack);
-                }
-                curve = next;
-            }
-            (mass, last) = (mass + own, loss);
-        }
-        if self.side == Side::Upper { shifted(last, sign, &slack) } else { 0.0 }
-    }
-}
-
-fn shifted(epsilon: f64, sign: f64, slack: &impl Fn(f64) -> f64) -> f64 {
-    (epsilon + sign * slack(epsilon)).max(0.0)
 }
 
 #[cfg(test)]
-#[path = "nested_tests.rs"]
 mod tests;

@@ -93,7 +93,7 @@ fn nested_sums_enclose_the_gaussian() {
             let cells = Cells { rate: 1.0, sigma, width: 0.05 / sigma, tail, knots: Knots::Nested(GRID) };
             let ask = |losses: &Losses, side| {
                 let sum = Nested::new(losses, side, GRID).repeated(steps, 0.05, 100.0).unwrap();
-                sum.epsilon(delta, |_| losses.loss_error * steps as f64)
+                sum.epsilon(delta, losses.loss_error * steps as f64)
             };
             let (directions, case) = (cells.upper(), format!("{sigma} {steps} {delta}"));
             for upper in [ask(&directions.remove, Side::Upper), ask(&directions.add, Side::Upper)] {
@@ -113,7 +113,7 @@ fn sums_compose() {
     let cells = Cells { rate, sigma, width, tail: 1e-16, knots: Knots::Nested(GRID) };
     let one = Nested::new(&cells.upper().remove, Side::Upper, GRID);
     let sum = |times| one.clone().repeated(times, 0.05, 50.0).unwrap();
-    let whole = sum(1_000).epsilon(delta, |_| 0.0);
+    let whole = sum(1_000).epsilon(delta, 0.0);
     let mut apart = sum(400);
     let mut rest = sum(600);
     while rest.width < apart.width {
@@ -122,7 +122,7 @@ fn sums_compose() {
     while apart.width < rest.width {
         apart = apart.coarser();
     }
-    let apart = apart.plus(&rest, 50.0).epsilon(delta, |_| 0.0);
+    let apart = apart.plus(&rest, 50.0).epsilon(delta, 0.0);
     assert!((whole / apart - 1.0).abs() < 0.01, "{whole} {apart}");
 }
 
