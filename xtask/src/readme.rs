@@ -3,6 +3,7 @@
 mod accountants;
 mod command_line;
 mod configuration;
+mod grid;
 mod recipes;
 mod speed;
 
@@ -25,6 +26,10 @@ pub(crate) struct Arguments {
     /// Time the accountants over the vectors and write the table of the privacy crate's README.
     #[arg(long)]
     privacy: bool,
+    /// Ask the accountant every question of the grid of hard points and write gaps and times: a table in the privacy crate's
+    /// README, and every point in docs.
+    #[arg(long)]
+    grid: bool,
     /// Write the table of training times from what `cargo bench --bench training` measured.
     #[arg(long)]
     speed: bool,
@@ -59,6 +64,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let path = root().join(accountants::README);
         let readme = std::fs::read_to_string(&path)?;
         write(&path, &between(&readme, [accountants::BEGIN, accountants::END], &accountants::table()?)?)?;
+    }
+    if arguments.grid {
+        let path = root().join(accountants::README);
+        let readme = std::fs::read_to_string(&path)?;
+        let (points, table) = grid::grid()?;
+        write(&path, &between(&readme, [grid::BEGIN, grid::END], &table)?)?;
+        write(&root().join(grid::POINTS), &points)?;
     }
     if arguments.speed {
         let path = root().join(speed::README);

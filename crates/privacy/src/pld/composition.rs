@@ -1,12 +1,24 @@
 //! Compositions of events: ε and δ from both sides, on finer and finer lattices.
 
-use super::leaf::{Laid, Lattice, Leaf};
+use libm::{expm1, log1p};
+
+use super::gaussian::Knots;
+use super::leaf::{Laid, Lattice, Leaf, Question};
 use super::losses::Side;
-use super::{atoms, exact, fourier};
+use super::nested::Grid;
+use super::{atoms, exact, fourier, moments};
 use crate::{Bounds, rdp};
 
 /// Rounds of refinement; each makes the lattice at most four times finer.
 const ROUNDS: usize = 6;
+
+/// Nested lattices that are tried one after the other, above and below: width in standard deviations, knots of an octave,
+/// index up to which every multiple of the width is a knot. Below, more is lost far out.
+const NESTED: [[(f64, i64, i64); 2]; 3] =
+    [[(0.05, 64, 512), (0.05, 128, 512)], [(0.03, 64, 1024), (0.05, 256, 512)], [(0.03, 128, 1024), (0.03, 512, 1024)]];
+
+/// A gap of nested lattices past which one long lattice is tried too, whatever it takes.
+const ROUGH: f64 = 0.03;
 
 /// Events and how often each happens.
 #[derive(Clone, Debug)]
@@ -24,6 +36,16 @@ enum Ask {
 struct Fineness {
     width: f64,
     spread: f64,
+}
+
+/// The bounds that both sides leave.
+fn closest(one: Option<Bounds>, other: Option<Bounds>) -> Option<Bounds> {
+    match (one, other) {
+        (Some(one), Some(other)) => {
+            Some(Bounds { lower: one.lower.max(other.lower), upper: one.upper.min(other.upper) })
+        }
+        (one, other) => one.or(other),
+    }
 }
 
 impl Composition {
@@ -51,9 +73,10 @@ impl Composition {
             [(Leaf::Gaussian { rate, sigma }, times)] if *rate >= 1.0 => {
                 return Some(exact::gaussian((*times as f64).sqrt() / sigma, delta));
             }
+            _ if self.is_free(delta) => return Some(Bounds { lower: 0.0, upper: 0.0 }),
             _ => {}
         }
-        let found = self.refined(Ask::Epsilon { delta }, gap);
+        let found = self.closest_of(delta, gap);
         match found {
             Some(bounds) if bounds.gap() <= gap => Some(bounds),
             _ => {
@@ -64,6 +87,95 @@ impl Composition {
         }
     }
 
+    /// Whether `delta` pays for all at ε = 0: the total variation of events in a row is at most `1 - Π (1 - t)`, as they can be
+    /// drawn alike with probability `1 - t` each.
+    fn is_free(&self, delta: f64) -> bool {
+        if let [(leaf, 1)] = self.0.as_slice() {
+            return leaf.total_variation() <= delta;
+        }
+        let alike: f64 = self.0.iter().map(|(leaf, times)| *times as f64 * log1p(-leaf.total_variation())).sum();
+        -expm1(alike) * (1.0 + 1e-13) <= delta
+    }
+
+    /// Bounds by what is likely to give them soonest, until they are close.
+    fn closest_of(&self, delta: f64, gap: f64) -> Option<Bounds> {
+        let one_lattice = || {
+            let found = self.refined(Ask::Epsilon { delta }, gap);
+            // A lattice as coarse as a wide gap allows may hold too little of rare losses to say anything.
+            let helpless = found.is_none_or(|bounds| !bounds.upper.is_finite()) && gap > 0.01;
+            if helpless { closest(found, self.refined(Ask::Epsilon { delta }, 0.01)) } else { found }
+        };
+        let near = |found: Option<Bounds>, gap| found.is_some_and(|bounds| bounds.gap() <= gap);
+        let short = self.is_short(delta, gap);
+        let mut found = if short { one_lattice() } else { None };
+        if !near(found, gap) {
+            found = closest(found, self.moments(delta, gap));
+        }
+        if near(found, gap) {
+            return found;
+        }
+        let nested = self.nested(delta, gap);
+        found = closest(found, nested);
+        if !short && !near(found, gap) && !near(nested, ROUGH) {
+            found = closest(found, one_lattice());
+        }
+        if near(found, gap.max(ROUGH)) { found } else { closest(found, self.moments(delta, 1.0)) }
+    }
+
+    /// Bounds by the moments of the losses alone; none for what is not one subsampled Gaussian again and again, or where the
+    /// sum is not long enough for them to be close.
+    fn moments(&self, delta: f64, gap: f64) -> Option<Bounds> {
+        let [(leaf, times)] = self.0.as_slice() else { return None };
+        let lower = moments::lower(&leaf.merged()?, *times, delta);
+        // Chernoff's bound lies some five to eight standard deviations above the mean.
+        if lower * gap < 4.0 * (*times as f64).sqrt() * leaf.deviation() {
+            return None;
+        }
+        let ask = Ask::Epsilon { delta };
+        // As no transform follows, and what is lost of long losses is a part of their spacing.
+        let fineness = Fineness { width: 0.01, spread: 0.003 };
+        let laid = leaf.losses(self.lattice(fineness, ask, None)?, Side::Upper);
+        let add = laid.add.as_ref().map_or(0.0, |add| moments::upper(&[(add, *times)], delta));
+        Some(Bounds { lower, upper: moments::upper(&[(&laid.remove, *times)], delta).max(add) })
+    }
+
+    /// Whether one lattice for the whole sum is short enough to be tried first, or asked for more than nested ones give.
+    fn is_short(&self, delta: f64, gap: f64) -> bool {
+        let longest = self.highest(self.tail(Ask::Epsilon { delta }, None)) / self.deviation();
+        let steps = self.times().sqrt() * 16.0;
+        gap < 5e-3 || longest.max(steps) / (8.0 * gap * 0.5).sqrt() < 32768.0
+    }
+
+    /// Bounds by nested lattices, finer and finer until they are close; none for what is not one subsampled Gaussian again
+    /// and again, or where the sum outgrows them.
+    fn nested(&self, delta: f64, gap: f64) -> Option<Bounds> {
+        let [(leaf, times)] = self.0.as_slice() else { return None };
+        if !matches!(leaf, Leaf::Gaussian { rate, .. } | Leaf::Swapped { rate, .. } if *rate < 1.0) {
+            return None;
+        }
+        let deviation = leaf.deviation();
+        let tail = 1e-4 * delta / *times as f64;
+        let spread = (*times as f64).sqrt() * deviation;
+        let cap = 2.5 * leaf.highest(tail) + 14.0 * spread + spread * spread;
+        let on = |side, (fineness, octave, reach): (f64, i64, i64)| {
+            let width = fineness * deviation;
+            // Spacings far out are a part of the distance from 0, and no more than one of `cap`.
+            let top = (cap / 1536.0 / width).log2().max(8.0) as u32;
+            let lattice = Lattice { width, tail, knots: Knots::Nested(Grid { octave, reach, top }) };
+            leaf.sum(lattice, side, *times, Question { fineness, cap, delta })
+        };
+        let mut best: Option<Bounds> = None;
+        for [above, below] in NESTED {
+            let upper = on(Side::Upper, above)?;
+            let lower = on(Side::Lower, below)?;
+            best = closest(best, Some(Bounds { lower, upper }));
+            if best.is_some_and(|bounds| bounds.gap() <= gap) {
+                break;
+            }
+        }
+        best
+    }
+
     /// The upper bound on ε alone, on the lattice that `epsilon` tries first; infinite where nothing is known.
     pub(crate) fn upper(&self, delta: f64, gap: f64) -> f64 {
         match self.0.as_slice() {
@@ -71,7 +183,11 @@ impl Composition {
             [(Leaf::Gaussian { rate, sigma }, times)] if *rate >= 1.0 => {
                 return exact::gaussian((*times as f64).sqrt() / sigma, delta).upper;
             }
+            _ if self.is_free(delta) => return 0.0,
             _ => {}
+        }
+        if !self.is_short(delta, gap) {
+            return self.epsilon(delta, gap).map_or(f64::INFINITY, |bounds| bounds.upper);
         }
         match self.first_upper(Ask::Epsilon { delta }, gap) {
             Some(upper) if upper.is_finite() => upper,
@@ -194,7 +310,7 @@ impl Composition {
         let tail = self.tail(ask, known);
         // A loss alone that is longer than the longest transform does not fit, nor does memory grow with it.
         let fits = width > 1e-14 && self.highest(tail) / width < 2.0 * fourier::LONGEST as f64;
-        fits.then_some(Lattice { width, tail, spread: fineness.spread })
+        fits.then_some(Lattice { width, tail, knots: Knots::Spread(fineness.spread) })
     }
 
     fn both(&self, lattice: Lattice, ask: Ask) -> Option<(Bounds, usize)> {

@@ -2,10 +2,11 @@
 
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use libm::{exp, expm1, log, log1p, log2, sqrt};
+use libm::{exp, expm1, log, log2, sqrt};
 use realfft::RealFftPlanner;
 use rustfft::num_complex::Complex;
 
+use super::cumulants::{Cumulants, least};
 use super::losses::{Losses, Side};
 
 /// Largest transform; a composition that needs a longer one is not worked out.
@@ -147,8 +148,9 @@ impl Composed {
         let reach = guess * sqrt(-2.0 * log_folded);
         let (above, mut end) = least(reach, most, |more| (cumulants.at(order + more) - cumulant - log_folded) / more);
         let mut above = order + above;
-        // These need not be exact, only not too small: a thousandth covers their rounding.
-        let over = 1.001 * exp(cumulants.at(above) - cumulant - (above - order) * end);
+        // These need not be exact, only not too small: a thousandth covers the rounding of all but the cumulants.
+        let covered = |one: f64, other: f64| 1.001 * exp(cumulants.error(one) + cumulants.error(other));
+        let over = covered(above, order) * exp(cumulants.at(above) - cumulant - (above - order) * end);
         if order > 0.0 {
             let log_beyond = log(CUT * delta);
             let (untilted, further) =
@@ -168,14 +170,15 @@ impl Composed {
         let end = origin + (first + length as i64) as f64 * width;
         let start = origin + first as f64 * width;
         // Tilted mass below the window, and true mass above it.
-        let under = 1.001 * exp(cumulants.at(order - beneath) - cumulant + beneath * start);
-        let beyond = 1.001 * exp(cumulants.at(above) - above * end);
+        let under = covered(order - beneath, order) * exp(cumulants.at(order - beneath) - cumulant + beneath * start);
+        let beyond = covered(above, 0.0) * exp(cumulants.at(above) - above * end);
         // One event's masses are taken as they are; those of a transform are relative to the moment at the order.
         let ((values, rounding, relative), scale) = match parts {
             [(losses, 1)] if order <= 0.0 => ((losses.folded(length), 0.0, 0.0), 0.0),
             _ => (transform(parts, order, length)?, cumulant),
         };
         let sign = if side == Side::Upper { 1.0 } else { -1.0 };
+        let relative = relative + summed(length);
         let weigh = |point: i64| exp(-order * (start + point as f64 * width - target) + sign * relative);
         let masses = (0..length as i64)
             .map(|point| {
@@ -192,7 +195,7 @@ impl Composed {
             masses,
             rounding,
             log_scale: scale - order * target,
-            extra: if side == Side::Upper { cumulants.infinite() + beyond } else { cumulants.infinite() },
+            extra: cumulants.infinite(side) + if side == Side::Upper { beyond } else { 0.0 },
             folded: over + under,
             loss_error: parts.iter().map(|(losses, times)| *times as f64 * losses.loss_error).sum::<f64>()
                 + 8.0 * f64::EPSILON * (start.abs() + end.abs()),
@@ -212,7 +215,7 @@ impl Composed {
             curve = keep * curve + lose * mass;
             let asked = target + self.folded_at(point);
             if curve >= asked {
-                let inside = log1p((curve - asked) / (mass - curve));
+                let inside = self.side.falls([mass, curve], asked, self.width, self.summed());
                 return self.shifted(self.start + point as f64 * self.width + inside);
             }
             mass += self.masses[point];
@@ -238,8 +241,15 @@ impl Composed {
             above += self.masses[at];
         }
         let inside = (position - point as f64).clamp(0.0, 1.0) * self.width;
-        let found = curve - (mass - curve) * expm1(inside) - self.folded_at(point);
+        // As in [`Side::falls`].
+        let slope = (mass - curve + sign * self.summed() * mass).max(0.0);
+        let found = curve - slope * expm1(inside) - self.folded_at(point);
         (found.max(0.0) * exp(self.log_scale) + self.extra).min(1.0)
+    }
+
+    /// Relative error of a sum over the points.
+    fn summed(&self) -> f64 {
+        summed(self.masses.len())
     }
 
     fn folded_at(&self, point: usize) -> f64 {
@@ -267,46 +277,9 @@ impl Composed {
     }
 }
 
-/// Cumulant generating function of the sum.
-struct Cumulants<'a>(&'a [Part<'a>]);
-
-impl Cumulants<'_> {
-    fn at(&self, order: f64) -> f64 {
-        self.0.iter().map(|(losses, times)| *times as f64 * losses.log_moment(order)).sum()
-    }
-
-    /// One over the standard deviation of the sum: where a search for an order starts.
-    fn guess(&self) -> f64 {
-        let variance: f64 = self.0.iter().map(|(losses, times)| *times as f64 * losses.variance()).sum();
-        1.0 / sqrt(variance.max(1e-30))
-    }
-
-    /// δ of what only `P` can give: `1 - Π (1 - infinite)^times`.
-    fn infinite(&self) -> f64 {
-        -expm1(self.0.iter().map(|(losses, times)| *times as f64 * log1p(-losses.infinite.min(1.0))).sum())
-    }
-}
-
-/// The positive argument near `start`, at most `most`, at which a function that falls and then rises is least, to a tenth, and its value.
-fn least(start: f64, most: f64, f: impl Fn(f64) -> f64) -> (f64, f64) {
-    let start = start.min(most);
-    let (mut at, mut value) = (start, f(start));
-    for factor in [2.0, 1.4, 1.15] {
-        for factor in [factor, 1.0 / factor] {
-            let mut moved = false;
-            for _ in 0..60 {
-                let next = f(at * factor);
-                if next >= value || next.is_nan() || at * factor > most {
-                    break;
-                }
-                (at, value, moved) = (at * factor, next, true);
-            }
-            if moved {
-                break;
-            }
-        }
-    }
-    (at, value)
+/// Relative error of a sum over so many points, each good to some ulps.
+fn summed(points: usize) -> f64 {
+    4.0 * f64::EPSILON * points as f64
 }
 
 /// The next length that transforms fast: a power of two, or three times one.

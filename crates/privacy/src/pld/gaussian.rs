@@ -6,6 +6,7 @@
 use libm::{exp, expm1, log, log1p, sqrt};
 
 use super::losses::Losses;
+use super::nested::Grid;
 use super::tails::{Cell, Tail, ULPS};
 
 /// Both directions of add-or-remove: `P` over `Q` (a row is removed) and `Q` over `P` (a row is added).
@@ -21,9 +22,21 @@ pub(crate) struct Cells {
     pub(crate) sigma: f64,
     pub(crate) width: f64,
     pub(crate) tail: f64,
-    /// Spacing of knots far out, relative to their distance from 0.
-    pub(crate) spread: f64,
+    /// Which multiples of the width are knots.
+    pub(crate) knots: Knots,
 }
+
+/// Which multiples of a lattice's width carry mass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Knots {
+    /// Further apart far out, by this part of their distance from 0.
+    Spread(f64),
+    /// Those of nested lattices.
+    Nested(Grid),
+}
+
+/// Cells of outputs where no lattice asks for others.
+pub(super) const MERGED: u32 = 400;
 
 /// A boundary between cells of outputs.
 #[derive(Clone, Copy)]
@@ -76,7 +89,21 @@ impl Cells {
 
     /// Next index of a knot after `index`, for knots whose distance grows with their distance from 0.
     pub(super) fn after(&self, index: i64) -> i64 {
-        index + ((index.unsigned_abs() as f64 * self.spread) as i64).max(1)
+        match self.knots {
+            Knots::Spread(spread) => index + ((index.unsigned_abs() as f64 * spread) as i64).max(1),
+            Knots::Nested(grid) => grid.after(index),
+        }
+    }
+
+    /// The knots to end the next cell at, the nearest and one further out, for a cell that ends at `least` at the earliest.
+    pub(super) fn candidates(&self, least: i64, last: i64) -> (i64, i64) {
+        match self.knots {
+            Knots::Spread(_) => (least, least.max(self.after(last))),
+            Knots::Nested(_) => {
+                let knot = self.after(least - 1);
+                (knot, knot)
+            }
+        }
     }
 
     /// Standard deviation of the loss under `P`, by a sum over 80 points: it only steers the lattice.
@@ -178,12 +205,37 @@ impl Cells {
         (masses, self.rate * (excess + rest.one_error + below.ratio * rest.zero_error))
     }
 
+    /// Dominated losses on no lattice: outputs merged into cells of one length, each cell's loss and its mass, from below.
+    pub(crate) fn cells_alone(&self) -> Vec<(f64, f64)> {
+        let (half, reach) = (0.5 / self.sigma, 9.0);
+        let ends = (0..=MERGED).map(|at| {
+            let z = -reach + (2.0 * reach + 2.0 * half) * f64::from(at) / f64::from(MERGED);
+            (Tail::at(z), Tail::near(z - 2.0 * half, 8.0 * f64::EPSILON * (z.abs() + half)))
+        });
+        let inner: Vec<_> = ends.collect();
+        let first = (Tail::LEFT_END, Tail::LEFT_END);
+        let last = (Tail::RIGHT_END, Tail::RIGHT_END);
+        let lower = std::iter::once(first).chain(inner.iter().copied());
+        let upper = inner.iter().copied().chain([last]);
+        lower
+            .zip(upper)
+            .filter_map(|(below, above)| {
+                let ((zero, zero_error), (one, one_error)) = (below.0.to(above.0), below.1.to(above.1));
+                let mass = (1.0 - self.rate) * (zero - zero_error) + self.rate * (one - one_error);
+                let mass = mass * (1.0 - 4.0 * ULPS);
+                let loss = log(mass / (zero + zero_error));
+                (mass > 0.0 && loss.is_finite()).then(|| (loss - 8.0 * f64::EPSILON * (1.0 + loss.abs()), mass))
+            })
+            .collect()
+    }
+
     /// Dominated losses of `P` over `Q`: outputs are merged into cells, a post-processing, and each cell's upper end is
     /// chosen so that the cell's ratio lies on the lattice, whose origin is the ratio of the leftmost cell.
     pub(crate) fn lower(&self) -> Losses {
         let mut below = self.first_cell();
-        let ((zero, error), (one, _)) = (Tail::LEFT_END.to(below.zero), Tail::LEFT_END.to(below.one));
-        let first = one / zero;
+        let ((zero, error), (one, one_error)) = (Tail::LEFT_END.to(below.zero), Tail::LEFT_END.to(below.one));
+        // Never above the cell's own ratio, which is where its loss must not lie above.
+        let first = (one - one_error) / (zero + error);
         // Ratio of the Gaussians at the loss `origin + index * width`.
         let excess = self.rate.recip() - 1.0;
         let ratio = |index: i64| {
@@ -194,14 +246,21 @@ impl Cells {
         let mut atoms = vec![(0, (zero - error).max(0.0))];
         let mut index = 0;
         let highest = self.last_log_ratio();
-        let origin_index = (origin / self.width).round() as i64;
+        let origin_index = (origin / self.width).trunc() as i64;
         while log(below.ratio) < highest {
             // The first knot that lies far enough above the cell's lower end for the cell to have some width; further out
             // one that lies further above, if what is left of the line reaches it.
             let from = (self.loss_of(below.ratio) - origin) / self.width + 0.3;
             let next = (from.ceil() as i64).max(index + 1);
-            let far = next.max(self.after(index + origin_index - 1) - origin_index);
-            let above = farthest(next, far, |knot| Some((knot, self.cell_end(below, ratio(knot))?)));
+            let (next, far) = self.candidates(next + origin_index, index + origin_index - 1);
+            let (nearest, low) = (next - origin_index, self.loss_of(below.ratio));
+            let above = farthest(nearest, far - origin_index, |knot| {
+                let above = self.cell_end(below, ratio(knot))?;
+                // Where the density falls fast a cell takes much from far above to reach its knot, and all of it for the knot's loss.
+                let at = origin + knot as f64 * self.width;
+                let even = self.loss_of(above.ratio) - at <= 2.0 * (at - low);
+                (knot == nearest || even).then_some((knot, above))
+            });
             let above = above.map(|(knot, above)| {
                 index = knot;
                 above
@@ -247,9 +306,12 @@ impl Cells {
         if rest_one.0 - rest_one.1 <= target * (rest_zero.0 + rest_zero.1) {
             return None;
         }
-        // Newton's method from the mirror image of the lower end; `g = one - target * zero` is convex above its least.
-        let mut log_ratio = log(2.0 * target - below.ratio).max(log(target) + 1e-12);
-        for _ in 0..40 {
+        // Newton's method from the mirror image of the lower end: `g = one - target * zero` rises from where the ratio is the
+        // target on. Far from its root the logarithm of `one / (target * zero)` is more nearly straight.
+        let first = log(target);
+        let (mut low, mut high) = (first, ((38.0 + 0.5 / self.sigma) / self.sigma).min(700.0));
+        let mut log_ratio = log(2.0 * target - below.ratio).max(first + 1e-12);
+        for _ in 0..60 {
             let cut = self.cut_at_log(log_ratio, exp(log_ratio));
             let ((zero, zero_error), (one, one_error)) = (below.zero.to(cut.zero), below.one.to(cut.one));
             let (excess, error) = (one - target * zero, one_error + target * zero_error);
@@ -257,9 +319,21 @@ impl Cells {
                 return Some(cut);
             }
             let z = self.sigma * log_ratio + 0.5 / self.sigma;
-            let slope = (cut.ratio - target) * exp(-z * z / 2.0) * self.sigma / std::f64::consts::TAU.sqrt();
+            let density = exp(-z * z / 2.0) * self.sigma / std::f64::consts::TAU.sqrt();
+            let slope = (cut.ratio - target) * density;
             let aim = 2.0 * error + 2e-8 * (cut.ratio - target) * zero;
-            log_ratio = (log_ratio - (excess - aim) / slope).max(f64::midpoint(log(target), log_ratio));
+            if excess < aim {
+                low = log_ratio
+            } else {
+                high = log_ratio
+            }
+            let step = if excess.abs() > 0.5 * target * zero {
+                log(one / (target * zero)) / (density * (cut.ratio / one - 1.0 / zero))
+            } else {
+                (excess - aim) / slope
+            };
+            let next = (log_ratio - step).max(f64::midpoint(first, log_ratio));
+            log_ratio = if next > low && next < high { next } else { f64::midpoint(low, high) };
         }
         None
     }

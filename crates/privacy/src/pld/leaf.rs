@@ -1,8 +1,11 @@
 //! One event's dominating pair, as seen by the accountants.
 
+use libm::erf;
+
 use super::atoms::{self, Atoms};
-use super::gaussian::Cells;
+use super::gaussian::{Cells, Knots};
 use super::losses::{Losses, Side};
+use super::nested::Nested;
 use crate::rdp;
 
 /// One event whose losses can be laid on a lattice.
@@ -44,8 +47,16 @@ pub(crate) struct Lattice {
     pub(crate) width: f64,
     /// Mass that may be moved to infinity.
     pub(crate) tail: f64,
-    /// Spacing of knots far out, relative to their distance from 0.
-    pub(crate) spread: f64,
+    /// Which multiples of the width are knots.
+    pub(crate) knots: Knots,
+}
+
+/// What is asked of a sum: ε at `delta`, at a width of `fineness` standard deviations, up to the loss `cap`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question {
+    pub(crate) fineness: f64,
+    pub(crate) cap: f64,
+    pub(crate) delta: f64,
 }
 
 impl Leaf {
@@ -69,12 +80,25 @@ impl Leaf {
 
     /// Loss above which there is no more than about `tail`; it only steers lattices.
     pub(crate) fn highest(&self, tail: f64) -> f64 {
-        let cells = |rate: &f64, sigma: &f64| Cells { rate: *rate, sigma: *sigma, width: 1.0, tail, spread: 1.0 };
+        let cells =
+            |rate: &f64, sigma: &f64| Cells { rate: *rate, sigma: *sigma, width: 1.0, tail, knots: Knots::Spread(1.0) };
         match self {
             Self::Gaussian { rate, sigma } | Self::FixedSize { rate, sigma } => cells(rate, sigma).highest(),
             Self::Swapped { rate, sigma } => cells(rate, sigma).highest_swapped(),
             Self::Laplace { scale } => scale.recip(),
             Self::Atoms(atoms) => atoms.highest(),
+        }
+    }
+
+    /// Total variation of the dominating pair, from above: for `P` and `Q` that differ on the rows drawn alone, `q` times that of
+    /// two Gaussians. 1 where it is not worked out.
+    pub(crate) fn total_variation(&self) -> f64 {
+        let apart = |distance: f64| (erf(distance / 8.0_f64.sqrt()) * (1.0 + 16.0 * f64::EPSILON)).min(1.0);
+        match self {
+            // No more than `q`, rounded or not: a product with a number up to 1 rounds to no more.
+            Self::Gaussian { rate, sigma } | Self::FixedSize { rate, sigma } => rate * apart(1.0 / sigma),
+            Self::Swapped { rate, sigma } => rate * apart(2.0 / sigma),
+            Self::Laplace { .. } | Self::Atoms(_) => 1.0,
         }
     }
 
@@ -106,10 +130,40 @@ impl Leaf {
         }
     }
 
+    /// Losses of merged outputs, and their masses, from below, on no lattice; none for what has others.
+    pub(crate) fn merged(&self) -> Option<Vec<(f64, f64)>> {
+        let cells = |rate: &f64, sigma: &f64| Cells {
+            rate: *rate,
+            sigma: *sigma,
+            width: 1.0,
+            tail: 1e-18,
+            knots: Knots::Spread(1.0),
+        };
+        match self {
+            Self::Gaussian { rate, sigma } if *rate < 1.0 => Some(cells(rate, sigma).cells_alone()),
+            Self::Swapped { rate, sigma } => Some(cells(rate, sigma).cells_alone_swapped()),
+            _ => None,
+        }
+    }
+
+    /// ε at `delta` of the sum of `times` losses, on nested lattices, from one side; none where they do not hold it.
+    pub(crate) fn sum(&self, lattice: Lattice, side: Side, times: u64, question: Question) -> Option<f64> {
+        let Question { fineness, cap, delta } = question;
+        let Knots::Nested(grid) = lattice.knots else { return None };
+        let of = |losses: &Losses| {
+            let slack = losses.loss_error * times as f64;
+            let sum = Nested::new(losses, side, grid).repeated(times, fineness, cap)?;
+            Some(sum.epsilon(delta, slack))
+        };
+        let Laid { remove, add } = self.losses(lattice, side);
+        let added = add.as_ref().map_or(Some(0.0), of)?;
+        Some(of(&remove)?.max(added))
+    }
+
     /// Losses in both directions from above, or in one from below.
     pub(crate) fn losses(&self, lattice: Lattice, side: Side) -> Laid {
-        let Lattice { width, tail, spread } = lattice;
-        let cells = |rate: &f64, sigma: &f64| Cells { rate: *rate, sigma: *sigma, width, tail, spread };
+        let Lattice { width, tail, knots } = lattice;
+        let cells = |rate: &f64, sigma: &f64| Cells { rate: *rate, sigma: *sigma, width, tail, knots };
         let one = |remove| Laid { remove, add: None };
         match (self, side) {
             (Self::Gaussian { rate, sigma }, Side::Upper) => {

@@ -2,11 +2,15 @@
 
 mod atoms;
 mod composition;
+mod cumulants;
 mod exact;
 mod fourier;
 mod gaussian;
 mod leaf;
 mod losses;
+mod moments;
+mod nested;
+mod rows;
 mod swapped;
 mod tails;
 
@@ -17,5 +21,7 @@ pub(crate) use losses::Side;
 
 #[cfg(test)]
 mod pair_tests;
+#[cfg(test)]
+mod reference_tests;
 #[cfg(test)]
 mod tests;

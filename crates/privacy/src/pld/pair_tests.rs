@@ -3,7 +3,7 @@
 use libm::erfc;
 use proptest::prelude::*;
 
-use super::gaussian::Cells;
+use super::gaussian::{Cells, Knots};
 use super::leaf::Leaf;
 use super::{Composition, fourier};
 use crate::pld::Side;
@@ -151,7 +151,8 @@ fn two_fixed_size_samples_are_the_integral() {
 #[test]
 fn either_direction_of_a_fixed_size_sample_is_covered() {
     let (rate, sigma, steps, delta) = (0.01, 0.5, 1_000, 1e-5);
-    let cells = Cells { rate, sigma, width: 0.2 * Cells::deviation(rate, sigma), tail: 1e-12, spread: 0.05 };
+    let cells =
+        Cells { rate, sigma, width: 0.2 * Cells::deviation(rate, sigma), tail: 1e-12, knots: Knots::Spread(0.05) };
     let (directions, both) = (cells.upper(), cells.upper_of_both());
     let epsilon = |parts: &[fourier::Part<'_>]| fourier::epsilon(parts, Side::Upper, delta, None).unwrap().value;
     let covered = epsilon(&[(&both, steps)]);

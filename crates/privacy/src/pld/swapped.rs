@@ -6,7 +6,7 @@
 
 use libm::{asinh, exp, expm1, log, log1p, sinh, sqrt};
 
-use super::gaussian::{Cells, farthest};
+use super::gaussian::{Cells, MERGED, farthest};
 use super::losses::Losses;
 use super::tails::{Cell, Tail, ULPS};
 
@@ -118,6 +118,31 @@ impl Cells {
         self.mirrored(&masses, 0.0, self.rate * infinite)
     }
 
+    /// Dominated losses on no lattice, as [`cells_alone`](Self::cells_alone): outputs above 0, and those below, their mirror images.
+    pub(crate) fn cells_alone_swapped(&self) -> Vec<(f64, f64)> {
+        let reach = 1.0 + 9.0 * self.sigma;
+        let ends = (0..=MERGED).map(|at| Some(self.cut_at(reach * f64::from(at) / f64::from(MERGED))));
+        let ends: Vec<_> = ends.chain([None]).collect();
+        let mut atoms = Vec::new();
+        for pair in ends.windows(2) {
+            let (Some(below), above) = (pair[0], pair[1]) else { continue };
+            let cell = self.cell(below, above);
+            let (low, high) = (cell.zero - cell.zero_error, cell.zero + cell.zero_error);
+            let gain = self.rate * (cell.one - cell.one_error);
+            // Under `P`: as much more than under `Q`; of the mirror image the two change places.
+            let (under_p, under_q) = (low + gain, low);
+            let most = high + self.rate * (cell.one + cell.one_error);
+            if under_q > 0.0 && under_p > 0.0 {
+                let error = 16.0 * f64::EPSILON;
+                let loss = log(under_p / high);
+                atoms.push((loss - error * (1.0 + loss.abs()), under_p * (1.0 - error)));
+                let loss = log(under_q / most);
+                atoms.push((loss - error * (1.0 + loss.abs()), under_q * (1.0 - error)));
+            }
+        }
+        atoms
+    }
+
     /// Dominated losses, as [`lower`](Self::lower): outputs with losses within `width / 2` of 0 are merged to one of loss
     /// 0, those above into cells whose losses lie on the lattice, and those below into others.
     ///
@@ -147,7 +172,7 @@ impl Cells {
             let loss = log1p(self.rate * self.excess_at(below.x).0);
             // As in `lower`: far enough above the lower end for the cell to have some width.
             let next = ((loss / self.width + 0.3).ceil() as i64).max(index + 1);
-            let far = next.max(self.after(index));
+            let (next, far) = self.candidates(next, index);
             let end = |index: i64| Some((index, self.end_of(below, index as f64 * self.width, from)?));
             let Some((at, above)) = farthest(next, far, end) else {
                 let rest = self.cell(below, None);

@@ -1,7 +1,7 @@
 //! Bounds against closed forms: they must enclose them everywhere, and lie close in the common range.
 
 use super::fourier::{self, Composed, Tilt};
-use super::gaussian::Cells;
+use super::gaussian::{Cells, Knots};
 use super::losses::{Losses, Side};
 use super::{Composition, Leaf, exact};
 use crate::Bounds;
@@ -41,7 +41,13 @@ fn composed_gaussians_enclose_their_closed_form() {
             assert!(truth.upper - truth.lower <= 1e-6 * truth.upper, "{truth:?}");
             let delta_at = |side| exact::gaussian_delta((steps as f64).sqrt() / sigma, truth.upper, side);
             assert!(delta_at(Side::Lower) < delta_at(Side::Upper));
-            let cells = Cells { rate: 1.0, sigma, width: 0.1 / sigma, tail: 1e-4 * delta / steps as f64, spread: 0.03 };
+            let cells = Cells {
+                rate: 1.0,
+                sigma,
+                width: 0.1 / sigma,
+                tail: 1e-4 * delta / steps as f64,
+                knots: Knots::Spread(0.03),
+            };
             let ask = |losses: &Losses, side| fourier::epsilon(&[(losses, steps)], side, delta, None).unwrap().value;
             let (directions, lower) = (cells.upper(), ask(&cells.lower(), Side::Lower));
             for upper in [ask(&directions.remove, Side::Upper), ask(&directions.add, Side::Upper)] {
@@ -58,7 +64,7 @@ fn composed_gaussians_enclose_their_closed_form() {
 /// δ and ε answer each other, from the same side.
 #[test]
 fn delta_inverts_epsilon() {
-    let cells = Cells { rate: 0.01, sigma: 1.0, width: 2e-3, tail: 1e-13, spread: 0.05 };
+    let cells = Cells { rate: 0.01, sigma: 1.0, width: 2e-3, tail: 1e-13, knots: Knots::Spread(0.05) };
     for (losses, side) in [(cells.upper().remove, Side::Upper), (cells.lower(), Side::Lower)] {
         for tilt in [Tilt::None, Tilt::Chernoff, Tilt::At(1.8)] {
             let composed = Composed::new(&[(&losses, 1_000)], side, 1e-5, tilt).unwrap();
@@ -78,7 +84,7 @@ fn masses_lie_on_their_side_of_one() {
     for rate in [1e-5, 0.01, 0.5, 1.0] {
         for sigma in [0.5, 1.0, 10.0] {
             let width = 0.2 * Cells::deviation(rate, sigma);
-            let cells = Cells { rate, sigma, width, tail: 1e-12, spread: 0.06 };
+            let cells = Cells { rate, sigma, width, tail: 1e-12, knots: Knots::Spread(0.06) };
             let total = |losses: &Losses| losses.atoms.iter().map(|(_, mass)| mass).sum::<f64>() + losses.infinite;
             // Mass under the other distribution: each atom's mass over its ratio.
             let other = |losses: &Losses| -> f64 {
