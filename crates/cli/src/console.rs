@@ -108,7 +108,23 @@ fn one_line(error: &anyhow::Error) -> String {
             line = format!("{line}: {cause}");
         }
     }
-    short_numbers(&line)
+    visible(&short_numbers(&line))
+}
+
+/// The text with its control characters written out: words of untrusted rows must not steer the terminal.
+pub(crate) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        // Zero-width and directional marks hide or turn words, too.
+        if letter.is_control()
+            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
 }
 
 /// The text with each number of more than 25 digits before its point cut to six digits and an exponent.

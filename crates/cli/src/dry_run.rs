@@ -6,7 +6,7 @@ use comfy_table::{ContentArrangement, Table};
 use underpin::DryRun;
 use underpin_data::Kind;
 
-use crate::console::{Console, short_numbers};
+use crate::console::{Console, short_numbers, visible};
 
 /// Columns that the table shows; `--json` has all.
 const SHOWN: usize = 40;
@@ -25,7 +25,7 @@ pub(crate) fn print(plan: &DryRun, console: &Console) -> Result<()> {
     }
     lines.push(table(["What", "Plan", ""], facts(plan)?));
     if let Some(stops) = &plan.stops {
-        lines.push(format!("The run would stop here: {stops}"));
+        lines.push(visible(&format!("The run would stop here: {stops}")));
     }
     for shortfall in &plan.weaker {
         lines.push(format!("Weaker than the policy asks, so that no bar would be met: {shortfall}"));
@@ -39,7 +39,7 @@ fn table(headings: [&str; 3], rows: Vec<[String; 3]>) -> String {
     table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(headings);
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.map(|cell| visible(&cell)));
     }
     table.to_string()
 }

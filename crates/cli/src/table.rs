@@ -41,6 +41,11 @@ pub(crate) fn print(finished: &Finished, console: &Console) -> Result<()> {
             "RELEASED under {}: all {bars} bars and all {limits} limits of its intent are met",
             finished.policy.name()
         ));
+    } else if finished.is_cleared() && finished.release.is_empty() {
+        lines.push(format!(
+            "CLEARED, NOT RELEASED under {}: all {bars} bars are met, and the policy has no [intent] to release it for",
+            finished.policy.name()
+        ));
     } else if finished.is_cleared() {
         lines.push(format!(
             "CLEARED, NOT RELEASED under {}: all {bars} bars are met, and not every limit of its intent",
@@ -61,6 +66,10 @@ pub(crate) fn print(finished: &Finished, console: &Console) -> Result<()> {
         let measured = measured.map_or_else(|| "nothing measured".to_owned(), ToString::to_string);
         lines.push(format!("  {} {} {}: {why}; {measured}", bar.about, bar.quantity, bar.limit));
     }
+    lines.push(match finished.evidence.attempt {
+        Some(attempt) => attempt.to_string(),
+        None => "attempts on these data were not counted".to_owned(),
+    });
     lines.push(format!("report: {}", finished.folder.join(underpin::seal::files::REPORT).display()));
     console.print(&lines.join("\n"))
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use underpin::seal::{self, SigningKey, Witnesses};
 
@@ -57,6 +57,8 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         Some(path) => path.clone(),
         None => Witnesses::default().path(&fs::canonicalize(&arguments.folder)?, id),
     };
+    let run_folder = fs::canonicalize(&arguments.folder)?;
+    check_replaceable(&path, &run_folder, &key)?;
     write(&path, &statement).with_context(|| format!("write {}", path.display()))?;
     let head = run.log().head();
     if console.json {
@@ -69,6 +71,19 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
         console.print(&format_args!("witnessed {} entries, head {}\n{}", head.entries, head.digest, path.display()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses a place in the run, and one where something else than a statement of this witness is.
+fn check_replaceable(path: &Path, run: &Path, key: &SigningKey) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let inside = fs::canonicalize(folder).is_ok_and(|folder| folder.starts_with(run));
+    ensure!(!inside, "--out {}: it lies in the run, which holds no statements of others", path.display());
+    let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
+    let is_statement = found.is_file()
+        && found.len() <= seal::files::DOCUMENT_LIMIT
+        && seal::open::<seal::WitnessStatement>(&fs::read(path)?, &[key.public()]).is_ok();
+    ensure!(is_statement, "{} exists, and is no statement of this witness: it is not replaced", path.display());
+    Ok(())
 }
 
 /// Replaces a file that others may read: readers see the old statement or the new one.

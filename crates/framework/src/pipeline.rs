@@ -16,7 +16,7 @@ use crate::known_runs::KnownRuns;
 use crate::model::Recipe;
 use crate::prepare::data_files;
 use crate::report::{self, Report};
-use crate::run_state::{self, Resumable, RunState, TRAINING};
+use crate::run_state::{Resumable, RunState, TRAINING};
 use crate::seal::{self, Action, Commitment, RunFolder, SigningKey, files};
 use crate::stages::{Assessed, Cleared, Declared, Guarded, Judged, Provenance, Refused, Sanitized, Trained};
 use crate::summary::DataSummary;
@@ -48,9 +48,9 @@ impl Finished {
         self.expires_at.is_some()
     }
 
-    /// Whether the model is cleared, and every limit of the policy's intent is met besides.
+    /// Whether the model is cleared, and every limit of the policy's intent is met besides; never under a policy without one.
     pub fn is_released(&self) -> bool {
-        self.is_cleared() && self.release.iter().all(Verdict::is_met)
+        self.is_cleared() && !self.release.is_empty() && self.release.iter().all(Verdict::is_met)
     }
 
     fn outcome(&self) -> AttemptOutcome {
@@ -108,7 +108,9 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
         folder.write(files::CONFIGURATION, config.as_bytes())?;
     }
     let act = |what: &str| Action { at: clock(), who: job.who.clone(), what: what.into(), details: BTreeMap::new() };
-    let (commitment, attempts) = commit(job, &declared, state.as_ref(), key, clock)?;
+    // The run's own bytes: without them a run of the same rows, settings, seed and key would draw the same noise.
+    let fresh = state.as_ref().map_or_else(|| Ok(FreshBytes::from_os()?), RunState::fresh)?;
+    let (commitment, attempts) = commit(job, &declared, &fresh, key, clock)?;
     folder.record(Action { details: commitment.details(), ..act(Commitment::act()) }, key)?;
 
     stage(0, "collection");
@@ -120,8 +122,6 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
     folder.record(act("judged the rows"), key)?;
 
     stage(1, "training");
-    // The run's own bytes: without them a run of the same rows, settings, seed and key would draw the same noise.
-    let fresh = state.as_ref().map_or_else(|| Ok(FreshBytes::from_os()?), RunState::fresh)?;
     let noise = NoiseSource::of_run(&SecretKey::new(key.secret("underpin training")), &fresh);
     let serving_key = SecretKey::new(key.secret("underpin serving"));
     let recipe = recipe(&config, noise)?;
@@ -162,7 +162,7 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
 fn commit(
     job: &Job,
     declared: &Declared,
-    state: Option<&RunState>,
+    fresh: &FreshBytes,
     key: &SigningKey,
     clock: &dyn Fn() -> u64,
 ) -> Result<(Commitment, Option<(Attempts, Digest)>), Error> {
@@ -171,7 +171,8 @@ fn commit(
     let mut attempt = None;
     if let Some(state_of_owner) = job.state.clone() {
         let attempts = Attempts::of(state_of_owner, key.public().id(), &data);
-        let id = state.map_or_else(run_state::new_id, RunState::id)?;
+        // By its fresh bytes: a run that is taken up again is the same attempt, one that draws other noise is another.
+        let id = Digest::new(fresh.mixed_into(&SecretKey::new([0; 32])).derive("attempt", &[]).fingerprint());
         attempt = Some(attempts.begin(id, clock(), declared.digest(), job.seed)?);
         counted = Some((attempts, id));
     }

@@ -13,7 +13,7 @@ use underpin_train::{Checkpoints, Classifier, Sgd};
 use crate::Error;
 use crate::data_budget::BudgetFile;
 use crate::job::Job;
-use crate::seal::{self, SigningKey};
+use crate::seal::SigningKey;
 use crate::state_fault::StateFault;
 
 /// File of a state that identifies its job.
@@ -24,9 +24,6 @@ const ROWS: &str = "rows.json";
 
 /// File of a state that names the evidence that was sealed last.
 const SEALED: &str = "sealed.json";
-
-/// File of a state that names its run.
-const ID: &str = "id.json";
 
 /// File of a state that keeps the fresh bytes of the run's noise.
 const FRESH: &str = "noise.fresh";
@@ -210,21 +207,6 @@ impl RunState {
         if sound { Ok(()) } else { Err(state(&self.folder.join(name), StateFault::Changed)) }
     }
 
-    /// A random name of the run, drawn when it is first asked for and kept until [`clear`](Self::clear): by it a run that is
-    /// taken up again is known as the same.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::State`] when it was changed, [`Error::Io`].
-    pub(crate) fn id(&self) -> Result<Digest, Error> {
-        if let Some(id) = self.kept_sound(ID)? {
-            return Ok(id);
-        }
-        let id = new_id()?;
-        self.keep(ID, &id)?;
-        Ok(id)
-    }
-
     /// Keeps the digest of the evidence that is about to be sealed.
     ///
     /// # Errors
@@ -311,28 +293,14 @@ impl RunState {
         for entry in fs::read_dir(&self.folder).map_err(io("read", &self.folder))? {
             let path = entry.map_err(io("read", &self.folder))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let drafts = [JOB, ROWS, SEALED, ID].map(|file| format!("{file}.new"));
-            let own = name == ROWS
-                || name == ID
-                || drafts.contains(&name)
-                || TRAINING.iter().any(|run| name.starts_with(run));
+            let drafts = [JOB, ROWS, SEALED].map(|file| format!("{file}.new"));
+            let own = name == ROWS || drafts.contains(&name) || TRAINING.iter().any(|run| name.starts_with(run));
             if own {
                 fs::remove_file(&path).map_err(io("remove", &path))?;
             }
         }
         Ok(())
     }
-}
-
-/// A random name of a run.
-///
-/// # Errors
-///
-/// [`Error::Seal`] when the operating system gives no randomness.
-pub(crate) fn new_id() -> Result<Digest, Error> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(seal::Error::Randomness)?;
-    Ok(Digest::new(bytes))
 }
 
 /// A trainer whose run is kept, where there is a state to keep it in: killed at any moment and called again it goes on

@@ -49,6 +49,8 @@ impl std::fmt::Debug for Ready {
 struct Watch<C> {
     standing: Mutex<seal::ClearanceWatch>,
     known: KnownRuns,
+    /// The second in which the owner's state was last asked, and what it said.
+    asked: Mutex<(Option<u64>, Result<(), String>)>,
     folder: PathBuf,
     clock: Arc<C>,
 }
@@ -65,6 +67,12 @@ impl<C: Fn() -> u64 + Send + Sync> ClearanceCheck for Watch<C> {
         {
             tracing::warn!(%error, "how far the log goes could not be remembered");
         }
+        // What the owner did meanwhile to another copy, or to this folder before an older one was put back.
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.0 != Some(now) {
+            *asked = (Some(now), self.known.check(standing.log()).map_err(|error| error.to_string()));
+        }
+        asked.1.clone().map_err(|reason| Denied::Revoked { reason })?;
         checked.map_err(|fault| Denied::Revoked { reason: fault.to_string() })
     }
 }
@@ -167,7 +175,13 @@ where
         ledger: ledger.ledger(),
         quota: serving.quota,
         clients: Arc::new(state.clients()?),
-        clearance: Arc::new(Watch { standing, known, folder: folder.to_owned(), clock }),
+        clearance: Arc::new(Watch {
+            standing,
+            known,
+            asked: Mutex::new((None, Ok(()))),
+            folder: folder.to_owned(),
+            clock,
+        }),
         clock: Clock::monotonic(),
         date,
         contract: Some(Arc::new(ServedInputs::new(&manifest.contract))),

@@ -121,6 +121,32 @@ fn a_run_commits_before_it_reads_and_says_which_attempt_it_is() {
     assert_eq!(sealed.log().entries()[0].details["attempt"], "not counted".into());
 }
 
+/// Whoever takes the fresh bytes out of a run's state has it draw other noise: that is another try.
+#[test]
+fn other_noise_is_another_attempt() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = key();
+    let (owner, state) = (folder.path().join("owner"), folder.path().join("state"));
+    // It begins, and ends in an error with its state left behind, as a run that is killed does.
+    let begin = || {
+        let job = Job {
+            state: Some(OwnerState::open(&owner).unwrap()),
+            resume: Some(state.clone()),
+            config: Some(format!("{QUICK}\n[collection]\nno_such_setting = 1")),
+            ..job(&folder.path().join("run"))
+        };
+        assert!(run(&job, &key).is_err());
+        let kept = owner.join("attempts").read_dir().unwrap().map(|entry| entry.unwrap().path());
+        let mut lists = kept.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
+        let list: serde_json::Value = serde_json::from_slice(&std::fs::read(lists.next().unwrap()).unwrap()).unwrap();
+        assert_eq!(lists.next(), None);
+        list.as_array().unwrap().len()
+    };
+    assert_eq!([begin(), begin()], [1, 1], "taken up again it is the same attempt");
+    std::fs::remove_file(state.join("noise.fresh")).unwrap();
+    assert_eq!([begin(), begin()], [2, 2]);
+}
+
 #[test]
 fn evidence_speaks_of_all_that_was_assessed() {
     let folder = tempfile::tempdir().unwrap();

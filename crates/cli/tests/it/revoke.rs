@@ -174,6 +174,25 @@ fn a_revocation_stops_a_running_server_and_is_for_good() {
     assert_eq!(wait(&mut server.process, Duration::from_secs(15)).code(), Some(0));
 }
 
+/// The owner's state says so, wherever the revocation was put on record, and however soon the folder was put back.
+#[test]
+fn a_revocation_of_another_copy_stops_a_running_server() {
+    let home = Home::new();
+    cleared(&home);
+    let copied = std::process::Command::new("cp").args(["-a", "cleared", "copy"]).current_dir(home.path(".")).status();
+    assert!(copied.unwrap().success());
+    let key = home.run(&["client", "add", "alice", "--run", "cleared"]).out.trim().to_owned();
+    let server = Server::start(&home);
+    assert_eq!(server.ask(&key).0, 200);
+    let revoked = home.run(&["revoke", "--run", "copy", "--reason", "withdrawn"]);
+    assert_eq!(revoked.code, Some(0), "{revoked:?}");
+    let started = Instant::now();
+    while server.ask(&key).0 != 503 {
+        assert!(started.elapsed() < Duration::from_secs(10), "it still answers");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
 #[test]
 fn a_server_drains_and_exits_zero_on_either_signal() {
     let home = Home::new();

@@ -19,6 +19,18 @@ const LARGEST_EPSILON: f64 = 20.0;
 /// Largest δ that may be asked for as a number.
 const LARGEST_DELTA: f64 = 1e-3;
 
+/// How far a limit must stay from what every measurement meets.
+const MARGIN: f64 = 0.01;
+
+/// Smallest radius of a perturbation that may be asked for, in units of features scaled to `[0, 1]`.
+const SMALLEST_RADIUS: f64 = 1e-3;
+
+/// Smallest fraction of poisoned rows that may be asked for.
+const SMALLEST_FRACTION: f64 = 1e-3;
+
+/// Most rows of its own that the adversary of an extraction may be said to have.
+const MOST_OWNED: f64 = 10_000.0;
+
 /// How a bar must bound a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
@@ -91,8 +103,8 @@ fn limits(quantity: Quantity) -> (f64, f64, &'static str) {
         // What excludes nothing depends on the cost matrix, which intent holds against it.
         Quantity::ExpectedCost => (0.0, f64::MAX, "[0, inf)"),
         _ => match quantity.direction() {
-            Direction::Higher => (f64::MIN_POSITIVE, 1.0, "(0, 1]"),
-            Direction::Lower => (-1.0, 1.0 - f64::EPSILON, "[-1, 1)"),
+            Direction::Higher => (MARGIN, 1.0, "[0.01, 1]"),
+            Direction::Lower => (-1.0, 1.0 - MARGIN, "[-1, 0.99]"),
         },
     }
 }
@@ -108,6 +120,20 @@ fn strict_enough(parameter: &'static str, requirement: &Requirement) -> Result<(
             if *value > 1.0 =>
         {
             refused(*value, "[0, 1] with per = \"rows\"")
+        }
+        ("owned_rows", Requirement::AtMost(Amount { value, .. })) if *value > MOST_OWNED => {
+            refused(*value, "[0, 10000]")
+        }
+        ("poisoned_fraction", Requirement::AtLeast(Amount { value, .. })) if *value < SMALLEST_FRACTION => {
+            refused(*value, "[0.001, 1]")
+        }
+        ("queries" | "queries_per_class", Requirement::AtLeast(Amount { value, unit: AmountUnit::One, .. }))
+            if *value < 1.0 =>
+        {
+            refused(*value, "[1, inf)")
+        }
+        ("queries" | "queries_per_class", Requirement::AtLeast(Amount { value, .. })) if *value < MARGIN => {
+            refused(*value, "[0.01, inf)")
         }
         (_, Requirement::AtLeast(Amount { value, .. })) if *value <= 0.0 => refused(*value, "(0, inf)"),
         _ => Ok(()),
@@ -149,15 +175,16 @@ pub(super) fn check(asked: &Asked<'_>) -> Result<(), BarFault> {
         if !has_chance {
             return Err(BarFault::NoChance);
         }
-        if !(above > 0.0 && above < 1.0) {
-            return Err(BarFault::ExcludesNothing { name: "above_chance", value: above, range: "(0, 1)" });
+        if !(above >= MARGIN && above < 1.0) {
+            return Err(BarFault::ExcludesNothing { name: "above_chance", value: above, range: "[0.01, 1)" });
         }
     }
     if quantity == Quantity::RobustAccuracy {
         match perturbation {
             None => return Err(BarFault::Unbounded { parameter: "radius", by: "a number above 0, with `norm`" }),
-            Some(least) if least.radius.value() <= 0.0 => {
-                return Err(BarFault::ExcludesNothing { name: "radius", value: 0.0, range: "(0, inf)" });
+            Some(least) if least.radius.value() < SMALLEST_RADIUS => {
+                let value = least.radius.value();
+                return Err(BarFault::ExcludesNothing { name: "radius", value, range: "[0.001, inf)" });
             }
             Some(_) => {}
         }

@@ -68,7 +68,10 @@ pub fn html(report: &Report<'_>) -> String {
             }
         }
     };
-    page.into_string()
+    // HTML has no place for control characters, which may come from untrusted rows.
+    let visible =
+        |letter: char| if letter.is_control() && letter != '\n' { char::REPLACEMENT_CHARACTER } else { letter };
+    page.into_string().chars().map(visible).collect()
 }
 
 const LIMITS: &str = "An attack's result is what that attack reached at that budget; a stronger one may reach more. \

@@ -41,7 +41,7 @@ impl Report<'_> {
         let GateResult::Cleared { release: Some(release), .. } = self.outcome else { return false };
         let limits = self.policy.release_bars().len();
         let each_once = release.len() == limits && release.iter().enumerate().all(|(at, verdict)| verdict.bar == at);
-        self.is_cleared() && each_once && release.iter().all(Verdict::is_met)
+        self.is_cleared() && limits > 0 && each_once && release.iter().all(Verdict::is_met)
     }
 
     /// The safety evaluation, if the report says "cleared" and there was one.

@@ -61,7 +61,7 @@ impl ClearanceDocument {
 
     /// Whether the model is released: every limit of the policy's intent is met, too.
     pub fn is_released(&self) -> bool {
-        self.release.iter().all(Verdict::is_met)
+        !self.release.is_empty() && self.release.iter().all(Verdict::is_met)
     }
 
     /// Whether it holds at `now` (seconds since 1970 UTC): from `issued_at`, before `expires_at`.

@@ -49,6 +49,12 @@ pub fn read(bytes: &[u8]) -> Result<(Policy, Digest), Error> {
         let at = error.span().map_or(0, |span| span.start);
         refuse(at, error.message().split('\n').collect::<Vec<_>>().join(", "))
     })?;
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    if !(1..=64).contains(&policy.name().len()) || !policy.name().bytes().all(allowed) {
+        let at = text.find("name").unwrap_or(0);
+        let name = super::flaw::shown(policy.name());
+        return Err(refuse(at, format!("the name \"{name}\"; allowed: 1 to 64 of a-z 0-9 . _ -")));
+    }
     let reserved = SHIPPED.iter().find(|(name, text)| *name == policy.name() && text.as_bytes() != bytes);
     if let Some((name, _)) = reserved {
         let at = text.find("name").unwrap_or(0);

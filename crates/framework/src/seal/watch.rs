@@ -64,6 +64,11 @@ impl ClearanceWatch {
         Self { witnesses, ..self }
     }
 
+    /// The log, as far as it was seen.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
     /// The log, when it went on since this was last asked.
     pub fn news(&mut self) -> Option<&Log> {
         std::mem::take(&mut self.news).then_some(&self.log)

@@ -115,3 +115,17 @@ fn a_policy_without_a_bar_for_a_threat_is_refused_with_what_is_missing() {
     let (_, _, message) = refusal(kept.join("[[bar]]").as_bytes());
     assert!(message.contains("no bar for: extraction (black_box)"), "{message}");
 }
+
+#[test]
+fn names_that_look_like_others_are_refused() {
+    let named = |name: &str| {
+        let text = policy::BASELINE.replacen("name = \"baseline\"", &format!("name = \"{name}\""), 1);
+        policy::read(text.as_bytes()).map(drop)
+    };
+    named("mine-2.0_b").unwrap();
+    let long = "x".repeat(65);
+    for name in ["Baseline", "baseline ", "b\u{430}seline", "baseline\u{200b}", "", "a\\u001b[31m", "strıct", &long] {
+        let refused = named(name).unwrap_err().to_string();
+        assert!(refused.contains("allowed: 1 to 64 of a-z 0-9 . _ -") && !refused.contains('\u{1b}'), "{refused}");
+    }
+}
