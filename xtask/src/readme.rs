@@ -19,6 +19,7 @@ use crate::workspace::root;
 
 /// Options of `readme`.
 #[derive(Args, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Arguments {
     /// A cleared run of the digits, whose results the README shall show; without it the schemas and the reference pages are written.
     #[arg(long, value_name = "DIR")]

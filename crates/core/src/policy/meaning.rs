@@ -175,7 +175,7 @@ pub(super) fn check(asked: &Asked<'_>) -> Result<(), BarFault> {
         if !has_chance {
             return Err(BarFault::NoChance);
         }
-        if !(above >= MARGIN && above < 1.0) {
+        if !(MARGIN..1.0).contains(&above) {
             return Err(BarFault::ExcludesNothing { name: "above_chance", value: above, range: "[0.01, 1)" });
         }
     }

@@ -323,9 +323,9 @@ impl Cells {
             let slope = (cut.ratio - target) * density;
             let aim = 2.0 * error + 2e-8 * (cut.ratio - target) * zero;
             if excess < aim {
-                low = log_ratio
+                low = log_ratio;
             } else {
-                high = log_ratio
+                high = log_ratio;
             }
             let step = if excess.abs() > 0.5 * target * zero {
                 log(one / (target * zero)) / (density * (cut.ratio / one - 1.0 / zero))
