@@ -293,7 +293,7 @@ impl Plan {
         if name.contains("images-idx3") {
             source.labels = Some(file(folder, &name.replace("images-idx3", "labels-idx1"))?);
         }
-        let raw_table = open(&source, &Limits::default())?;
+        let raw_table = open(&source, &Limits::default())?.without_final_points(self.data.contract.classes());
         let digests = raw_table.files().iter().map(|file| file.digest).collect();
         let admitted = admit(raw_table, &self.data.contract)?.value;
         admitted.check(&Floor { max_rejected: MAX_REJECTED, min_rows: 1 })?;

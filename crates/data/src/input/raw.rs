@@ -1,7 +1,7 @@
 //! A table of raw rows as they came from a file, unchecked.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use underpin_core::{Shape, Subject};
 
@@ -29,6 +29,8 @@ pub struct RawTable {
     shape: Option<Shape>,
     dialect: Option<Dialect>,
     label_by: LabelBy,
+    /// Whether a final point was taken off the labels.
+    pointed: bool,
     left_out: Vec<LeftOut>,
     kept: Vec<String>,
     batches: Vec<Batch>,
@@ -55,6 +57,7 @@ impl RawTable {
             shape: None,
             dialect: None,
             label_by: LabelBy::Last,
+            pointed: false,
             left_out: vec![],
             kept: vec![],
             batches: vec![],
@@ -125,6 +128,9 @@ impl RawTable {
             }
         }
         notes.push(format!("label {:?}: {}", self.columns[self.label], self.label_by));
+        if self.pointed {
+            notes.push("each label ends in a point, which is none of the label's".into());
+        }
         notes.extend(self.left_out.iter().map(LeftOut::to_string));
         notes
     }
@@ -194,6 +200,24 @@ impl RawTable {
         Self { left_out, kept, ..self }
     }
 
+    /// The table with the final point taken off its labels, where each has one and is one of `known` without it: so
+    /// `adult.test` of UCI writes the labels of `adult.data`. Otherwise labels are never changed.
+    #[must_use]
+    pub fn without_final_points(self, known: &[String]) -> Self {
+        let pointed = |label: String| label.strip_suffix('.').is_some_and(|class| known.iter().any(|one| one == class));
+        let labels = || self.rows().filter_map(|row| row.label(self.label));
+        if labels().next().is_none() || !labels().all(pointed) {
+            return self;
+        }
+        let label = self.label;
+        Self { pointed: true, ..self.rewritten(&[label], |text| text.trim_end().strip_suffix('.').map(Cow::Borrowed)) }
+    }
+
+    /// The labels of the rows, each once, in order of their text.
+    fn labels(&self) -> Vec<String> {
+        self.rows().filter_map(|row| row.label(self.label)).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     /// The table with the text of some columns made another where `plain` gives one.
     pub(crate) fn rewritten(mut self, columns: &[usize], plain: impl Fn(&str) -> Option<Cow<'_, str>>) -> Self {
         if !columns.is_empty() {
@@ -212,7 +236,8 @@ impl RawTable {
     }
 
     /// The table with its columns bound by name to those of `train`, in their order: the label is that of `train`, and what
-    /// `train` leaves out is left out here. A column that `train` does not have is left out.
+    /// `train` leaves out is left out here. A column that `train` does not have is left out. Labels of UCI's test files lose
+    /// their final point ([`RawTable::without_final_points`]).
     ///
     /// # Errors
     ///
@@ -253,7 +278,8 @@ impl RawTable {
             self.batches = self.batches.iter().map(|batch| batch.ordered(&order)).collect();
             self.columns = order.iter().map(|at| self.columns[*at].clone()).collect();
         }
-        Ok(Self { label, label_by: train.label_by, left_out, kept: train.kept.clone(), ..self })
+        let bound = Self { label, label_by: train.label_by, left_out, kept: train.kept.clone(), ..self };
+        Ok(bound.without_final_points(&train.labels()))
     }
 
     pub(crate) fn with_files(mut self, files: Vec<Subject>) -> Self {

@@ -15,14 +15,14 @@ use super::row::is_missing;
 pub(super) const SAMPLE: usize = 200;
 
 /// The delimiter that splits most sampled records into the same number of cells, at least 2; of equals that which leaves
-/// the largest fraction of the cells numbers; a comma in doubt.
+/// the largest fraction of the cells numbers; a comma in doubt, unless all commas stand in numbers.
 pub(super) fn delimiter(text: &[u8], limits: &Limits) -> Delimiter {
     let mut best = (Delimiter::Comma, (0, 0.0));
     for delimiter in Delimiter::ALL {
         let (mut records, splitter) = (Records::new(text, delimiter), Splitter { delimiter, limits });
         let mut sample = Vec::new();
         while let (true, Ok(Some(record))) = (sample.len() < SAMPLE, records.next("")) {
-            sample.extend(splitter.split(&record).ok().filter(|cells| cells.len() > 1));
+            sample.extend(splitter.split(&record).ok().filter(|cells| cells.len() > 1 && !cuts_quotes(cells)));
         }
         let Some((width, agreeing)) = most_frequent(sample.iter().map(ByteRecord::len)) else { continue };
         // Blanks and tabs part cells only where tabs alone do not.
@@ -31,11 +31,20 @@ pub(super) fn delimiter(text: &[u8], limits: &Limits) -> Delimiter {
         }
         let fitting = || sample.iter().filter(|cells| cells.len() == width).flatten();
         let numbers = fitting().filter(|cell| is_any_number(cell)).count() as f64 / fitting().count() as f64;
-        if agreeing > best.1.0 || agreeing == best.1.0 && numbers > best.1.1 {
+        // Of two that fit alike the one within whose cells commas stand in numbers only: they are decimal marks.
+        let mut with_commas = fitting().filter(|cell| cell.contains(&b',')).peekable();
+        let marks = with_commas.peek().is_some() && with_commas.all(is_any_number);
+        let alike = (agreeing, numbers) == best.1 && best.0 == Delimiter::Comma && marks;
+        if agreeing > best.1.0 || agreeing == best.1.0 && numbers > best.1.1 || alike {
             best = (delimiter, (agreeing, numbers));
         }
     }
     best.0
+}
+
+/// Whether cells look as if quoted ones had been cut: a quote that is opened in one ends in another.
+fn cuts_quotes(cells: &ByteRecord) -> bool {
+    cells.iter().any(|cell| cell.iter().filter(|byte| **byte == b'"').count() % 2 == 1)
 }
 
 fn is_number(cell: &[u8]) -> bool {

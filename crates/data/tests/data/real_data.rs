@@ -193,6 +193,12 @@ fn awkward_tables_are_read_as_they_are() {
         assert!(values.contains(&"?".to_owned()) && values.contains(&"Private".to_owned()));
         // The test file bears a line that is no row, and labels that end in a full stop: they are other classes.
         let test = read("adult/adult.test").unwrap();
+        let known = test.clone().without_final_points(contract.classes());
+        assert_eq!(
+            admit(known, &contract).unwrap().value.ledger().kept(),
+            16_281,
+            "unless the point is known as none of theirs"
+        );
         let collection = admit(test, &contract).unwrap().value;
         assert_eq!(collection.ledger().dropped()[&Reason::UnknownClass], 16_281);
         let detail = &collection.ledger().decision(2).unwrap().dropped.as_ref().unwrap().detail;

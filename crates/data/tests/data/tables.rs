@@ -322,3 +322,20 @@ fn json_lines_are_read_as_flat_objects() {
     let error = from_bytes(file, None, &Source::new("wide.jsonl"), &limits).unwrap_err().to_string();
     assert_eq!(error, "wide.jsonl: number of cells is 420, allowed is at most 400");
 }
+
+/// As UCI's `adult.test` beside `adult.data`.
+#[test]
+fn a_test_file_whose_labels_end_in_a_point_is_bound() {
+    let train = table("x,label\n1,<=50K\n2,>50K\n").unwrap();
+    let bound = |text: &str| table(text).unwrap().bound_to(&train).unwrap();
+    let test = bound("x,label\n3,<=50K.\n4,>50K.\n5,<=50K.\n");
+    assert_eq!(cells(&test, 1), ["4", ">50K"]);
+    let said = "each label ends in a point, which is none of the label's".to_owned();
+    assert!(test.notes().contains(&said), "{:?}", test.notes());
+    // Not each has one, or one is no class without it: labels are never changed.
+    for (text, label) in [("x,label\n3,<=50K.\n4,>50K\n", "<=50K."), ("x,label\n3,<=50K.\n4,other.\n", "<=50K.")] {
+        let test = bound(text);
+        assert_eq!(cells(&test, 0)[1], label);
+        assert!(!test.notes().contains(&said));
+    }
+}
