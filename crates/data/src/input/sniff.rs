@@ -44,7 +44,7 @@ pub(super) fn delimiter(text: &[u8], limits: &Limits) -> Delimiter {
 
 /// Whether cells look as if quoted ones had been cut: a quote that is opened in one ends in another.
 fn cuts_quotes(cells: &ByteRecord) -> bool {
-    cells.iter().any(|cell| cell.iter().filter(|byte| **byte == b'"').count() % 2 == 1)
+    cells.iter().any(|cell| cell.iter().fold(false, |odd, byte| odd ^ (*byte == b'"')))
 }
 
 fn is_number(cell: &[u8]) -> bool {
