@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::access::Access;
+use crate::access_level::Access;
 use crate::evidence::{About, Quantity};
 use crate::taxonomy::Threat;
 

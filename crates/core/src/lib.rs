@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod access;
+mod access_level;
 mod attack;
 mod defence;
 mod digest;
@@ -16,7 +17,8 @@ mod sketch;
 mod taxonomy;
 mod words;
 
-pub use access::{Access, Denied, LossGradient, Predict};
+pub use access::{Denied, LossGradient, Predict};
+pub use access_level::Access;
 pub use attack::{Attack, Perturbed, Trigger};
 pub use defence::{Audited, Sanitizer, Trainer};
 pub use digest::Digest;

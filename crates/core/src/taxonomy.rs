@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::access::Access;
+use crate::access_level::Access;
 use crate::words::words;
 
 /// Security, or one of the concerns that rest on it.

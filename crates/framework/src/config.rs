@@ -1,5 +1,6 @@
 //! How a run is made: every setting, with defaults that fit the data, changed by a TOML file.
 
+mod asked;
 mod error;
 mod merge;
 mod private;
@@ -16,7 +17,7 @@ pub use error::ConfigError;
 pub use private::{Clipping, Privacy};
 
 use crate::Error;
-use strength::Asked;
+use asked::Asked;
 
 /// How a run is made.
 ///

@@ -11,7 +11,7 @@ use super::interval::Interval;
 use super::quantity::{Direction, Quantity, Unit};
 use super::shortfall::Shortfall;
 use super::value::Value;
-use crate::access::Access;
+use crate::access_level::Access;
 use crate::float;
 use crate::number::{Norm, Radius};
 use crate::taxonomy::Phase;

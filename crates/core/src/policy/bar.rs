@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::limit::{Limit, Perturbation};
 use super::meaning::{self, Asked};
 use super::requirement::{Amount, AmountUnit, Requirement, Requirements};
-use crate::access::Access;
+use crate::access_level::Access;
 use crate::error::{BarFault, Error};
 use crate::evidence::{About, Direction, Measurement, Quantity, Shortfall, System};
 use crate::number::{Confidence, Norm, Radius};

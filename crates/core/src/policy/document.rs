@@ -6,7 +6,7 @@ use super::bar::Bar;
 use super::intent::Intent;
 use super::verdict::{Unmet, Verdict};
 use super::waiver::Waiver;
-use crate::access::Access;
+use crate::access_level::Access;
 use crate::digest::Digest;
 use crate::error::{Error, WaiverFault};
 use crate::evidence::{About, Evidence, Quantity, Record};

@@ -2,7 +2,7 @@
 
 use super::limit::{Limit, Perturbation};
 use super::requirement::{Amount, AmountUnit, Requirement, Requirements};
-use crate::access::Access;
+use crate::access_level::Access;
 use crate::error::BarFault;
 use crate::evidence::{Direction, Quantity};
 use crate::number::Confidence;

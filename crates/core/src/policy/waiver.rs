@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::access::Access;
+use crate::access_level::Access;
 use crate::taxonomy::Threat;
 
 /// A threat at a level of access that the policy has no bar for, and why that is accepted.

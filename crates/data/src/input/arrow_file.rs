@@ -11,11 +11,12 @@ use arrow_schema::Field;
 use super::arrow_columns::{converted, read_as, unreadable};
 use super::batch::{Batch, record, schema};
 use super::format::Format;
+use super::left_out::LeftOut;
 use super::limits::Limits;
 use super::long_cells::size_of;
 use super::parquet_pages::lz4_frame_is_bounded;
 use super::raw::RawTable;
-use super::settle::{LeftOut, Unsettled};
+use super::settle::Unsettled;
 use crate::Error;
 use crate::fault::ArrowFault;
 

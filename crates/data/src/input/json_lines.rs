@@ -8,10 +8,11 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::batch::Builder;
 use super::format::Format;
+use super::left_out::LeftOut;
 use super::limits::Limits;
 use super::raw::RawTable;
 use super::records::RECORD_BYTES;
-use super::settle::{LeftOut, Unsettled};
+use super::settle::Unsettled;
 use crate::Error;
 
 /// One value of an object.

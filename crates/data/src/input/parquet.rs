@@ -13,11 +13,12 @@ use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use super::arrow_columns::{converted, read_as, unreadable as unreadable_as};
 use super::batch::{Batch, record, schema};
 use super::format::Format;
+use super::left_out::LeftOut;
 use super::limits::Limits;
 use super::long_cells::size_of;
 use super::parquet_pages::are_bounded;
 use super::raw::RawTable;
-use super::settle::{LeftOut, Unsettled};
+use super::settle::Unsettled;
 use crate::Error;
 use crate::fault::ParquetFault;
 

@@ -10,10 +10,10 @@ use super::dialect::Dialect;
 use super::encoding::Encoding;
 use super::format::Format;
 use super::label_column::LabelBy;
+use super::left_out::LeftOut;
 use super::limits::Limits;
 use super::long_cells::set_aside;
 use super::row::RawRow;
-use super::settle::LeftOut;
 use crate::Error;
 
 /// Raw rows in Arrow, where they came from and what their columns are called. Nothing in them is trusted.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::format::Source;
 use super::label_column::label_column;
+use super::left_out::LeftOut;
 use super::limits::Limits;
 use super::numbers::Notation;
 use super::raw::RawTable;
@@ -18,22 +19,6 @@ const SAMPLE: usize = 1_000;
 const MOST: f64 = 0.9;
 /// Mean number of words of a cell from which a column is free text, if most of its cells differ.
 const WORDS: f64 = 3.0;
-
-/// A column that is not read as a feature, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeftOut {
-    /// Its name.
-    pub column: String,
-    /// Why.
-    pub reason: String,
-}
-
-impl std::fmt::Display for LeftOut {
-    /// `column "id" left out: every text in it occurs once, as identifiers do`.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "column {:?} left out: {}", self.column, self.reason)
-    }
-}
 
 /// A table whose label and features are not chosen yet.
 pub(super) struct Unsettled {

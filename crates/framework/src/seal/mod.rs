@@ -15,7 +15,8 @@
 //! 3. What is verified is what is handed out; a file that is read again is checked again, those very bytes:
 //!    `what_is_handed_out_is_what_was_verified`.
 //! 4. A run that is not finished is not there under its name: `an_unfinished_run_is_not_there`.
-//! 5. A run is what the first entry of its log bound it to before a row was read: [`Commitment`].
+//! 5. A run is what the first entry of its log bound it to before a row was read ([`Commitment`]):
+//!    `a_run_is_what_it_committed_to`.
 //! 6. Hostile bytes neither pass nor panic: `hostile_bytes_never_pass`.
 //!
 //! # Limits

@@ -4,7 +4,7 @@ use libm::{expm1, log1p};
 
 use super::gaussian::Knots;
 use super::leaf::{Laid, Lattice, Leaf, Question};
-use super::losses::Side;
+use super::losses::{Part, Side};
 use super::nested::Grid;
 use super::{atoms, exact, fourier, moments};
 use crate::{Bounds, rdp};
@@ -322,7 +322,7 @@ impl Composition {
     /// The answer from one side: the larger of both directions, if they differ.
     fn answer(&self, lattice: Lattice, side: Side, ask: Ask, near: Option<f64>) -> Option<fourier::Found> {
         let laid: Vec<Laid> = self.0.iter().map(|(leaf, _)| leaf.losses(lattice, side)).collect();
-        let answer = |parts: Vec<fourier::Part<'_>>| match ask {
+        let answer = |parts: Vec<Part<'_>>| match ask {
             Ask::Epsilon { delta } => fourier::epsilon(&parts, side, delta, near),
             Ask::Delta { epsilon } => fourier::delta(&parts, side, epsilon, near),
         };

@@ -2,8 +2,7 @@
 
 use libm::{exp, expm1, log1p, sqrt};
 
-use super::fourier::Part;
-use super::losses::{Losses, Side};
+use super::losses::{Losses, Part, Side};
 
 /// Cumulant generating function of the sum.
 pub(super) struct Cumulants<'a>(pub(super) &'a [Part<'a>]);

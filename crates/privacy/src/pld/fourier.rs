@@ -7,7 +7,7 @@ use realfft::RealFftPlanner;
 use rustfft::num_complex::Complex;
 
 use super::cumulants::{Cumulants, least};
-use super::losses::{Losses, Side};
+use super::losses::{Part, Side};
 
 /// Largest transform; a composition that needs a longer one is not worked out.
 pub(crate) const LONGEST: usize = 1 << 21;
@@ -17,9 +17,6 @@ const CUT: f64 = 1e-5;
 const ROUNDING: f64 = 3e-3;
 
 static PLANNER: LazyLock<Mutex<RealFftPlanner<f64>>> = LazyLock::new(|| Mutex::new(RealFftPlanner::new()));
-
-/// One event's losses, and how often it happens.
-pub(crate) type Part<'a> = (&'a Losses, u64);
 
 /// The distribution of the sum of many losses, on a window of the lattice.
 ///

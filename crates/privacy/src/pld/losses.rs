@@ -27,6 +27,9 @@ impl Side {
     }
 }
 
+/// One event's losses, and how often it happens.
+pub(crate) type Part<'a> = (&'a Losses, u64);
+
 /// Masses of the privacy loss `log(P/Q)` under `P`, on the lattice `origin + index * width`.
 ///
 /// Stands for the hockey-stick curve `h(x) = infinite + Σ mass (1 - x / exp(loss))+`, which lies above (below) that of

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::gaussian::{Cells, Knots};
 use super::leaf::Leaf;
+use super::losses::Part;
 use super::{Composition, fourier};
 use crate::pld::Side;
 
@@ -154,7 +155,7 @@ fn either_direction_of_a_fixed_size_sample_is_covered() {
     let cells =
         Cells { rate, sigma, width: 0.2 * Cells::deviation(rate, sigma), tail: 1e-12, knots: Knots::Spread(0.05) };
     let (directions, both) = (cells.upper(), cells.upper_of_both());
-    let epsilon = |parts: &[fourier::Part<'_>]| fourier::epsilon(parts, Side::Upper, delta, None).unwrap().value;
+    let epsilon = |parts: &[Part<'_>]| fourier::epsilon(parts, Side::Upper, delta, None).unwrap().value;
     let covered = epsilon(&[(&both, steps)]);
     for removed in [0, 1, 250, 500, 750, 999, 1_000] {
         let mixed = epsilon(&[(&directions.remove, removed), (&directions.add, steps - removed)]);
