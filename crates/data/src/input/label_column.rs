@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::label_by::LabelBy;
 use super::raw::RawTable;
 use super::row::is_missing;
 use crate::Error;
@@ -15,30 +16,6 @@ const USUAL: [&str; 10] =
 const CLASSES: usize = 1_000;
 /// Most classes that a column is taken to hold when nothing else says that it holds classes.
 const FEW: usize = 20;
-
-/// How the label column was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LabelBy {
-    /// The source names it.
-    Source,
-    /// It is the only column with a name that labels go by.
-    Name,
-    /// It is the last column, and the only one whose values can be classes.
-    Values,
-    /// It is the last column of a table without a header.
-    Last,
-}
-
-impl std::fmt::Display for LabelBy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Source => "as asked for",
-            Self::Name => "the only column named as labels are",
-            Self::Values => "the last column, and the only one whose values can be classes",
-            Self::Last => "the last column of a table without a header",
-        })
-    }
-}
 
 fn is_one_of(names: &[&str], name: &str) -> bool {
     names.contains(&name.to_ascii_lowercase().as_str())

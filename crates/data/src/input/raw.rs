@@ -9,7 +9,7 @@ use super::batch::Batch;
 use super::dialect::Dialect;
 use super::encoding::Encoding;
 use super::format::Format;
-use super::label_column::LabelBy;
+use super::label_by::LabelBy;
 use super::left_out::LeftOut;
 use super::limits::Limits;
 use super::long_cells::set_aside;
