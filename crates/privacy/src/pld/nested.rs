@@ -10,7 +10,7 @@
 //!
 //! - A mass at a knot that the coarser lattice has not is split between the two beside it so that the mass under `P` and
 //!   under `Q` stay (above: `h` is convex in `exp(-loss)`), or merged with others to a loss that lies on a knot (below: a
-//!   post-processing; `paired`). What finds no partner goes to the knot beneath.
+//!   post-processing; `Row::coarser`). What finds no partner goes to the knot beneath.
 //! - A mass moved to a higher loss, or to infinity, only adds to `h`; one moved to a lower loss, or left out, only takes
 //!   away. So the ends of the lattice are cut.
 //! - Replacing one factor of a convolution by one with a larger `h` makes the whole larger, for all masses are positive.
