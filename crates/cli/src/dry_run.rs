@@ -23,6 +23,7 @@ pub(crate) fn print(plan: &DryRun, console: &Console) -> Result<()> {
     if plan.columns.len() > SHOWN {
         lines.push(format!("and {} more columns", plan.columns.len() - SHOWN));
     }
+    lines.extend(plan.found.iter().map(|found| visible(&format!("found in {}: {found}", plan.source))));
     lines.push(table(["What", "Plan", ""], facts(plan)?));
     if let Some(stops) = &plan.stops {
         lines.push(visible(&format!("The run would stop here: {stops}")));

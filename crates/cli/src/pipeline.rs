@@ -22,6 +22,10 @@ enum FileFormat {
     Idx,
     /// Apache Parquet.
     Parquet,
+    /// An Arrow IPC file.
+    Arrow,
+    /// One flat JSON object per line.
+    JsonLines,
 }
 
 /// Options of `pipeline`.
@@ -35,7 +39,7 @@ enum FileFormat {
                         else ~/.local/state/underpin; the evidence says which one a run is."
 )]
 pub(crate) struct Arguments {
-    /// Rows to train on (CSV, IDX or Parquet, .gz allowed). Default: the UCI digits that come with the program.
+    /// Rows to train on (CSV, IDX, Parquet, Arrow or JSON lines, .gz allowed). Default: the UCI digits that come with the program.
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// Rows to test on. Default: a stratified fraction of the data, set aside first.
@@ -94,6 +98,8 @@ impl Arguments {
                 FileFormat::Csv => Format::Csv,
                 FileFormat::Idx => Format::Idx,
                 FileFormat::Parquet => Format::Parquet,
+                FileFormat::Arrow => Format::Arrow,
+                FileFormat::JsonLines => Format::JsonLines,
             });
             Ok(Box::new(Source { format, label: self.label.clone(), shape: shape.clone(), ..Source::new(path) }))
         };

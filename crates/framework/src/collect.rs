@@ -41,8 +41,8 @@ pub(crate) fn collect(job: &Job, policy: &Policy) -> Result<(CollectedData, Conf
     let summary = summary(&collection, set_aside, contract);
     let mut files = written(&collection, set_aside, &manifest)?;
     let Prepared { contract, holdout, auxiliary, config, recommended, .. } = prepared;
-    let (input, protection, seed) = (job.input.clone(), job.protection, job.seed);
-    let recorded = RecordedJob { input, protection, seed, config };
+    let (input, device, protection, seed) = (job.input.clone(), job.device, job.protection, job.seed);
+    let recorded = RecordedJob { input, device, protection, seed, config };
     files.insert(files::JOB, to_json(&recorded, files::JOB)?);
     let RecordedJob { config, .. } = recorded;
     let collected = CollectedData {

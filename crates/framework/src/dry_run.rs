@@ -23,6 +23,8 @@ const ALL: f64 = 1.0;
 pub struct DryRun {
     /// Name of the data set.
     pub source: String,
+    /// What was found in the file rather than asked for, a line each: its dialect, the label, each column left out and why.
+    pub found: Vec<String>,
     /// The column that holds the class.
     pub label: String,
     /// The classes, in the order of their numbers.
@@ -135,6 +137,7 @@ pub fn dry_run(job: &Job) -> Result<DryRun, Error> {
     }
     Ok(DryRun {
         source: collection.raw_table().name().to_owned(),
+        found: collection.raw_table().notes(),
         label: contract.label().to_owned(),
         classes: contract.classes().to_vec(),
         rows: (ledger.read() + aside.read()) as u64,

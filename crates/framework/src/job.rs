@@ -107,6 +107,7 @@ impl Job {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RecordedJob {
     pub(crate) input: Input,
+    pub(crate) device: DeviceKind,
     pub(crate) protection: Protection,
     pub(crate) seed: Seed,
     pub(crate) config: Config,

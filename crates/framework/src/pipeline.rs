@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use underpin_core::{Digest, Evidence, Policy, Record, Subject, Verdict};
+use underpin_core::{Digest, Evidence, Policy, Record, Subject, Value, Verdict};
 use underpin_data::Manifest;
 use underpin_privacy::{FreshBytes, NoiseSource, SecretKey};
 use underpin_train::Classifier;
@@ -11,7 +11,7 @@ use underpin_train::Classifier;
 use crate::attempts::{AttemptOutcome, Attempts};
 use crate::collected::CollectedData;
 use crate::job::Job;
-use crate::json::to_json;
+use crate::json::{from_run, to_json};
 use crate::known_runs::KnownRuns;
 use crate::model::Recipe;
 use crate::prepare::data_files;
@@ -98,6 +98,7 @@ pub fn run(job: &Job, key: &SigningKey, clock: &dyn Fn() -> u64) -> Result<Finis
     if let Some(kept) = &state
         && let Some(finished) = sealed_before(job, &declared, kept, key)?
     {
+        conclude_attempt(job, kept, key, &finished)?;
         remember(job, key, clock)?;
         state.map_or(Ok(()), RunState::clear)?;
         return Ok(finished);
@@ -166,28 +167,68 @@ fn commit(
     key: &SigningKey,
     clock: &dyn Fn() -> u64,
 ) -> Result<(Commitment, Option<(Attempts, Digest)>), Error> {
-    let (data, held_out) = data_files(&job.input)?;
-    let mut counted = None;
-    let mut attempt = None;
-    if let Some(state_of_owner) = job.state.clone() {
-        let attempts = Attempts::of(state_of_owner, key.public().id(), &data);
-        // By its fresh bytes: a run that is taken up again is the same attempt, one that draws other noise is another.
-        let id = Digest::new(fresh.mixed_into(&SecretKey::new([0; 32])).derive("attempt", &[]).fingerprint());
-        attempt = Some(attempts.begin(id, clock(), declared.digest(), job.seed)?);
-        counted = Some((attempts, id));
-    }
-    let commitment = Commitment {
+    // Exhaustive: a new field of the job is bound, or is left out here on purpose. The places of folders and of the budget,
+    // and the name in the log, decide nothing that is measured.
+    let Job {
+        input,
+        policy: _,
+        config,
+        seed,
+        device,
+        protection,
+        out: _,
+        budget: _,
+        resume: _,
+        state,
+        who: _,
+        revision,
+        versions,
+    } = job;
+    let (data, held_out) = data_files(input)?;
+    let read = serde_json::to_value(input).map_err(|source| Error::Json { file: files::JOB.into(), source })?;
+    let mut commitment = Commitment {
         policy: declared.digest(),
-        configuration: job.config.as_ref().map(|text| Digest::of(text.as_bytes())),
+        configuration: config.as_ref().map(|text| Digest::of(text.as_bytes())),
         data,
         held_out,
-        protection: job.protection.to_string(),
-        seed: job.seed,
-        revision: job.revision.clone(),
-        versions: job.versions.clone(),
-        attempt,
+        input: Commitment::input_digest(&read),
+        device: device.to_string(),
+        protection: protection.to_string(),
+        seed: *seed,
+        revision: revision.clone(),
+        versions: versions.clone(),
+        attempt: None,
     };
-    Ok((commitment, counted))
+    let Some(owner) = state.clone() else { return Ok((commitment, None)) };
+    let attempts = Attempts::of(owner, key.public().id(), &commitment.data);
+    let id = attempt_id(&commitment.details(), fresh);
+    commitment.attempt = Some(attempts.begin(id, clock(), commitment.policy, *seed)?);
+    Ok((commitment, Some((attempts, id))))
+}
+
+/// Names an attempt by all that it is bound to and by its fresh bytes: a run that is taken up again is the same attempt, one
+/// that draws other noise, or is bound to anything else, is another.
+fn attempt_id(details: &BTreeMap<String, Value>, fresh: &FreshBytes) -> Digest {
+    let key = fresh.mixed_into(&SecretKey::new([0; 32]));
+    let bound: Vec<String> = details
+        .iter()
+        .filter(|(name, _)| *name != Commitment::ATTEMPT)
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let parts: Vec<&[u8]> = bound.iter().map(String::as_bytes).collect();
+    Digest::new(key.derive("attempt", &parts).fingerprint())
+}
+
+/// Keeps how the attempt of a run ended that was sealed before, and killed before that was kept.
+fn conclude_attempt(job: &Job, state: &RunState, key: &SigningKey, finished: &Finished) -> Result<(), Error> {
+    let (Some(owner), Some(_), Some(fresh)) = (job.state.clone(), finished.evidence.attempt, state.kept_fresh()?)
+    else {
+        return Ok(());
+    };
+    let run = seal::inspect(&job.out, &[key.public()])?;
+    let manifest: Manifest = from_run(&run, files::MANIFEST)?;
+    let first = run.log().entries().first().map(|entry| entry.details.clone()).unwrap_or_default();
+    Attempts::of(owner, key.public().id(), &manifest.files).end(attempt_id(&first, &fresh), finished.outcome())
 }
 
 /// Refuses files that are no longer those that the run is bound to.
@@ -404,4 +445,38 @@ fn finish(
         table: report::table(report).iter().map(report::Row::cells).collect(),
         folder: job.out.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_is_all_that_it_is_bound_to() {
+        let (fresh, other) = (FreshBytes::from_os().unwrap(), FreshBytes::from_os().unwrap());
+        let commitment = Commitment {
+            policy: Digest::of(b"policy"),
+            configuration: None,
+            data: Vec::new(),
+            held_out: Vec::new(),
+            input: Digest::of(b"input"),
+            device: "flex".into(),
+            protection: "defended".into(),
+            seed: underpin_core::Seed(1),
+            revision: "0123".into(),
+            versions: BTreeMap::new(),
+            attempt: None,
+        };
+        let details = commitment.details();
+        let id = attempt_id(&details, &fresh);
+        assert_eq!(attempt_id(&details, &fresh), id);
+        assert_ne!(attempt_id(&details, &other), id, "other noise");
+        for name in details.keys() {
+            let mut changed = details.clone();
+            changed.insert(name.clone(), "something else".into());
+            let same = attempt_id(&changed, &fresh) == id;
+            // Which attempt it is is not known before it is one.
+            assert_eq!(same, name == Commitment::ATTEMPT, "{name}");
+        }
+    }
 }

@@ -78,6 +78,10 @@ impl Prepared {
 pub(crate) fn prepare(job: &Job, policy: &Policy, max_rejected: f64) -> Result<Prepared, Error> {
     let RawTables { train, test, split } = raw_tables(job)?;
     let test = if split.is_none() { same_columns(&train, test)? } else { test };
+    // Nothing is left out without a word.
+    for left_out in train.left_out() {
+        tracing::warn!(file = train.name(), "{left_out}");
+    }
     let contract = Contract::infer(&test)?;
     let rows = train.rows().len();
     let name = test.name().to_owned();

@@ -6,7 +6,7 @@ use std::path::Path;
 use underpin_core::{Digest, Evidence, Quantity, Record, Seed, Sketch};
 use underpin_data::Manifest;
 use underpin_privacy::{FreshBytes, NoiseSource, SecretKey};
-use underpin_train::{Classifier, DeviceKind};
+use underpin_train::Classifier;
 
 use crate::Error;
 use crate::drift::Drift;
@@ -139,13 +139,13 @@ pub fn reassess(request: &Request<'_>, key: &SigningKey, clock: &dyn Fn() -> u64
 
 /// The job of a run, to be made again under the policy in `policy`.
 fn again(request: &Request<'_>, recorded: RecordedJob, policy: &[u8]) -> Result<Job, Error> {
-    let RecordedJob { input, protection, seed, config } = recorded;
+    let RecordedJob { input, device, protection, seed, config } = recorded;
     Ok(Job {
         input,
         policy: policy.to_vec(),
         config: Some(config.as_changes()?),
         seed,
-        device: DeviceKind::Flex,
+        device,
         protection,
         out: request.folder.to_owned(),
         budget: None,

@@ -192,6 +192,15 @@ impl RunState {
         Ok(FreshBytes::kept(&self.folder.join(FRESH))?)
     }
 
+    /// The fresh bytes of the run's noise, if they are there: until [`clear`](Self::clear).
+    ///
+    /// # Errors
+    ///
+    /// As [`fresh`](Self::fresh).
+    pub(crate) fn kept_fresh(&self) -> Result<Option<FreshBytes>, Error> {
+        self.folder.join(FRESH).exists().then(|| self.fresh()).transpose()
+    }
+
     /// Compares what is kept in a file with `own`, or keeps it.
     fn same<T: Serialize + DeserializeOwned>(
         &self,

@@ -45,12 +45,17 @@ impl std::fmt::Debug for Ready {
     }
 }
 
-/// Asks the seal, before every answer, whether the clearance still stands.
+/// How a clearance stood when it was last asked for.
+struct Standing {
+    clearance: seal::ClearanceWatch,
+    /// The second in which the owner's state was asked, and what it said.
+    owner: Option<(u64, Result<(), String>)>,
+}
+
+/// Asks the seal and the owner's state, before every answer, whether the clearance still stands.
 struct Watch<C> {
-    standing: Mutex<seal::ClearanceWatch>,
+    standing: Mutex<Standing>,
     known: KnownRuns,
-    /// The second in which the owner's state was last asked, and what it said.
-    asked: Mutex<(Option<u64>, Result<(), String>)>,
     folder: PathBuf,
     clock: Arc<C>,
 }
@@ -60,19 +65,21 @@ impl<C: Fn() -> u64 + Send + Sync> ClearanceCheck for Watch<C> {
         // OK after a panic elsewhere: a check begins by looking at the folder again.
         let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
         let now = (self.clock)();
-        let checked = standing.check(now);
+        let Standing { clearance, owner } = &mut *standing;
+        let checked = clearance.check(now);
         // What somebody else put on record, a revocation above all, is known after a restart, too.
-        if let Some(log) = standing.news()
+        if let Some(log) = clearance.news()
             && let Err(error) = self.known.remember(&self.folder, log, now)
         {
             tracing::warn!(%error, "how far the log goes could not be remembered");
         }
         // What the owner did meanwhile to another copy, or to this folder before an older one was put back.
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        if asked.0 != Some(now) {
-            *asked = (Some(now), self.known.check(standing.log()).map_err(|error| error.to_string()));
+        if owner.as_ref().is_none_or(|(asked, _)| *asked != now) {
+            *owner = Some((now, self.known.check(clearance.log()).map_err(|error| error.to_string())));
         }
-        asked.1.clone().map_err(|reason| Denied::Revoked { reason })?;
+        if let Some((_, Err(reason))) = owner {
+            return Err(Denied::Revoked { reason: reason.clone() });
+        }
         checked.map_err(|fault| Denied::Revoked { reason: fault.to_string() })
     }
 }
@@ -143,7 +150,8 @@ where
         return Err(seal::Flaw::NotReleased.of(files::CLEARANCE).into());
     }
     witnesses.check(folder, &verified)?;
-    let standing = Mutex::new(seal::ClearanceWatch::new(folder, trusted, &verified).with_witnesses(witnesses.clone()));
+    let clearance = seal::ClearanceWatch::new(folder, trusted, &verified).with_witnesses(witnesses.clone());
+    let standing = Mutex::new(Standing { clearance, owner: None });
     let run = verified.into_run();
     let root = run.log().root().to_string();
     let recorded: RecordedJob = from_run(&run, files::JOB)?;
@@ -175,13 +183,7 @@ where
         ledger: ledger.ledger(),
         quota: serving.quota,
         clients: Arc::new(state.clients()?),
-        clearance: Arc::new(Watch {
-            standing,
-            known,
-            asked: Mutex::new((None, Ok(()))),
-            folder: folder.to_owned(),
-            clock,
-        }),
+        clearance: Arc::new(Watch { standing, known, folder: folder.to_owned(), clock }),
         clock: Clock::monotonic(),
         date,
         contract: Some(Arc::new(ServedInputs::new(&manifest.contract))),

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::path::Path;
 
-use underpin_privacy::durable::{self, Exposure, OwnedError};
+use underpin_privacy::durable::{self, OwnedError};
 
 use crate::Error;
 
@@ -27,22 +27,14 @@ pub(crate) fn owned(path: &Path) -> impl Fn(OwnedError) -> Error {
 /// [`Error::Exposed`]; [`Error::File`] when there is nothing.
 pub fn check_unchangeable(path: &Path) -> Result<bool, Error> {
     let found = fs::symlink_metadata(path).map_err(Error::file(path))?;
-    let exposed = |exposure| Err(Error::Exposed { path: path.to_owned(), exposure });
-    if found.is_symlink() {
-        return exposed(Exposure::Link);
+    if let Some(exposure) = durable::change_exposure(&found).map_err(Error::file(path))? {
+        return Err(Error::Exposed { path: path.to_owned(), exposure });
     }
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
 
-        let (owner, own, mode) = (found.uid(), rustix::process::geteuid().as_raw(), found.mode() & 0o777);
-        if owner != 0 && owner != own {
-            return exposed(Exposure::Owner { owner, own });
-        }
-        if mode & 0o022 != 0 {
-            return exposed(Exposure::Permissions { mode });
-        }
-        Ok(mode & 0o044 != 0)
+        Ok(found.mode() & 0o044 != 0)
     }
     #[cfg(not(unix))]
     Ok(false)

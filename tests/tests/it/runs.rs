@@ -148,6 +148,48 @@ fn other_noise_is_another_attempt() {
 }
 
 #[test]
+fn an_attempt_ends_though_the_run_was_killed_before_that_was_kept() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let key = key();
+    let owner = folder.path().join("owner");
+    let job = Job {
+        state: Some(OwnerState::open(&owner).unwrap()),
+        resume: Some(folder.path().join("state")),
+        ..job(&folder.path().join("run"))
+    };
+    let record = || {
+        let entries = owner.join("attempts").read_dir().ok()?.map(|entry| entry.unwrap().path());
+        entries.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "json"))
+    };
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let outcome = || {
+        let list: serde_json::Value = serde_json::from_slice(&std::fs::read(record().unwrap()).unwrap()).unwrap();
+        assert_eq!(list.as_array().unwrap().len(), 1);
+        list[0]["outcome"].clone()
+    };
+    // Once the attempt is begun its record cannot be used: the run is sealed, and how it ended is not kept.
+    let clock = || {
+        if let Some(path) = record() {
+            mode(&path, 0o644);
+        }
+        1_800_000_000
+    };
+    assert!(underpin::run(&job, &key, &clock).is_err());
+    seal::inspect(&job.out, &[key.public()]).unwrap();
+    mode(&record().unwrap(), 0o600);
+    assert_eq!(outcome(), "unfinished");
+    let finished = run(&job, &key).unwrap();
+    assert_eq!((outcome(), finished.evidence.attempt.unwrap().number), ("refused".into(), 1));
+    // Once more changes nothing.
+    run(&job, &key).unwrap();
+    assert_eq!(outcome(), "refused");
+}
+
+#[test]
 fn evidence_speaks_of_all_that_was_assessed() {
     let folder = tempfile::tempdir().unwrap();
     let job = job(&folder.path().join("run"));

@@ -17,7 +17,7 @@ const ACT: &str = "committed to the run";
 ///
 /// # Guarantees
 ///
-/// 1. A run whose policy, configuration, data, code revision, versions, seed or attempt is not that of its first entry does
+/// 1. A run whose policy, configuration, data, reading of them, device, protection, code revision, versions, seed or attempt is not that of its first entry does
 ///    not verify: `a_run_is_what_it_committed_to`.
 ///
 /// # Limits
@@ -34,6 +34,10 @@ pub struct Commitment {
     pub data: Vec<Subject>,
     /// The files of the rows set aside; none when they are split off the files that train.
     pub held_out: Vec<Subject>,
+    /// SHA-256 of how the files are read (label, format, shape, …): its JSON with sorted keys.
+    pub input: Digest,
+    /// Where tensors are computed.
+    pub device: String,
     /// Whether the run is defended: `defended` or `undefended`.
     pub protection: String,
     /// Where the run's public randomness starts.
@@ -52,25 +56,46 @@ impl Commitment {
         ACT
     }
 
+    /// The name of the attempt among the details of the entry.
+    pub const ATTEMPT: &'static str = "attempt";
+
     /// The details of the entry.
     pub fn details(&self) -> BTreeMap<String, Value> {
         // Exhaustive: what a run is bound to is written down.
-        let Self { policy, configuration, data, held_out, protection, seed, revision, versions, attempt } = self;
+        let Self {
+            policy,
+            configuration,
+            data,
+            held_out,
+            input,
+            device,
+            protection,
+            seed,
+            revision,
+            versions,
+            attempt,
+        } = self;
         let text = |name: &str, text: String| (name.to_owned(), Value::Text(text));
         let versions: Vec<String> = versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
-        let mut details = BTreeMap::from([
+        BTreeMap::from([
             text("policy", policy.to_string()),
             text("configuration", configuration.map_or_else(|| "none".into(), |digest| digest.to_string())),
             text("data", digests(data)),
             text("held_out", digests(held_out)),
+            text("input", input.to_string()),
+            text("device", device.clone()),
             text("protection", protection.clone()),
             text("seed", seed.0.to_string()),
             text("revision", revision.clone()),
             text("versions", versions.join(", ")),
-        ]);
-        let counted = |attempt: Attempt| attempt.to_string();
-        details.extend([text("attempt", attempt.map_or_else(|| "not counted".into(), counted))]);
-        details
+            text(Self::ATTEMPT, attempt.map_or_else(|| "not counted".into(), |attempt| attempt.to_string())),
+        ])
+    }
+
+    /// The digest of how files are read, from its JSON.
+    pub fn input_digest(input: &serde_json::Value) -> Digest {
+        // Keys of a JSON object are sorted.
+        Digest::of(input.to_string().as_bytes())
     }
 }
 
@@ -99,6 +124,8 @@ pub(super) struct FilesRead {
 /// What the record of the job says of it.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct JobRead {
+    input: serde_json::Value,
+    device: String,
     protection: String,
 }
 
@@ -114,7 +141,8 @@ pub(super) fn check(log: &Log, made: &Made, evidence: &Evidence) -> Result<(), F
         return Err(Flaw::Uncommitted);
     };
     let first = |name: &str| log.entries().iter().find_map(|entry| entry.files.get(name)).map(|file| file.digest);
-    let Made { files: FilesRead { files: data, held_out_files: held_out }, job: JobRead { protection } } = made.clone();
+    let Made { files: FilesRead { files: data, held_out_files: held_out }, job } = made.clone();
+    let JobRead { input, device, protection } = job;
     let Some(policy) = first(files::POLICY) else { return Err(Flaw::Missing) };
     // Exhaustive: a new field of the evidence is compared, or is left out here on purpose.
     let Evidence { subjects: _, policy: _, seed, revision, versions, attempt, measured_at: _, record: _ } = evidence;
@@ -123,6 +151,8 @@ pub(super) fn check(log: &Log, made: &Made, evidence: &Evidence) -> Result<(), F
         configuration: first(files::CONFIGURATION),
         data,
         held_out,
+        input: Commitment::input_digest(&input),
+        device,
         protection,
         seed: *seed,
         revision: revision.clone(),

@@ -4,7 +4,7 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::path::Path;
 
-use underpin_privacy::durable::Exposure;
+use underpin_privacy::durable::{Exposure, change_exposure};
 
 use super::layout::FILES;
 
@@ -30,36 +30,19 @@ pub struct Exposed {
 /// When the folder cannot be looked at.
 pub fn exposures(folder: &Path) -> io::Result<Vec<Exposed>> {
     let mut exposed = Vec::new();
-    let mut look = |file: String, found: &Metadata| {
-        exposed.extend(exposure(found).map(|exposure| Exposed { file, exposure }));
+    let mut look = |file: String, found: &Metadata| -> io::Result<()> {
+        exposed.extend(change_exposure(found)?.map(|exposure| Exposed { file, exposure }));
+        Ok(())
     };
     let own = fs::symlink_metadata(folder)?;
-    look(".".to_owned(), &own);
+    look(".".to_owned(), &own)?;
     if own.is_symlink() {
-        look(".".to_owned(), &fs::metadata(folder)?);
+        look(".".to_owned(), &fs::metadata(folder)?)?;
     }
     for entry in fs::read_dir(folder)?.take(FILES + 2) {
         let entry = entry?;
-        look(entry.file_name().to_string_lossy().into_owned(), &entry.metadata()?);
+        look(entry.file_name().to_string_lossy().into_owned(), &entry.metadata()?)?;
     }
     exposed.sort_unstable_by(|a, b| a.file.cmp(&b.file));
     Ok(exposed)
-}
-
-fn exposure(found: &Metadata) -> Option<Exposure> {
-    if found.is_symlink() {
-        return Some(Exposure::Link);
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let (owner, own, mode) = (found.uid(), rustix::process::geteuid().as_raw(), found.mode() & 0o777);
-        if owner != 0 && owner != own {
-            return Some(Exposure::Owner { owner, own });
-        }
-        if mode & 0o022 != 0 {
-            return Some(Exposure::Permissions { mode });
-        }
-    }
-    None
 }

@@ -11,7 +11,7 @@ mod sync;
 
 pub use group_commit::{BatchWriter, GroupCommit};
 pub use owned::{
-    Exposure, OwnedError, create_owned, folder_exposure, open_owned, owned_folder, read_owned, replace_owned,
-    sync_folder_of,
+    Exposure, OwnedError, change_exposure, create_owned, folder_exposure, open_owned, owned_folder, read_owned,
+    replace_owned, sync_folder_of,
 };
 pub use store::{DurableStore, StoreError};

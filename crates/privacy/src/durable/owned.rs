@@ -86,6 +86,35 @@ pub fn open_owned(path: &Path, options: &mut OpenOptions) -> Result<File, OwnedE
     Ok(file)
 }
 
+/// Why others than the user who runs the program, or root, may change a file or folder that was looked at without following
+/// links; none when they may not. Reading it is not changing it.
+///
+/// # Limits
+///
+/// Those of [`open_owned`].
+///
+/// # Errors
+///
+/// When the system does not say who runs the program.
+pub fn change_exposure(found: &Metadata) -> io::Result<Option<Exposure>> {
+    if found.is_symlink() {
+        return Ok(Some(Exposure::Link));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+
+        let (owner, own, mode) = (found.uid(), own_user()?, found.mode() & 0o777);
+        if owner != 0 && owner != own {
+            return Ok(Some(Exposure::Owner { owner, own }));
+        }
+        if mode & 0o022 != 0 {
+            return Ok(Some(Exposure::Permissions { mode }));
+        }
+    }
+    Ok(None)
+}
+
 /// The bytes of a file of its owner's alone; none where there is no file.
 ///
 /// # Errors

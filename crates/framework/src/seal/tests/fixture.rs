@@ -20,7 +20,7 @@ pub(crate) const DAYS: u64 = 90;
 const BASE: f64 = 1000.0;
 
 pub(crate) const MODEL: &[u8] = b"weights: \x00\x01\x02\xff of a model, as good as any other bytes";
-pub(crate) const JOB: &[u8] = b"{\"protection\":\"defended\"}";
+pub(crate) const JOB: &[u8] = b"{\"input\":\"digits\",\"device\":\"flex\",\"protection\":\"defended\"}";
 /// The changes to the configuration.
 pub(crate) const CONFIGURATION: &[u8] = b"[training]\nepochs = 3\n";
 
@@ -181,6 +181,8 @@ impl Sample {
             configuration: Some(Digest::of(CONFIGURATION)),
             data,
             held_out,
+            input: Commitment::input_digest(&"digits".into()),
+            device: "flex".into(),
             protection: "defended".into(),
             seed,
             revision,

@@ -134,11 +134,13 @@ fn a_run_is_what_it_committed_to() {
     };
     seal(Sample::cleared()).unwrap();
     // Every part: the details of the sample name them all.
-    let changes: [(&str, Change); 9] = [
+    let changes: [(&str, Change); 11] = [
         ("attempt", |details| drop(details.insert("attempt".into(), "attempt 1 on these data under this key".into()))),
         ("configuration", |details| drop(details.insert("configuration".into(), "none".into()))),
         ("data", |details| drop(details.insert("data".into(), Digest::of(b"other").to_string().into()))),
+        ("device", |details| drop(details.insert("device".into(), "ndarray".into()))),
         ("held_out", |details| drop(details.insert("held_out".into(), "none".into()))),
+        ("input", |details| drop(details.insert("input".into(), Digest::of(b"other").to_string().into()))),
         ("policy", |details| drop(details.insert("policy".into(), Digest::of(b"other").to_string().into()))),
         ("protection", |details| drop(details.insert("protection".into(), "undefended".into()))),
         ("revision", |details| drop(details.insert("revision".into(), "0000".into()))),
@@ -157,7 +159,7 @@ fn a_run_is_what_it_committed_to() {
         differs("zeal"),
     );
     // Of a run that was refused the same holds.
-    refused(Sample { commit: changes[7].1, ..Sample::refused() }, differs("seed"));
+    refused(Sample { commit: changes[9].1, ..Sample::refused() }, differs("seed"));
 }
 
 #[test]
