@@ -170,6 +170,13 @@ mod tests {
     }
 
     #[test]
+    fn what_turns_or_hides_words_is_written_out() {
+        assert_eq!(visible("a\u{1b}[2J\r\u{7f}\u{9b}b"), "a\\u{1b}[2J\\r\\u{7f}\\u{9b}b");
+        assert_eq!(visible("\u{202e}x\u{200b}\u{feff}\u{2066}"), "\\u{202e}x\\u{200b}\\u{feff}\\u{2066}");
+        assert_eq!(visible("naïve ε ≤ 1, 日本"), "naïve ε ≤ 1, 日本");
+    }
+
+    #[test]
     fn long_numbers_are_cut_and_nothing_else_is() {
         let zeros = "0".repeat(299);
         let text = format!("floating point `1{zeros}0.0`, -12345678{zeros}.5 ");

@@ -3,6 +3,29 @@
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use underpin_privacy::durable::read_bounded;
+
+/// Most bytes of a policy, a configuration or a recipe.
+const TEXT: u64 = 1 << 20;
+
+/// The bytes of a policy, a configuration or a recipe that `option` names: a regular file of at most 1 MiB.
+///
+/// # Errors
+///
+/// When it is no such file.
+pub(crate) fn small(option: &str, path: &Path) -> Result<Vec<u8>> {
+    read_bounded(path, TEXT).with_context(|| format!("{option} {}", path.display()))
+}
+
+/// The text of such a file.
+///
+/// # Errors
+///
+/// As [`small`]; when it is no UTF-8 text.
+pub(crate) fn text(option: &str, path: &Path) -> Result<String> {
+    let bytes = small(option, path)?;
+    String::from_utf8(bytes).with_context(|| format!("{option} {}: it is no UTF-8 text", path.display()))
+}
 
 /// Checks that `option` names a regular file: a FIFO, a device or a folder would be waited for without end, or read so.
 ///

@@ -122,10 +122,8 @@ pub(crate) fn policy(name: &str) -> Result<Vec<u8>> {
         "baseline" => Ok(seal::policy::BASELINE.as_bytes().to_vec()),
         "strict" => Ok(seal::policy::STRICT.as_bytes().to_vec()),
         path => {
-            files::regular("--policy", Path::new(path))?;
-            let given = || format!("--policy {path}");
-            let bytes = std::fs::read(path).with_context(given)?;
-            seal::policy::read(&bytes).with_context(given)?;
+            let bytes = files::small("--policy", Path::new(path))?;
+            seal::policy::read(&bytes).with_context(|| format!("--policy {path}"))?;
             Ok(bytes)
         }
     }
@@ -148,13 +146,7 @@ pub(crate) fn accepted(named: &[String]) -> Result<AcceptedPolicies> {
 pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> {
     let started = clock::now()?;
     let out = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/{started}")));
-    let config = match &arguments.config {
-        Some(path) => {
-            files::regular("--config", path)?;
-            Some(std::fs::read_to_string(path).with_context(|| format!("--config {}", path.display()))?)
-        }
-        None => None,
-    };
+    let config = arguments.config.as_deref().map(|path| files::text("--config", path)).transpose()?;
     if let Some(state) = &arguments.resume {
         files::apart(("--out", &out), ("--resume", state))?;
     }

@@ -12,7 +12,7 @@ use underpin_privacy::{NoiseSource, SecretKey};
 
 use crate::console::Console;
 use crate::provenance::REVISION;
-use crate::{budget, clock, keys};
+use crate::{budget, clock, files, keys};
 
 /// Options of `train`.
 #[derive(Args, Debug)]
@@ -133,7 +133,7 @@ pub(crate) fn run(arguments: &Arguments, console: &Console) -> Result<ExitCode> 
 
 fn plan(name: &str) -> Result<Plan> {
     if std::path::Path::new(name).extension().is_some_and(|extension| extension == "toml") {
-        let text = std::fs::read_to_string(name).with_context(|| format!("--recipe {name}"))?;
+        let text = files::text("--recipe", std::path::Path::new(name))?;
         return Plan::read(&text).with_context(|| format!("--recipe {name}"));
     }
     Ok(Plan::named(name)?)

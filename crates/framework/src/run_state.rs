@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use underpin_core::{Attack, Audited, Digest, Examples, Perturbed, Seed, Trainer};
+use underpin_privacy::durable::read_bounded;
 use underpin_privacy::{FreshBytes, SecretKey};
 use underpin_train::{Checkpoints, Classifier, Sgd};
 
@@ -15,6 +16,9 @@ use crate::data_budget::BudgetFile;
 use crate::job::Job;
 use crate::seal::SigningKey;
 use crate::state_fault::StateFault;
+
+/// Most bytes of a file that tells how far a run has come.
+const FILE_LIMIT: u64 = 64 << 20;
 
 /// File of a state that identifies its job.
 const JOB: &str = "job.json";
@@ -255,7 +259,7 @@ impl RunState {
     fn kept<T: DeserializeOwned>(&self, name: &str) -> Result<Option<(T, bool)>, Error> {
         let path = self.folder.join(name);
         let json = |source| Error::Json { file: path.display().to_string(), source };
-        let bytes = match fs::read(&path) {
+        let bytes = match read_bounded(&path, FILE_LIMIT) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(io("read", &path)(source)),

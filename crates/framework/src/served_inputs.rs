@@ -52,3 +52,54 @@ impl InputContract for ServedInputs {
         self.ignored.iter().any(|ignored| ignored == name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use underpin_data::{Limits, NamedBytes, Source};
+
+    use super::*;
+
+    /// A table of three kinds of columns, of which one is left out, with values beyond the range of most.
+    fn table() -> String {
+        let mut text = String::from("height,salary,region,row,label\n");
+        for at in 0..120_u32 {
+            let salary = if at % 40 == 7 { 250_000 } else { 20_000 + 317 * (at * 31 % 97) };
+            let (region, label) = (["north", "south", "east"][(at % 3) as usize], ["short", "tall"][(at % 2) as usize]);
+            writeln!(text, "{}.{},{salary},{region},{at},{label}", 150 + at * 7 % 50, at % 10).expect("to a string");
+        }
+        text
+    }
+
+    #[test]
+    fn a_value_is_encoded_as_in_training() {
+        let text = table();
+        let file = NamedBytes { name: "table.csv", bytes: text.as_bytes() };
+        let raw = underpin_data::from_bytes(file, None, &Source::new("table.csv"), &Limits::default()).unwrap();
+        let contract = Contract::infer(&raw).unwrap();
+        let trained = underpin_data::admit(raw.clone(), &contract).unwrap().value;
+        let inputs = trained.rows().examples().inputs();
+        let width = inputs.shape().size();
+        let served = ServedInputs::new(&contract);
+        assert!(served.ignores("row") && !served.ignores("salary"));
+        assert_eq!(trained.rows().ids().len(), 120);
+        for (at, id) in trained.rows().ids().iter().enumerate() {
+            let row = raw.row(*id).unwrap();
+            let mut features = vec![0.0; width];
+            for (column, published) in served.columns().iter().enumerate() {
+                let cell = raw.columns().iter().position(|name| *name == published.name).unwrap();
+                let text = row.cell(cell).unwrap();
+                let value = match published.allowed {
+                    Allowed::Number { .. } => InputValue::Number(text.parse().unwrap()),
+                    Allowed::Words(_) => InputValue::Text(&text),
+                };
+                served.encode(column, value, &mut features).unwrap();
+            }
+            let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&features), bits(&inputs.values()[at * width..][..width]), "row {id}");
+        }
+        let far = served.encode(1, InputValue::Number(1e30), &mut vec![0.0; width]).unwrap_err();
+        assert_eq!(far.column, "salary");
+    }
+}

@@ -1,13 +1,16 @@
 //! Traffic recorder: histograms of inputs and answers, no rows.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use underpin_core::{Denied, Inputs, Outputs, Predict, Sketch};
+use underpin_privacy::durable::read_bounded;
 
 use crate::{Error, file};
+
+/// Most bytes of a sketch: its size grows with features and classes, not with queries.
+const SKETCH_LIMIT: u64 = 256 << 20;
 
 /// Keeps a [`Sketch`] of the inputs it passes on and of the answers that come back; no raw row.
 ///
@@ -69,7 +72,7 @@ impl<P: Predict> Predict for Recorder<P> {
 ///
 /// [`Error::File`] when it cannot be read, [`Error::Format`] when it is no sketch.
 pub fn read_sketch(path: &Path) -> Result<Option<Sketch>, Error> {
-    let bytes = match fs::read(path) {
+    let bytes = match read_bounded(path, SKETCH_LIMIT) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::file(path)(error)),

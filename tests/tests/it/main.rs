@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod budgets_and_resume;
+mod extremes;
 mod gate;
 mod order;
 mod runs;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::revoke::cleared;
 use crate::support::{Home, names};
 
 /// 400 rows of two classes that lie apart, and after each `bad` of them, if any, a line that is no row.
@@ -83,16 +84,24 @@ fn a_dry_run_refuses_what_the_run_would_before_it_begins() {
 #[test]
 fn what_is_no_file_is_refused_at_once() {
     let home = Home::new();
-    let made = std::process::Command::new("mkfifo").arg(home.path("fifo")).status().unwrap();
+    cleared(&home);
+    let made = std::process::Command::new("mkfifo").args([home.path("fifo"), home.path("fifo.toml")]).status().unwrap();
     assert!(made.success());
-    for option in ["--data", "--config", "--policy"] {
+    for command in [
+        &["pipeline", "--dry-run", "--data", "fifo"][..],
+        &["pipeline", "--dry-run", "--config", "fifo"],
+        &["pipeline", "--dry-run", "--policy", "fifo"],
+        &["verify", "cleared", "--trust", "fifo"],
+        &["revoke", "--run", "cleared", "--reason", "r", "--key", "fifo"],
+        &["train", "--recipe", "fifo.toml"],
+    ] {
         let mut child = home
-            .command(&["pipeline", "--dry-run", option, "fifo"])
+            .command(command)
             .stderr(std::process::Stdio::null())
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
         let status = crate::support::wait(&mut child, std::time::Duration::from_mins(1));
-        assert_eq!(status.code(), Some(1), "{option}");
+        assert_eq!(status.code(), Some(1), "{command:?}");
     }
 }

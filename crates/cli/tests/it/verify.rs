@@ -259,6 +259,22 @@ fn a_witness_is_asked_for_by_its_key() {
     assert_eq!(home.run(&[&asked[..], &["--witness-folder", "statements"]].concat()).code, Some(0));
     let out = home.run(&["witness", "cleared", "--key", "auditor.pem", "--out", "elsewhere/statement.json"]);
     assert!(out.code == Some(0) && home.path("elsewhere/statement.json").is_file(), "{out:?}");
+    // Nothing but its own statement is replaced, and nothing is put into the run.
+    let again = home.run(&["witness", "cleared", "--key", "auditor.pem", "--out", "elsewhere/statement.json"]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    fs::write(home.path("notes.json"), "{}").unwrap();
+    party(&home, "other");
+    for (key, out, reason) in [
+        ("auditor.pem", "notes.json", "no statement of this witness"),
+        ("auditor.pem", "elsewhere", "no statement of this witness"),
+        ("other.pem", "elsewhere/statement.json", "no statement of this witness"),
+        ("auditor.pem", "cleared/statement.json", "it lies in the run"),
+        ("auditor.pem", "cleared/model.safetensors", "it lies in the run"),
+    ] {
+        let before = fs::read(home.path(out)).ok();
+        refused(&home, &["witness", "cleared", "--key", key, "--out", out], reason);
+        assert_eq!(fs::read(home.path(out)).ok(), before, "{out}");
+    }
     // What is revoked is not witnessed.
     assert_eq!(home.run(&["revoke", "--run", "cleared", "--reason", "a backdoor was found"]).code, Some(0));
     refused(&home, &["witness", "cleared", "--key", "auditor.pem"], "a backdoor was found");

@@ -263,6 +263,7 @@ fn hostile_text_is_escaped() {
         assert_eq!(imbalance(&page), None, "{text}");
         assert!(!page.contains("<script") && !page.contains("<img src=x") && !page.contains("<h1>CLEARED"), "{text}");
         assert_eq!(page.matches("<h1").count(), 1);
+        assert_eq!(page.find(|letter: char| letter.is_control() && letter != '\n'), None, "{text:?}");
         let card = model_card(&sample.refused());
         assert!(!card.contains('<') && !card.contains("\n# CLEARED") && !card.contains("[x]("), "{text}");
         columns(&card);

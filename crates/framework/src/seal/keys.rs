@@ -10,6 +10,7 @@ use p256::ecdsa::{self, DerSignature, Signature, VerifyingKey};
 use p256::elliptic_curve::zeroize::Zeroizing;
 use p256::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, LineEnding};
 use underpin_core::Digest;
+use underpin_privacy::durable::open_regular;
 
 use super::{Error, disk};
 
@@ -37,7 +38,7 @@ impl PublicKey {
     ///
     /// [`Error::Io`] or [`Error::KeyFile`], naming the file.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let text = text(File::open(path).map_err(Error::io("open", path))?, path)?;
+        let text = text(open_regular(path).map_err(Error::io("open", path))?, path)?;
         Self::from_pem(&text).map_err(|fault| Error::KeyFile { path: path.to_owned(), fault: fault.into() })
     }
 
@@ -109,7 +110,7 @@ impl SigningKey {
     ///
     /// [`Error::Exposed`] when others can read or write it (checked on Unix), [`Error::Io`] or [`Error::KeyFile`].
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let file = File::open(path).map_err(Error::io("open", path))?;
+        let file = open_regular(path).map_err(Error::io("open", path))?;
         refuse_exposed(&file, path)?;
         let text = Zeroizing::new(text(file, path)?);
         Self::from_pem(&text).map_err(|fault| Error::KeyFile { path: path.to_owned(), fault: fault.into() })

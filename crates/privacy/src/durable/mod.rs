@@ -4,11 +4,13 @@
 //! One writer at a time commits what all threads wait for, so that they share the cost of one synchronisation. The
 //! privacy budget of this crate and the query ledger of `underpin-serve` are written this way.
 
+mod bounded;
 mod group_commit;
 mod owned;
 mod store;
 mod sync;
 
+pub use bounded::{open_regular, read_bounded};
 pub use group_commit::{BatchWriter, GroupCommit};
 pub use owned::{
     Exposure, OwnedError, change_exposure, create_owned, folder_exposure, open_owned, owned_folder, read_owned,

@@ -12,8 +12,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::server::TlsStream;
+use underpin_privacy::durable::read_bounded;
 
 use crate::{Error, file};
+
+/// Most bytes of a certificate chain.
+const CHAIN_LIMIT: u64 = 1 << 20;
 
 /// The server's certificate and key, by which it speaks TLS.
 ///
@@ -32,7 +36,7 @@ impl Tls {
     /// that is a link, another user's or open to others.
     pub fn from_pem(chain: &Path, key: &Path) -> Result<Self, Error> {
         let refuse = |path: &Path, reason: String| Error::Tls { path: path.to_owned(), reason };
-        let bytes = std::fs::read(chain).map_err(Error::file(chain))?;
+        let bytes = read_bounded(chain, CHAIN_LIMIT).map_err(Error::file(chain))?;
         let certificates = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
         let certificates = certificates.map_err(|error| refuse(chain, error.to_string()))?;
         if certificates.is_empty() {

@@ -159,3 +159,13 @@ fn a_model_that_is_not_released_is_not_served() {
     let mut watch = ClearanceWatch::new(&path, &trusted(), &run);
     assert_eq!(watch.check(NOW).unwrap_err().flaw, Flaw::NotReleased);
 }
+
+#[test]
+fn a_clearance_without_limits_of_intent_releases_nothing() {
+    let (parsed, _) = policy::read(policy::BASELINE.as_bytes()).unwrap();
+    let evidence = Sample::cleared().evidence;
+    let mut document = clearance(&parsed, &evidence, b"{}");
+    assert!(document.is_released());
+    document.release.clear();
+    assert!(!document.is_released());
+}
