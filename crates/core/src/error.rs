@@ -163,6 +163,14 @@ pub enum BarFault {
         /// What is allowed.
         range: &'static str,
     },
+    /// A parameter without which the quantity means nothing is bounded by something that may be anything.
+    #[error("`require.{parameter}` bounds nothing that is known; allowed: {allowed}")]
+    Unknown {
+        /// The parameter.
+        parameter: &'static str,
+        /// How it may be bounded.
+        allowed: &'static str,
+    },
     /// It is relative to chance, and a constant answer has no value of this quantity.
     #[error("`above_chance` needs a quantity that a constant answer has: clean, balanced, robust or shift accuracy")]
     NoChance,

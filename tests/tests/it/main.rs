@@ -4,7 +4,6 @@
 
 mod bad_input;
 mod budgets_and_resume;
-mod extremes;
 mod gate;
 mod order;
 mod runs;

@@ -4,7 +4,7 @@ use super::limit::{Limit, Perturbation};
 use super::requirement::{Amount, AmountUnit, Requirement, Requirements};
 use crate::access_level::Access;
 use crate::error::BarFault;
-use crate::evidence::{Direction, Quantity};
+use crate::evidence::{Direction, Quantity, Value};
 use crate::number::Confidence;
 
 /// Least confidence of an interval that may decide a bar.
@@ -30,6 +30,13 @@ const SMALLEST_FRACTION: f64 = 1e-3;
 
 /// Most rows of its own that the adversary of an extraction may be said to have.
 const MOST_OWNED: f64 = 10_000.0;
+
+/// Most rows of its own for each class, likewise.
+const MOST_OWNED_OF_A_CLASS: f64 = 1_000.0;
+
+/// The recipe of the baseline that accuracy loss is measured against, and the only one that loss means anything for.
+const RECIPE: &str = "baseline_recipe";
+const RECOMMENDED: &str = "recommended";
 
 /// How a bar must bound a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +76,7 @@ const fn parameters(quantity: Quantity, access: Option<Access>) -> &'static [(&'
         // What answers add falls with what the adversary had before, and with the answers it did not ask for.
         Quantity::Fidelity | Quantity::FidelityGain => &[("queries", Side::Least), ("owned_rows", Side::Most)],
         // A baseline that was trained badly loses nothing.
-        Quantity::AccuracyLoss => &[("baseline_recipe", Side::Same)],
+        Quantity::AccuracyLoss => &[(RECIPE, Side::Same)],
         // One poisoned row in a million does nothing.
         Quantity::AttackSuccessRate | Quantity::PoisonAccuracyDrop => &[("poisoned_fraction", Side::Least)],
         Quantity::InversionScore => match access {
@@ -109,34 +116,49 @@ fn limits(quantity: Quantity) -> (f64, f64, &'static str) {
     }
 }
 
-/// Refuses a requirement that every measurement meets.
+/// Refuses a requirement that every measurement meets, whichever way it is written: as a bound or as a value, of one or as
+/// a multiple of a parameter that may be anything.
 fn strict_enough(parameter: &'static str, requirement: &Requirement) -> Result<(), BarFault> {
-    let refused = |value, range| Err(BarFault::ExcludesNothing { name: parameter, value, range });
-    match (parameter, requirement) {
-        ("delta", Requirement::AtMost(Amount { value, unit: AmountUnit::One, .. })) if *value > LARGEST_DELTA => {
-            refused(*value, "[0, 0.001], or [0, 1] with per = \"rows\"")
+    let amount = match requirement {
+        Requirement::AtLeast(amount) | Requirement::AtMost(amount) => amount.clone(),
+        Requirement::Equals(value) => match value.number() {
+            Some(value) => Amount { value, unit: AmountUnit::One, up_to: None },
+            // The one parameter that is a word.
+            None if parameter == RECIPE && *value == Value::from(RECOMMENDED) => return Ok(()),
+            None => return Err(BarFault::Unknown { parameter, allowed: allowed_word(parameter) }),
+        },
+    };
+    let Amount { value, ref unit, up_to } = amount;
+    let (range, is_strict) = match (parameter, unit) {
+        ("delta", AmountUnit::One) => ("[0, 0.001], or [0, 1] with per = \"rows\"", value <= LARGEST_DELTA),
+        ("delta", AmountUnit::Per(unit)) if unit == "rows" => ("[0, 1] with per = \"rows\"", value <= 1.0),
+        ("owned_rows", AmountUnit::One) => ("[0, 10000]", value <= MOST_OWNED),
+        ("owned_rows", AmountUnit::Of(unit)) if unit == "classes" => {
+            ("[0, 1000] with of = \"classes\"", value <= MOST_OWNED_OF_A_CLASS)
         }
-        ("delta", Requirement::AtMost(Amount { value, unit: AmountUnit::Per(_) | AmountUnit::Of(_), .. }))
-            if *value > 1.0 =>
-        {
-            refused(*value, "[0, 1] with per = \"rows\"")
-        }
-        ("owned_rows", Requirement::AtMost(Amount { value, .. })) if *value > MOST_OWNED => {
-            refused(*value, "[0, 10000]")
-        }
-        ("poisoned_fraction", Requirement::AtLeast(Amount { value, .. })) if *value < SMALLEST_FRACTION => {
-            refused(*value, "[0.001, 1]")
-        }
-        ("queries" | "queries_per_class", Requirement::AtLeast(Amount { value, unit: AmountUnit::One, .. }))
-            if *value < 1.0 =>
-        {
-            refused(*value, "[1, inf)")
-        }
-        ("queries" | "queries_per_class", Requirement::AtLeast(Amount { value, .. })) if *value < MARGIN => {
-            refused(*value, "[0.01, inf)")
-        }
-        (_, Requirement::AtLeast(Amount { value, .. })) if *value <= 0.0 => refused(*value, "(0, inf)"),
-        _ => Ok(()),
+        ("fpr", AmountUnit::One) => ("(0, 1)", value > 0.0 && value < 1.0),
+        ("poisoned_fraction", AmountUnit::One) => ("[0.001, 1]", (SMALLEST_FRACTION..=1.0).contains(&value)),
+        ("queries" | "queries_per_class", AmountUnit::One) => ("[1, inf)", value >= 1.0),
+        ("queries" | "queries_per_class", AmountUnit::Of(unit)) if unit == "allowed_queries" => (
+            "[0.01, inf) with of = \"allowed_queries\", `up_to` at least 1",
+            value >= MARGIN && up_to.is_none_or(|most| most >= 1.0),
+        ),
+        (RECIPE, _) => return Err(BarFault::Unknown { parameter, allowed: allowed_word(parameter) }),
+        _ => return Err(BarFault::Unknown { parameter, allowed: allowed_unit(parameter) }),
+    };
+    if is_strict { Ok(()) } else { Err(BarFault::ExcludesNothing { name: parameter, value, range }) }
+}
+
+fn allowed_word(parameter: &str) -> &'static str {
+    if parameter == RECIPE { "equals = \"recommended\"" } else { "a number" }
+}
+
+fn allowed_unit(parameter: &str) -> &'static str {
+    match parameter {
+        "delta" => "a number, or a multiple with per = \"rows\"",
+        "owned_rows" => "a number, or a multiple with of = \"classes\"",
+        "queries" | "queries_per_class" => "a number, or a multiple with of = \"allowed_queries\"",
+        _ => "a number that is no multiple of another parameter",
     }
 }
 

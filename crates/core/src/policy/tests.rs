@@ -238,6 +238,27 @@ fn limits_that_exclude_nothing_are_refused() {
         (5, "min_samples = 100", "min_samples = 9", "min_samples = 9 excludes nothing; allowed: [10, inf)"),
         (5, "at_least = 0.8", "at_least = 0.8\nabove_chance = 0.0", "above_chance = 0 excludes nothing"),
         (2, "at_most = 1.0", "at_most = 1.0\nabove_chance = 0.1", "`above_chance` needs a quantity"),
+        // The same as a value, or as a multiple of what may be anything.
+        (4, "at_most = 0.1, per = \"rows\"", "equals = 0.9", "delta = 0.9 excludes nothing"),
+        (4, "at_most = 0.1, per = \"rows\"", "equals = \"any\"", "`require.delta` bounds nothing that is known"),
+        (
+            4,
+            "at_most = 0.1, per = \"rows\"",
+            "at_most = 1.0, of = \"steps\"",
+            "allowed: a number, or a multiple with per",
+        ),
+        (4, "per = \"rows\"", "per = \"keys\"", "`require.delta` bounds nothing"),
+        (3, "at_least = 1.0, of = \"allowed_queries\"", "equals = 0.0", "queries = 0 excludes nothing"),
+        (3, "at_least = 1.0, of", "at_least = 1.0, per", "`require.queries` bounds nothing"),
+        (3, "of = \"allowed_queries\"", "of = \"seed\"", "allowed: a number, or a multiple with of"),
+        (3, "of = \"allowed_queries\"", "of = \"allowed_queries\", up_to = 0.5", "queries = 1 excludes nothing"),
+        (3, "at_most = 50 }", "equals = 1e9 }", "owned_rows = 1000000000 excludes nothing"),
+        (3, "at_most = 50 }", "at_most = 1001, of = \"classes\" }", "owned_rows = 1001 excludes nothing"),
+        (3, "at_most = 50 }", "at_most = 1.0, of = \"rows\" }", "`require.owned_rows` bounds nothing"),
+        (0, "at_least = 0.05 }", "equals = 1e-9 }", "poisoned_fraction = 0.000000001 excludes nothing"),
+        (0, "at_least = 0.05 }", "at_least = 0.05, per = \"rows\" }", "`require.poisoned_fraction` bounds nothing"),
+        (6, "equals = \"recommended\"", "equals = \"changed\"", "allowed: equals = \"recommended\""),
+        (6, "equals = \"recommended\"", "equals = 1", "allowed: equals = \"recommended\""),
     ];
     for (at, from, to, fault) in cases {
         let mut bars = complete();

@@ -12,10 +12,8 @@ use std::path::Path;
 ///
 /// [`ErrorKind::InvalidInput`] for what is no regular file; the system's errors.
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    let regular = |about: &Metadata| match about.is_file() {
-        true => Ok(()),
-        false => Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file")),
-    };
+    let refused = || io::Error::new(ErrorKind::InvalidInput, "it is not a regular file");
+    let regular = |about: &Metadata| about.is_file().then_some(()).ok_or_else(refused);
     regular(&fs::metadata(path)?)?;
     let file = File::open(path)?;
     regular(&file.metadata()?)?;
